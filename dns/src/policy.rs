@@ -1,0 +1,72 @@
+//! Which clients are served, and under which policy: an immutable snapshot.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::PolicyId;
+
+/// What a blocked A or AAAA question is answered with. Other types get NODATA unless the mode
+/// says NXDOMAIN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BlockMode {
+    /// `0.0.0.0` and `::`.
+    #[default]
+    Null,
+    /// NXDOMAIN.
+    NxDomain,
+    /// NOERROR without answers.
+    NoData,
+    /// These addresses.
+    Address(Ipv4Addr, Ipv6Addr),
+}
+
+/// One policy as the pipeline needs it. Which lists it uses is the filter's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its id in the settings, for people.
+    pub name: String,
+    /// Whether filtering is on.
+    pub filtering: bool,
+    /// How blocked questions are answered.
+    pub block_mode: BlockMode,
+    /// TTL of a blocked answer, seconds (default 10).
+    pub blocked_ttl_secs: u32,
+}
+
+/// A client network and the policy its members have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientNetwork {
+    /// Sources inside are served; the longest matching prefix decides.
+    pub subnet: IpNet,
+    /// Index into [`Policies::policies`].
+    pub policy: PolicyId,
+}
+
+/// All policies and who has which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policies {
+    /// Indexed by [`PolicyId`].
+    pub policies: Vec<Policy>,
+    /// Sources outside all of these get no answer at all.
+    pub networks: Vec<ClientNetwork>,
+}
+
+impl Policy {
+    /// The default TTL of blocked answers: short, so that an unblocked name works at once.
+    pub const BLOCKED_TTL: Duration = Duration::from_secs(10);
+}
+
+impl Policies {
+    /// The policy of the longest prefix that holds `source`; `None` when it is not served.
+    /// IPv4-mapped IPv6 addresses count as IPv4.
+    pub fn of(&self, source: IpAddr) -> Option<PolicyId> {
+        let source = source.to_canonical();
+        self.networks
+            .iter()
+            .filter(|n| n.subnet.contains(&source))
+            .max_by_key(|n| n.subnet.prefix_len())
+            .map(|n| n.policy)
+    }
+}

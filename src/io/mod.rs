@@ -1,0 +1,1 @@
+//! The shells: sockets, files, threads and clocks. Files in here do not import each other.

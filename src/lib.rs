@@ -1,0 +1,9 @@
+//! The Lanward daemon as a library: what the binary, the simulator and the lab are made of.
+
+pub mod cli;
+pub mod control;
+pub mod demo;
+pub mod io;
+pub mod names;
+pub mod node;
+pub mod settings;
