@@ -1,0 +1,36 @@
+//! The values that pages and API show and take.
+
+mod edit;
+mod leases;
+mod lists;
+mod pair;
+mod status;
+mod why;
+
+pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
+pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
+pub use lists::{ListActivity, ListKind, ListRow, NewList};
+pub use pair::{Condition, HostStatus, PairStatus};
+pub use status::{About, DnsCounters, NetworkView, PolicyView, Problem, Severity, Status};
+pub use why::{WhyAnswer, WhyMatch, WhyPolicy, WhyQuestion, WhyVerdict};
+
+/// How fields are written in JSON where their own type has no say in it.
+pub(crate) mod json {
+    use std::fmt::Display;
+
+    use serde::Serializer;
+
+    pub(crate) fn text<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(crate) fn text_or_null<T: Display, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => to.collect_str(value),
+            None => to.serialize_none(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The state of the node and of what it serves.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{PairStatus, json};
+
+/// How bad something is. Shown as icon, word and colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Info,
+    /// Should be looked at.
+    Warning,
+    /// Something does not work.
+    Bad,
+}
+
+/// What every page needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The household's name for people.
+    pub household: String,
+    /// The daemon's version.
+    pub version: String,
+    /// When the daemon on this node started.
+    #[serde(serialize_with = "json::text")]
+    pub started: Timestamp,
+    /// The two hosts.
+    pub pair: PairStatus,
+    /// DNS on this node since [`Status::started`].
+    pub dns: DnsCounters,
+    /// Rules in force on this node, over all lists.
+    pub blocked_names: u64,
+    /// What needs attention, worst first. The pair's own condition is not repeated here.
+    pub problems: Vec<Problem>,
+}
+
+/// Counted since the daemon started, on this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DnsCounters {
+    /// Questions taken.
+    pub queries: u64,
+    /// Answered by a block rule.
+    pub blocked: u64,
+    /// Answered from the cache.
+    pub cached: u64,
+    /// Answered from leases and local records.
+    pub local: u64,
+    /// Answered by an upstream.
+    pub forwarded: u64,
+    /// Answered with SERVFAIL, or not at all.
+    pub failed: u64,
+}
+
+/// What a problem is about, so that the page can point there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum About {
+    /// A list, by its id.
+    List(String),
+    /// A network, by its id.
+    Network(String),
+    /// The partner.
+    Partner,
+    /// This host.
+    Host,
+}
+
+/// Something that needs attention.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is about.
+    pub about: About,
+    /// What is wrong, in one sentence.
+    pub what: String,
+    /// What to do about it, in one sentence.
+    pub fix: String,
+}
+
+/// One network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NetworkView {
+    /// Its id, such as `iot`.
+    pub id: String,
+    /// VLAN tag.
+    pub vlan: Option<u16>,
+    /// Such as `10.0.30.0/24`.
+    pub subnet: String,
+    /// The router devices are told to use.
+    pub router: Option<std::net::Ipv4Addr>,
+    /// The id of its policy.
+    pub policy: Option<String>,
+    /// Whether DHCP is served here.
+    pub dhcp: bool,
+    /// The dynamic ranges, such as `10.0.30.100-10.0.30.199`.
+    pub pools: Vec<String>,
+    /// How many addresses they hold.
+    pub pool_size: u64,
+    /// How many of those are not free: leased, awaiting the partner, declined.
+    pub pool_used: u64,
+    /// Devices that have a lease now, dynamic or reserved.
+    pub active: u64,
+    /// Reservations.
+    pub reserved: u64,
+    /// The usual lease time.
+    pub lease_secs: u64,
+}
+
+/// One policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PolicyView {
+    /// Its id, such as `strict`.
+    pub id: String,
+    /// The networks that have it.
+    pub networks: Vec<String>,
+}
