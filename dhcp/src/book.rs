@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::{Client, ClientKey, Lease, Time};
+use crate::{Client, ClientKey, Lease, NetworkId, Time};
 
 /// Names a proposed change until it is settled. Never reused by one book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,12 +121,13 @@ pub trait LeaseBook {
         desired: Duration,
     ) -> Duration;
 
-    /// Whether this node answers `client`, whose binding on this link, if any, is on `bound`.
-    ///
+    /// Whether this node answers `client` on `network`. `bound` is the address of its binding
+    /// there, else the one reserved for it, if there is either.
     fn answering(
         &self,
         now: Time,
         asking: Asking,
+        network: &NetworkId,
         client: &ClientKey,
         bound: Option<Ipv4Addr>,
     ) -> Answering;

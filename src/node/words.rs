@@ -1,0 +1,111 @@
+//! What goes into a node and what comes out.
+
+use std::net::Ipv4Addr;
+
+use lanward_ha::{Batch, Event, PairConfig};
+
+use crate::settings::HostView;
+
+/// What a node is made from, besides what its store held.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its place in the pair, or that it is alone.
+    pub pair: PairConfig,
+    /// What it knows of its host.
+    pub host: HostView,
+}
+
+/// Something that happened to a node.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// Time passed; [`crate::node::Node::poll_timeout`] asked to be woken.
+    Timeout,
+    /// An authenticated link to the partner is up. Only one link is up at a time: the shell
+    /// reports the end of one before it reports the next.
+    LinkUp,
+    /// The link ended.
+    LinkDown {
+        /// Why, for people.
+        reason: String,
+    },
+    /// One frame from the partner, as [`Output::Send`] gave it there.
+    Frame(&'a [u8]),
+    /// All batches up to this number are on the disk.
+    Stored {
+        /// The highest durable number.
+        seq: u64,
+    },
+    /// The store failed. Nothing is durable from here on; the node serves nobody until it is
+    /// started anew.
+    StoreFailed {
+        /// What the system said.
+        error: String,
+    },
+    /// The host's addresses changed.
+    Host(HostView),
+    /// Somebody edits the household's settings. All writes or none.
+    Edit {
+        /// Comes back in [`Output::EditDone`].
+        id: u64,
+        /// Who, for the change log.
+        author: String,
+        /// Record id (such as `network/iot`) and its new JSON; `None` removes it.
+        writes: Vec<(String, Option<String>)>,
+    },
+    /// Somebody ends the lease of an address by hand.
+    Release {
+        /// Comes back in [`Output::ReleaseDone`].
+        id: u64,
+        /// The address.
+        addr: Ipv4Addr,
+    },
+    /// This lone node became one of a pair. The node of rank 0 keeps its leases and settings; the
+    /// one of rank 1 drops its own and takes over the partner's: the shell has saved what it held.
+    Paired(PairConfig),
+}
+
+/// What a node wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A frame for the partner, on the link that is up. Frames arrive whole, once and in order,
+    /// or the link is down.
+    Send(Vec<u8>),
+    /// End the link to the partner; it is to be dialled again after a pause.
+    CloseLink {
+        /// Why, for people.
+        reason: String,
+    },
+    /// To be made durable, then answered with [`Input::Stored`] or [`Input::StoreFailed`].
+    Store(Batch),
+    /// An edit ended.
+    EditDone {
+        /// As given.
+        id: u64,
+        /// Whether it is durable here and on its way to the partner.
+        result: Result<(), EditError>,
+    },
+    /// A release by hand ended.
+    ReleaseDone {
+        /// As given.
+        id: u64,
+        /// Whether there was a lease to end, and it is durable.
+        released: bool,
+    },
+    /// The household's records changed, here or at the partner; `Node::records` has them.
+    SettingsChanged,
+    /// The lease table changed; names and pages are to be derived anew.
+    LeasesChanged,
+    /// Something for the pair's timeline.
+    Event(Event),
+}
+
+/// Why an edit was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The settings would not be valid with it: one sentence a record, for the editor.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+    /// The store cannot make it durable.
+    #[error("the settings cannot be saved: {0}")]
+    NotDurable(String),
+}
