@@ -1,7 +1,27 @@
 //! Lanward's DNS: names, answering, cache, upstreams and the DNS listeners.
+//!
+//! A daemon keeps one [`Shared`], puts snapshots into it ([`Filter`], [`LocalNames`],
+//! [`Policies`], [`Upstreams`]) whenever they change, and starts one [`Server`] on it.
+#![forbid(unsafe_code)]
 
+mod counters;
 mod filter;
+mod local;
+mod name;
 mod policy;
+mod record_type;
+mod server;
+mod shared;
+mod upstreams;
 
+pub use counters::{Answered, Counters, DropReason};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
+pub use local::{
+    LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
+};
+pub use name::{Name, NameError};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
+pub use record_type::RecordType;
+pub use server::{Config, Server, StartError, TcpLimits};
+pub use shared::Shared;
+pub use upstreams::{Forwarder, Upstreams};

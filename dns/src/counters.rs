@@ -1,0 +1,271 @@
+//! What has happened, counted.
+//!
+//! Each worker owns a [`Tally`] that nobody else writes: counting is a plain load and store on a
+//! cache line of its own. Readers add the tallies up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Why a packet or connection got no answer at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DropReason {
+    /// Shorter than a DNS header.
+    Short,
+    /// A response, not a question: answering it could loop.
+    Response,
+    /// From a port that no resolver asks from (0, or a service that would answer back).
+    SourcePort,
+    /// From a source outside all configured networks.
+    Source,
+    /// The answer could not be sent.
+    Send,
+    /// A TCP connection over the cap, of all or of this client.
+    Connections,
+    /// A TCP connection that was idle, slow or broke the framing.
+    Stream,
+}
+
+impl DropReason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [DropReason; 7] = [
+        Self::Short,
+        Self::Response,
+        Self::SourcePort,
+        Self::Source,
+        Self::Send,
+        Self::Connections,
+        Self::Stream,
+    ];
+
+    /// A short name for people and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Response => "response",
+            Self::SourcePort => "source_port",
+            Self::Source => "source",
+            Self::Send => "send",
+            Self::Connections => "connections",
+            Self::Stream => "stream",
+        }
+    }
+}
+
+/// How a question was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answered {
+    /// By a special name's rule.
+    Special,
+    /// From the local names.
+    Local,
+    /// Blocked by the filter, on the question or on a name its answer led to.
+    Blocked,
+    /// From the cache, before expiry.
+    Cached,
+    /// By a forwarder.
+    Forwarded,
+    /// By an expired answer, because no forwarder answered.
+    Stale,
+    /// SERVFAIL: no forwarder answered, or none is configured.
+    Failed,
+    /// With an error of the question's own: FORMERR, NOTIMP, REFUSED, BADVERS, or a type that is
+    /// answered minimally (ANY).
+    Refused,
+}
+
+impl Answered {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Answered; 8] = [
+        Self::Special,
+        Self::Local,
+        Self::Blocked,
+        Self::Cached,
+        Self::Forwarded,
+        Self::Stale,
+        Self::Failed,
+        Self::Refused,
+    ];
+
+    /// A short name for people and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Special => "special",
+            Self::Local => "local",
+            Self::Blocked => "blocked",
+            Self::Cached => "cached",
+            Self::Forwarded => "forwarded",
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Sums since start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Questions answered, in all.
+    pub queries: u64,
+    answered: [u64; Answered::ALL.len()],
+    dropped: [u64; DropReason::ALL.len()],
+    /// Questions sent upstream (identical ones in flight count once).
+    pub upstream_queries: u64,
+    /// Of those, how many ended without an answer.
+    pub upstream_failures: u64,
+    /// From asking upstream to its answer, all of them together.
+    pub upstream_latency_sum: Duration,
+    /// The slowest upstream answer of the last one to two minutes.
+    pub upstream_latency_max: Duration,
+}
+
+impl Counters {
+    /// How many questions were answered this way.
+    pub fn answered(&self, how: Answered) -> u64 {
+        self.answered[how as usize]
+    }
+
+    /// How many packets or connections were dropped for this reason.
+    pub fn dropped(&self, why: DropReason) -> u64 {
+        self.dropped[why as usize]
+    }
+}
+
+/// One worker's own counters. Aligned so that two tallies never share a cache line (or the pair of
+/// lines that some processors fetch together).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Tally {
+    answered: [AtomicU64; Answered::ALL.len()],
+    dropped: [AtomicU64; DropReason::ALL.len()],
+}
+
+impl Tally {
+    pub(crate) fn answered(&self, how: Answered) {
+        bump(&self.answered[how as usize], 1);
+    }
+
+    pub(crate) fn dropped(&self, why: DropReason) {
+        bump(&self.dropped[why as usize], 1);
+    }
+}
+
+/// What only the forwarding side counts.
+#[derive(Debug, Default)]
+pub(crate) struct UpstreamTally {
+    queries: AtomicU64,
+    failures: AtomicU64,
+    latency_sum_micros: AtomicU64,
+    window: AtomicU64,
+    max_micros: AtomicU64,
+    max_before_micros: AtomicU64,
+}
+
+impl UpstreamTally {
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    pub(crate) fn asked(&self) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `uptime` is the time since the server started. Called from one task only.
+    pub(crate) fn took(&self, latency: Duration, uptime: Duration) {
+        let micros = latency.as_micros() as u64;
+        self.latency_sum_micros.fetch_add(micros, Ordering::Relaxed);
+        let window = uptime.as_secs() / Self::WINDOW.as_secs();
+        let before = self.window.swap(window, Ordering::Relaxed);
+        if window != before {
+            let max = self.max_micros.swap(micros, Ordering::Relaxed);
+            let kept = if window == before + 1 { max } else { 0 };
+            self.max_before_micros.store(kept, Ordering::Relaxed);
+        } else {
+            self.max_micros.fetch_max(micros, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All tallies there are.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    tallies: Mutex<Vec<Arc<Tally>>>,
+    pub(crate) upstream: UpstreamTally,
+}
+
+impl Registry {
+    /// A tally for a new worker; it counts on after the worker has gone.
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        let tally = Arc::new(Tally::default());
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).push(tally.clone());
+        tally
+    }
+
+    pub(crate) fn sum(&self) -> Counters {
+        let mut sum = Counters::default();
+        for tally in self.tallies.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (total, own) in sum.answered.iter_mut().zip(&tally.answered) {
+                *total += own.load(Ordering::Relaxed);
+            }
+            for (total, own) in sum.dropped.iter_mut().zip(&tally.dropped) {
+                *total += own.load(Ordering::Relaxed);
+            }
+        }
+        let upstream = &self.upstream;
+        let micros = |of: &AtomicU64| Duration::from_micros(of.load(Ordering::Relaxed));
+        sum.queries = sum.answered.iter().sum();
+        sum.upstream_queries = upstream.queries.load(Ordering::Relaxed);
+        sum.upstream_failures = upstream.failures.load(Ordering::Relaxed);
+        sum.upstream_latency_sum = micros(&upstream.latency_sum_micros);
+        sum.upstream_latency_max =
+            micros(&upstream.max_micros).max(micros(&upstream.max_before_micros));
+        sum
+    }
+}
+
+/// Only the owner of a tally writes it, so no read-modify-write instruction is needed.
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tallies_of_all_workers_are_summed() {
+        let registry = Registry::default();
+        let (one, two) = (registry.tally(), registry.tally());
+        one.answered(Answered::Cached);
+        two.answered(Answered::Cached);
+        two.answered(Answered::Blocked);
+        two.dropped(DropReason::Short);
+        let sum = registry.sum();
+        assert_eq!(sum.queries, 3);
+        assert_eq!(sum.answered(Answered::Cached), 2);
+        assert_eq!(sum.answered(Answered::Blocked), 1);
+        assert_eq!(sum.dropped(DropReason::Short), 1);
+        assert_eq!(sum.dropped(DropReason::Source), 0);
+    }
+
+    #[test]
+    fn each_kind_stands_at_its_own_index() {
+        assert!(Answered::ALL.iter().enumerate().all(|(index, kind)| *kind as usize == index));
+        assert!(DropReason::ALL.iter().enumerate().all(|(index, kind)| *kind as usize == index));
+    }
+
+    #[test]
+    fn the_slowest_answer_is_forgotten_after_two_windows() {
+        let registry = Registry::default();
+        let max = |millis: u64, at: u64| {
+            registry.upstream.took(Duration::from_millis(millis), Duration::from_secs(at));
+            registry.sum().upstream_latency_max.as_millis()
+        };
+        assert_eq!(max(90, 5), 90);
+        assert_eq!(max(10, 61), 90);
+        assert_eq!(max(20, 121), 20);
+        assert_eq!(max(5, 400), 5);
+    }
+}

@@ -1,0 +1,124 @@
+//! What the control plane gives to the data plane: immutable snapshots, swapped whole.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::counters::{Registry, Tally, UpstreamTally};
+use crate::{Counters, EmptyFilter, Filter, LocalNames, Policies, Upstreams};
+
+/// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
+/// setting anything takes effect with the next query and never delays one.
+pub struct Shared {
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) upstreams: ArcSwap<Upstreams>,
+    retired: Mutex<Vec<Arc<Snapshot>>>,
+    registry: Registry,
+}
+
+/// Everything the fast path reads, in one piece.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) filter: Arc<dyn Filter>,
+    pub(crate) local: Arc<LocalNames>,
+    pub(crate) policies: Arc<Policies>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Snapshot { filter: Arc::new(EmptyFilter), local: Arc::default(), policies: Arc::default() }
+    }
+}
+
+impl Shared {
+    /// No filter, no local names, nobody served, no upstream.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            snapshot: ArcSwap::default(),
+            upstreams: ArcSwap::default(),
+            retired: Mutex::default(),
+            registry: Registry::default(),
+        })
+    }
+
+    /// Puts another compiled set of lists in force.
+    pub fn set_filter(&self, filter: Arc<dyn Filter>) {
+        self.change(|snapshot| snapshot.filter = filter.clone());
+    }
+
+    /// Puts other local names in force.
+    pub fn set_local(&self, local: LocalNames) {
+        let local = Arc::new(local);
+        self.change(|snapshot| snapshot.local = local.clone());
+    }
+
+    /// Puts other client networks and policies in force. Nobody is served before the first call,
+    /// the own host (loopback) included.
+    pub fn set_policies(&self, policies: Policies) {
+        let policies = Arc::new(policies);
+        self.change(|snapshot| snapshot.policies = policies.clone());
+    }
+
+    /// Puts other forwarders in force; questions in flight end with the old ones.
+    pub fn set_upstreams(&self, upstreams: Upstreams) {
+        self.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// Sums since start, over all workers.
+    pub fn counters(&self) -> Counters {
+        self.registry.sum()
+    }
+
+    /// Frees snapshots that no worker uses any more. A worker lets go of an old snapshot with its
+    /// next query; freeing a table of millions of rules there would delay that query, so the old
+    /// one is kept here and freed by the next change or by this call.
+    pub fn free_retired(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let (unused, used) = retired.drain(..).partition(|old| Arc::strong_count(old) == 1);
+        *retired = used;
+        drop(retired);
+        drop::<Vec<_>>(unused);
+    }
+
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        self.registry.tally()
+    }
+
+    pub(crate) fn upstream_tally(&self) -> &UpstreamTally {
+        &self.registry.upstream
+    }
+
+    fn change(&self, edit: impl Fn(&mut Snapshot)) {
+        let old = self.snapshot.rcu(|current| {
+            let mut next = Snapshot::clone(current);
+            edit(&mut next);
+            next
+        });
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(old);
+        self.free_retired();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_snapshot_lives_until_its_last_reader_lets_go() {
+        let shared = Shared::new();
+        let first: Arc<dyn Filter> = Arc::new(EmptyFilter);
+        shared.set_filter(first.clone());
+        let reader = shared.snapshot.load_full();
+        shared.set_filter(Arc::new(EmptyFilter));
+        assert_eq!(Arc::strong_count(&first), 2, "the reader's snapshot still holds it");
+        drop(reader);
+        shared.free_retired();
+        assert_eq!(Arc::strong_count(&first), 1);
+    }
+}
