@@ -1,0 +1,67 @@
+//! Local DNS records, upstreams, and the other settings the household has once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Effective, Household, NamedRecord};
+use crate::settings::problem::{Place, Problem};
+use crate::settings::records::{LocalRecord, Record, RecordData};
+
+/// Default MCLT: an hour bounds what may be lost to one lease, and old phones do not mind it.
+const MCLT: Duration = Duration::from_secs(3600);
+const MCLT_LEAST: Duration = Duration::from_secs(60);
+const MCLT_MOST: Duration = Duration::from_secs(86_400);
+
+pub(super) fn derive(household: &Household, effective: &mut Effective) {
+    effective.upstreams = household.upstreams();
+    let mclt = household.settings.mclt.map_or(MCLT, |mclt| mclt.0);
+    effective.mclt = mclt.clamp(MCLT_LEAST, MCLT_MOST);
+    if effective.mclt != mclt {
+        effective.problems.push(Problem::error(
+            Place::new("setting/mclt", "mclt"),
+            format!("An MCLT of {} seconds is not used.", mclt.as_secs()),
+            "Use 1m to 24h; 1h suits a household.",
+        ));
+    }
+    let mut owners: BTreeMap<String, (String, bool)> = BTreeMap::new();
+    for (id, record) in &household.records {
+        let Some(name) = owner_name(id, record, effective) else { continue };
+        let is_cname = matches!(record.data, RecordData::Cname(_));
+        if let Some((first, first_is_cname)) = owners.get(&name)
+            && (is_cname || *first_is_cname)
+        {
+            effective.problems.push(
+                Problem::error(
+                    Place::new(LocalRecord::key(id), "name"),
+                    format!("{name} is another name for a host and has other records too."),
+                    "Keep the CNAME or the other records.",
+                )
+                .with(Place::new(LocalRecord::key(first), "name")),
+            );
+            continue;
+        }
+        owners.entry(name.clone()).or_insert((id.clone(), is_cname));
+        effective.records.push(NamedRecord {
+            name: name.into(),
+            data: record.data.clone(),
+            ttl_secs: u32::try_from(record.ttl.0.as_secs()).unwrap_or(u32::MAX),
+        });
+    }
+}
+
+/// The full owner name.
+fn owner_name(id: &str, record: &LocalRecord, effective: &mut Effective) -> Option<String> {
+    let name = record.name.as_str();
+    if !matches!(record.data, RecordData::Ptr(_)) {
+        return Some(record.name.in_domain(&effective.domain));
+    }
+    if name.ends_with(".in-addr.arpa") || name.ends_with(".ip6.arpa") {
+        return Some(name.to_owned());
+    }
+    effective.problems.push(Problem::error(
+        Place::new(LocalRecord::key(id), "name"),
+        format!("{name} is not the name of an address."),
+        "Write the address, such as 10.0.20.5.",
+    ));
+    None
+}

@@ -1,0 +1,468 @@
+//! Networks with their scopes, reservations and names.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+use lanward_dhcp::{ClientKey, HwAddr};
+use lanward_dns::{ClientNetwork, PolicyId};
+
+use super::{Effective, HostView, Household, NetworkView, ReservedName, filtering, options};
+use crate::settings::problem::{Place, Problem};
+use crate::settings::records::{Dhcp, Network, Record, Reservation};
+use crate::settings::words::Range;
+
+pub(super) fn derive(household: &Household, host: &HostView, effective: &mut Effective) {
+    let default = filtering::policy_id(household, "default").unwrap_or_default();
+    for loopback in ["127.0.0.0/8", "::1/128"] {
+        if let Ok(subnet) = loopback.parse() {
+            effective.policies.networks.push(ClientNetwork { subnet, policy: default });
+        }
+    }
+    let mut accepted: Vec<(&str, &Network)> = Vec::new();
+    for (id, network) in &household.networks {
+        if let Some((other, overlapping)) =
+            accepted.iter().find(|(_, other)| overlap(other.subnet, network.subnet))
+        {
+            effective.problems.push(
+                Problem::error(
+                    Place::new(Network::key(id), "subnet"),
+                    format!(
+                        "{} of *{id}* overlaps {} of *{other}*.",
+                        network.subnet, overlapping.subnet
+                    ),
+                    "Give each network a subnet of its own.",
+                )
+                .with(Place::new(Network::key(other), "subnet")),
+            );
+            continue;
+        }
+        accepted.push((id, network));
+        one(id, network, household, host, default, effective);
+    }
+    for (id, reservation) in &household.reservations {
+        if !household.networks.contains_key(reservation.network.as_str()) {
+            effective.problems.push(filtering::unknown(
+                Place::new(Reservation::key(id), "network"),
+                "network",
+                reservation.network.as_str(),
+                household.networks.keys(),
+            ));
+        }
+    }
+}
+
+/// Derives one network whose subnet is its own.
+fn one(
+    id: &str,
+    network: &Network,
+    household: &Household,
+    host: &HostView,
+    default: PolicyId,
+    effective: &mut Effective,
+) {
+    let key = Network::key(id);
+    let policy = filtering::policy_id(household, network.policy.as_str());
+    if policy.is_none() {
+        effective.problems.push(filtering::unknown(
+            Place::new(&key, "policy"),
+            "policy",
+            network.policy.as_str(),
+            household.policies.keys(),
+        ));
+    }
+    let clients = std::iter::once(IpNet::V4(network.subnet)).chain(network.prefixes6.clone());
+    for subnet in clients {
+        let policy = policy.unwrap_or(default);
+        effective.policies.networks.push(ClientNetwork { subnet, policy });
+    }
+    let domain: Arc<str> =
+        network.domain.as_ref().map_or(effective.domain.clone(), |name| name.as_str().into());
+    let mut inside = Inside { id, subnet: network.subnet, key: &key, effective };
+    let router = network.router.filter(|router| inside.usable(*router, "router"));
+    let service_addresses: Vec<Ipv4Addr> = (network.service_addresses.iter().enumerate())
+        .filter(|(i, addr)| inside.usable(**addr, &format!("service_addresses[{i}]")))
+        .map(|(_, addr)| *addr)
+        .collect();
+    let own = own_in(&host.addresses, network.subnet, &service_addresses);
+    let partner = own_in(&host.partner_addresses, network.subnet, &service_addresses);
+    let dns_servers = match network.dhcp.as_ref().and_then(|dhcp| dhcp.dns.clone()) {
+        Some(given) => given,
+        None if !service_addresses.is_empty() => service_addresses.clone(),
+        None => both_hosts(host, own, partner),
+    };
+    let reservations = reservations(id, network, &domain, household, effective);
+    let view = NetworkView {
+        id: id.into(),
+        name: network.name.as_deref().unwrap_or(id).into(),
+        vlan: network.vlan,
+        subnet: network.subnet,
+        router,
+        own,
+        partner,
+        service_addresses,
+        dns_servers,
+        policy: network.policy.as_str().into(),
+        domain,
+        dhcp: network.dhcp.as_ref().is_some_and(|dhcp| dhcp.enabled),
+    };
+    if let Some(dhcp) = network.dhcp.as_ref().filter(|dhcp| dhcp.enabled) {
+        let scope = scope(dhcp, &view, reservations, effective);
+        effective.dhcp.networks.insert(view.id.clone(), scope);
+    }
+    effective.networks.push(view);
+}
+
+fn scope(
+    dhcp: &Dhcp,
+    view: &NetworkView,
+    reservations: Vec<lanward_dhcp::Reservation>,
+    effective: &mut Effective,
+) -> lanward_dhcp::Network {
+    let key = Network::key(&view.id);
+    let mut taken: Vec<Range> = dhcp.exclude.clone();
+    // Whatever the record says, nobody is lent an address that is somebody's already.
+    let fixed = [view.router, view.own, view.partner].into_iter().flatten();
+    taken.extend(fixed.chain(view.service_addresses.iter().copied()).map(Range::one));
+    let pools = pools(dhcp, view, &taken, effective);
+    if dhcp.lease_time.0.as_secs() < 60 {
+        effective.problems.push(Problem::error(
+            Place::new(&key, "dhcp.lease_time"),
+            format!("A lease of {} is too short to be renewed; 1m is used.", dhcp.lease_time),
+            "Use 1m or more; 24h suits a household.",
+        ));
+    }
+    let longest = u64::from(u32::MAX - 1);
+    let secs = |time: std::time::Duration| {
+        std::time::Duration::from_secs(time.as_secs().clamp(60, longest))
+    };
+    let lease_time = secs(dhcp.lease_time.0);
+    let max_lease_time = secs(dhcp.max_lease_time.map_or(lease_time, |time| time.0));
+    if max_lease_time < lease_time {
+        effective.problems.push(
+            Problem::error(
+                Place::new(&key, "dhcp.max_lease_time"),
+                "The longest lease time is shorter than the lease time.",
+                format!("Use {} or more.", dhcp.lease_time),
+            )
+            .with(Place::new(&key, "dhcp.lease_time")),
+        );
+    }
+    lanward_dhcp::Network {
+        subnet: (view.subnet.network(), view.subnet.prefix_len()),
+        server_addr: view.own,
+        pools,
+        use_client_id: dhcp.client_id,
+        lease_time,
+        max_lease_time: max_lease_time.max(lease_time),
+        authoritative: dhcp.authoritative,
+        options: dhcp_options(dhcp, view, effective),
+        domain: view.domain.clone(),
+        reservations,
+    }
+}
+
+/// All options of a scope, encoded.
+fn dhcp_options(
+    dhcp: &Dhcp,
+    view: &NetworkView,
+    effective: &mut Effective,
+) -> BTreeMap<u8, Vec<u8>> {
+    let key = Network::key(&view.id);
+    let mut all: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+    let mut set = |code: u8, field: &str, value: Vec<u8>| {
+        if value.is_empty() {
+            return;
+        }
+        if value.len() > options::LONGEST {
+            effective.problems.push(Problem::error(
+                Place::new(&key, field),
+                format!("This makes {} bytes, and a DHCP option holds 255.", value.len()),
+                "Leave some of it out.",
+            ));
+            return;
+        }
+        all.insert(code, value);
+    };
+    let router: Vec<Ipv4Addr> = view.router.into_iter().collect();
+    set(1, "subnet", view.subnet.netmask().octets().to_vec());
+    set(3, "router", options::addresses(&router));
+    set(6, "dhcp.dns", options::addresses(&view.dns_servers));
+    set(15, "domain", view.domain.as_bytes().to_vec());
+    if view.subnet.prefix_len() < 31 {
+        set(28, "subnet", view.subnet.broadcast().octets().to_vec());
+    }
+    set(42, "dhcp.ntp", options::addresses(&dhcp.ntp));
+    set(119, "dhcp.search", options::search_list(&dhcp.search));
+    if !dhcp.routes.is_empty() {
+        set(121, "dhcp.routes", options::routes(&dhcp.routes, view.router));
+    }
+    let nobody = view.dns_servers.is_empty();
+    let mut problems = Vec::new();
+    for (i, option) in dhcp.options.iter().enumerate() {
+        let place = Place::new(&key, format!("dhcp.options[{i}]"));
+        match options::raw(option) {
+            Ok(_) if all.contains_key(&option.code) => problems.push(Problem::error(
+                place,
+                format!("Option {} is given twice.", option.code),
+                "Leave one of them out.",
+            )),
+            Ok(value) => {
+                all.insert(option.code, value);
+            }
+            Err(wrong) => problems.push(Problem::error(place, wrong.message, wrong.fix)),
+        }
+    }
+    if nobody {
+        problems.push(Problem::warning(
+            Place::new(&key, "service_addresses"),
+            format!(
+                "Devices on *{}* are told no DNS server: no address of this host is known.",
+                view.id
+            ),
+            "Give this host an address in the subnet, or set service_addresses.",
+        ));
+    }
+    effective.problems.append(&mut problems);
+    all
+}
+
+/// The addresses to lend: pools inside the subnet, less what is taken; ascending and disjoint.
+fn pools(
+    dhcp: &Dhcp,
+    view: &NetworkView,
+    taken: &[Range],
+    effective: &mut Effective,
+) -> Vec<RangeInclusive<Ipv4Addr>> {
+    let key = Network::key(&view.id);
+    let (lowest, highest) = hosts(view.subnet);
+    let mut free: Vec<Range> = Vec::new();
+    for (i, pool) in dhcp.pools.iter().enumerate() {
+        let place = Place::new(&key, format!("dhcp.pools[{i}]"));
+        let stray = [pool.first, pool.last].into_iter().find(|addr| !view.subnet.contains(addr));
+        if let Some(stray) = stray {
+            effective.problems.push(
+                Problem::error(
+                    place,
+                    format!("{stray} is outside *{}* {}.", view.id, view.subnet),
+                    format!("Use addresses from {lowest} to {highest}."),
+                )
+                .with(Place::new(&key, "subnet")),
+            );
+            continue;
+        }
+        let earlier = dhcp.pools[..i]
+            .iter()
+            .position(|other| other.first <= pool.last && pool.first <= other.last);
+        if let Some(j) = earlier {
+            effective.problems.push(
+                Problem::error(
+                    place,
+                    format!("The pool {pool} overlaps the pool {}.", dhcp.pools[j]),
+                    "Leave the shared addresses in one of them.",
+                )
+                .with(Place::new(&key, format!("dhcp.pools[{j}]"))),
+            );
+            continue;
+        }
+        let (first, last) = (pool.first.max(lowest), pool.last.min(highest));
+        if first <= last {
+            free.push(Range { first, last });
+        }
+    }
+    for hole in taken {
+        free = free.into_iter().flat_map(|range| cut(range, *hole)).flatten().collect();
+    }
+    free.sort();
+    free.into_iter().map(|range| range.first..=range.last).collect()
+}
+
+/// What is left of `range` without `hole`.
+fn cut(range: Range, hole: Range) -> [Option<Range>; 2] {
+    let (first, last) = (u32::from(range.first), u32::from(range.last));
+    let (from, to) = (u32::from(hole.first), u32::from(hole.last));
+    if to < first || last < from {
+        return [Some(range), None];
+    }
+    let below = (first < from)
+        .then(|| Range { first: range.first, last: Ipv4Addr::from(from.saturating_sub(1)) });
+    let above = (to < last)
+        .then(|| Range { first: Ipv4Addr::from(to.saturating_add(1)), last: range.last });
+    [below, above]
+}
+
+/// The reservations of one network that can be in force, and their names.
+fn reservations(
+    network_id: &str,
+    network: &Network,
+    domain: &Arc<str>,
+    household: &Household,
+    effective: &mut Effective,
+) -> Vec<lanward_dhcp::Reservation> {
+    let mut kept: Vec<(&str, &Reservation)> = Vec::new();
+    let here = household.reservations.iter().filter(|(_, r)| r.network.as_str() == network_id);
+    for (id, reservation) in here {
+        let key = Reservation::key(id);
+        let mut inside = Inside { id: network_id, subnet: network.subnet, key: &key, effective };
+        if !inside.usable(reservation.address, "address") {
+            continue;
+        }
+        if let Some((other, field, message)) = clash(&kept, reservation) {
+            effective.problems.push(
+                Problem::error(
+                    Place::new(&key, field),
+                    message,
+                    "Keep one of the two reservations, or change this one.",
+                )
+                .with(Place::new(Reservation::key(other), field)),
+            );
+            continue;
+        }
+        let somebodys = network.router == Some(reservation.address)
+            || network.service_addresses.contains(&reservation.address);
+        if somebodys {
+            effective.problems.push(
+                Problem::error(
+                    Place::new(&key, "address"),
+                    format!("{} is the network's own.", reservation.address),
+                    "Reserve an address that neither the router nor this pair uses.",
+                )
+                .with(Place::new(Network::key(network_id), "")),
+            );
+            continue;
+        }
+        kept.push((id, reservation));
+    }
+    for (_, reservation) in &kept {
+        if let Some(name) = &reservation.name {
+            let name = format!("{name}.{domain}").into();
+            effective.reserved_names.push(ReservedName { name, addr: reservation.address });
+        }
+    }
+    kept.iter()
+        .map(|(_, reservation)| lanward_dhcp::Reservation {
+            hw: reservation.mac.map(|mac| HwAddr::ethernet(mac.0)),
+            client_id: reservation
+                .client_id
+                .as_ref()
+                .map(|id| ClientKey::Id(id.0.as_slice().into())),
+            addr: reservation.address,
+            hostname: reservation.name.as_ref().map(|name| name.as_str().into()),
+        })
+        .collect()
+}
+
+/// The earlier reservation that `new` cannot stand beside: its id, the field, and why.
+fn clash<'h>(
+    kept: &[(&'h str, &Reservation)],
+    new: &Reservation,
+) -> Option<(&'h str, &'static str, String)> {
+    kept.iter().find_map(|(id, old)| {
+        let holder = || match (&old.name, old.mac, &old.client_id) {
+            (Some(name), Some(mac), _) => format!("*{name}* ({mac})"),
+            (Some(name), None, _) => format!("*{name}*"),
+            (None, Some(mac), _) => mac.to_string(),
+            (None, None, Some(id)) => format!("client {id}"),
+            (None, None, None) => "another device".to_owned(),
+        };
+        if old.address == new.address {
+            return Some((
+                *id,
+                "address",
+                format!("{} is reserved for {}.", old.address, holder()),
+            ));
+        }
+        if old.mac.is_some() && old.mac == new.mac {
+            return Some((*id, "mac", format!("{} has {} already.", holder(), old.address)));
+        }
+        if old.client_id.is_some() && old.client_id == new.client_id {
+            return Some((*id, "client_id", format!("{} has {} already.", holder(), old.address)));
+        }
+        if old.name.is_some() && old.name == new.name {
+            return Some((*id, "name", format!("{} is called so already.", old.address)));
+        }
+        None
+    })
+}
+
+/// Checks addresses against the subnet they must lie in.
+struct Inside<'a> {
+    id: &'a str,
+    subnet: Ipv4Net,
+    key: &'a str,
+    effective: &'a mut Effective,
+}
+
+impl Inside<'_> {
+    /// Whether a device can have `addr`; tells when not.
+    fn usable(&mut self, addr: Ipv4Addr, field: &str) -> bool {
+        let (lowest, highest) = hosts(self.subnet);
+        if (lowest..=highest).contains(&addr) {
+            return true;
+        }
+        let message = if self.subnet.contains(&addr) {
+            format!("{addr} is no device's address: it names *{}* or its broadcast.", self.id)
+        } else {
+            format!("{addr} is outside *{}* {}.", self.id, self.subnet)
+        };
+        let problem = Problem::error(
+            Place::new(self.key, field),
+            message,
+            format!("Use an address from {lowest} to {highest}."),
+        );
+        let subnet = Place::new(Network::key(self.id), "subnet");
+        self.effective.problems.push(problem.with(subnet));
+        false
+    }
+}
+
+impl Range {
+    /// The range of one address.
+    pub fn one(addr: Ipv4Addr) -> Range {
+        Range { first: addr, last: addr }
+    }
+}
+
+/// The lowest and the highest address a device may have.
+fn hosts(subnet: Ipv4Net) -> (Ipv4Addr, Ipv4Addr) {
+    let (network, broadcast) = (subnet.network(), subnet.broadcast());
+    if subnet.prefix_len() >= 31 {
+        return (network, broadcast);
+    }
+    (Ipv4Addr::from(u32::from(network) + 1), Ipv4Addr::from(u32::from(broadcast) - 1))
+}
+
+fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
+    a.contains(&b.network()) || b.contains(&a.network())
+}
+
+/// A host's own address in `subnet`: the first that is not one of the shared ones, which may move
+/// to the partner; else the first at all, for those who share their only addresses.
+fn own_in(addresses: &[IpAddr], subnet: Ipv4Net, shared: &[Ipv4Addr]) -> Option<Ipv4Addr> {
+    let inside = || {
+        addresses.iter().filter_map(|addr| match addr {
+            IpAddr::V4(addr) if subnet.contains(addr) => Some(*addr),
+            _ => None,
+        })
+    };
+    inside().find(|addr| !shared.contains(addr)).or_else(|| inside().next())
+}
+
+/// Both hosts' addresses for option 6, in an order both hosts agree on. On a network they are
+/// not attached to, the first address each of them has elsewhere.
+fn both_hosts(host: &HostView, own: Option<Ipv4Addr>, partner: Option<Ipv4Addr>) -> Vec<Ipv4Addr> {
+    let elsewhere = |addresses: &[IpAddr]| {
+        addresses.iter().find_map(|addr| match addr {
+            IpAddr::V4(addr) if !addr.is_loopback() && !addr.is_unspecified() => Some(*addr),
+            _ => None,
+        })
+    };
+    let own = own.or_else(|| elsewhere(&host.addresses));
+    let partner = partner.or_else(|| elsewhere(&host.partner_addresses));
+    let mut both: Vec<Ipv4Addr> = own.into_iter().chain(partner).collect();
+    both.sort_unstable();
+    both.dedup();
+    both
+}
