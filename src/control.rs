@@ -1,1 +1,2 @@
-//! (being written)
+//! The daemon's composition. (being written)
+mod publish;

@@ -76,7 +76,8 @@ impl Names {
         }
         let Some(hostname) = &client.hostname else { return };
         let name = full(hostname, &network.domain);
-        let holder = self.taken.entry(Arc::clone(&name)).or_insert_with(|| Some(client.key.clone()));
+        let holder =
+            self.taken.entry(Arc::clone(&name)).or_insert_with(|| Some(client.key.clone()));
         if holder.as_ref() == Some(&client.key) {
             self.out.push(HostName { name, addr: lease.addr });
         }

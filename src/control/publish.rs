@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use lanward_dns::{
     Forwarder, LocalError, LocalHost, LocalNames, LocalRecord, LocalZone, Name, NameError,
     RecordData, Upstreams,
@@ -78,33 +78,38 @@ pub(super) fn local_names(
     builder.build()
 }
 
-fn record_of(record: &crate::settings::effective::NamedRecord) -> Result<LocalRecord, NotPublished> {
+fn record_of(
+    record: &crate::settings::effective::NamedRecord,
+) -> Result<LocalRecord, NotPublished> {
     let data = match &record.data {
         Setting::A(addr) => RecordData::A(*addr),
         Setting::Aaaa(addr) => RecordData::Aaaa(*addr),
         Setting::Cname(target) => RecordData::Cname(target.as_str().parse()?),
         Setting::Ptr(target) => RecordData::Ptr(target.as_str().parse()?),
-        Setting::Txt(texts) => RecordData::Txt(texts.iter().map(|t| t.clone().into()).collect()),
-        Setting::Srv { priority, weight, port, target } => RecordData::Srv {
+        Setting::Txt(text) => RecordData::Txt(strings(text)),
+        Setting::Srv(priority, weight, port, target) => RecordData::Srv {
             priority: *priority,
             weight: *weight,
             port: *port,
             target: target.as_str().parse()?,
         },
-        Setting::Mx { preference, exchange } => {
+        Setting::Mx(preference, exchange) => {
             RecordData::Mx { preference: *preference, exchange: exchange.as_str().parse()? }
         }
     };
     Ok(LocalRecord { name: record.name.parse()?, ttl_secs: record.ttl_secs, data })
 }
 
+/// A text as the strings of one TXT record, 255 bytes each (RFC 1035 section 3.3.14).
+fn strings(text: &str) -> Vec<Vec<u8>> {
+    if text.is_empty() {
+        return vec![Vec::new()];
+    }
+    text.as_bytes().chunks(255).map(<[u8]>::to_vec).collect()
+}
+
 /// The forwarders.
 pub(super) fn upstreams(settings: &Effective) -> Upstreams {
     let forwarders = settings.upstreams.iter().map(|addr| Forwarder { addr: *addr }).collect();
     Upstreams { forwarders, timeout: Duration::from_secs(5), ..Upstreams::default() }
-}
-
-/// Whether a network's subnet holds `addr`.
-pub(super) fn holds(subnet: Ipv4Net, addr: std::net::IpAddr) -> bool {
-    matches!(addr, std::net::IpAddr::V4(v4) if subnet.contains(&v4))
 }
