@@ -54,7 +54,7 @@ pub enum Outcome {
 }
 
 /// Why an address may not be granted. Every refusal has a counter of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// This node serves nobody in its present state.
     NotServing,

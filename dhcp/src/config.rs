@@ -39,6 +39,9 @@ pub struct Network {
     /// Whether to NAK a client that asks for an address which is wrong for its link although this
     /// server has no record of it (INIT-REBOOT, RFC 2131 section 4.3.2).
     pub authoritative: bool,
+    /// Whether to ask the link whether an address is in use before it is granted for the first
+    /// time (RFC 2131 section 2.2); costs a new client 0.4 s.
+    pub probe: bool,
     /// Options given to every client of the network (code, value as on the wire), for the codes
     /// the client asks for or the server always sends. Router, DNS servers, domain and so on are
     /// in here too, already encoded by the validator.

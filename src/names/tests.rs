@@ -12,6 +12,7 @@ fn network(third: u8) -> Network {
         lease_time: std::time::Duration::from_secs(3600),
         max_lease_time: std::time::Duration::from_secs(3600),
         authoritative: true,
+        probe: true,
         options: BTreeMap::new(),
         domain: "home.arpa".into(),
         reservations: Vec::new(),

@@ -97,6 +97,9 @@ pub struct Dhcp {
     pub client_id: bool,
     /// Whether to refuse addresses that are wrong for the network (default true).
     pub authoritative: bool,
+    /// Whether to ask the network if an address is in use before a device gets it for the first
+    /// time (default true).
+    pub probe: bool,
     /// DNS servers to tell devices, instead of this pair (option 6).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<Vec<Ipv4Addr>>,
@@ -380,6 +383,7 @@ impl Dhcp {
             max_lease_time: None,
             client_id: true,
             authoritative: true,
+            probe: true,
             dns: None,
             ntp: Vec::new(),
             search: Vec::new(),
@@ -399,6 +403,7 @@ impl Dhcp {
             max_lease_time: fields.optional("max_lease_time"),
             client_id: fields.or("client_id", default.client_id),
             authoritative: fields.or("authoritative", default.authoritative),
+            probe: fields.or("probe", default.probe),
             dns: fields.has("dns").then(|| fields.list("dns")),
             ntp: fields.list("ntp"),
             search: fields.list("search"),

@@ -158,6 +158,7 @@ fn scope(
         lease_time,
         max_lease_time: max_lease_time.max(lease_time),
         authoritative: dhcp.authoritative,
+        probe: dhcp.probe,
         options: dhcp_options(dhcp, view, effective),
         domain: view.domain.clone(),
         reservations,

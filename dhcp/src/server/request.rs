@@ -1,0 +1,225 @@
+//! REQUEST in its four states (RFC 2131 section 4.3.2), and the ACK that follows.
+//!
+//! | state | server id | requested address | ciaddr | sent |
+//! |---|---|---|---|---|
+//! | SELECTING | set | set | none | by broadcast, to the server it names |
+//! | INIT-REBOOT | none | set | none | by broadcast |
+//! | RENEWING | none | none | set | to this server |
+//! | REBINDING | none | none | set | by broadcast |
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::Server;
+use crate::exchange::Exchange;
+use crate::options::relay_code;
+use crate::parked::Reply;
+use crate::probes::Waiting;
+use crate::reply::Say;
+use crate::scope::Scope;
+use crate::{
+    Asking, BindingState, Change, Denial, Dropped, Event, LeaseBook, Outcome, Refusal, Time,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Selecting,
+    InitReboot,
+    Renewing,
+    Rebinding,
+}
+
+/// What to do with a REQUEST.
+enum Verdict {
+    /// Propose to bind the address.
+    Grant { renewal: bool },
+    /// The same, after a probe: this node did not offer it.
+    GrantIfClear,
+    /// Tell the client that it may not have the address.
+    Deny(Denial),
+}
+
+impl Server {
+    pub(super) fn request(
+        &mut self,
+        now: Time,
+        book: &mut dyn LeaseBook,
+        exchange: Exchange,
+    ) -> Result<(), Dropped> {
+        let state = State::of(&exchange);
+        exchange.server_id()?;
+        let named = exchange.request.server_id();
+        if state == State::Selecting && !named.is_some_and(|id| exchange.is_named(&self.scopes, id))
+        {
+            // The client chose another server: it is served, and what was kept for it is free.
+            self.offers.release(now, &exchange.network, &exchange.key);
+            self.unserved.forget(&exchange.key);
+            return Err(Dropped::ForAnotherServer);
+        }
+        let addr = self.asked_addr(now, book, &exchange)?;
+        if self.parked.holds(&exchange, addr) || self.probes.replace(now, &exchange) {
+            return Err(Dropped::Repeated);
+        }
+        let asking = self.asking(now, state, &exchange);
+        self.admit(now, book, &exchange, asking, Some(addr))?;
+        self.decide(now, book, exchange)
+    }
+
+    /// Proposes the change, denies the address, or says nothing.
+    pub(super) fn decide(
+        &mut self,
+        now: Time,
+        book: &mut dyn LeaseBook,
+        exchange: Exchange,
+    ) -> Result<(), Dropped> {
+        let scopes = Arc::clone(&self.scopes);
+        let scope = scopes.get(&exchange.network).ok_or(Dropped::NoNetwork)?;
+        let addr = self.asked_addr(now, book, &exchange)?;
+        match self.judge(now, book, scope, &exchange, addr)? {
+            Verdict::Deny(reason) => self.deny(&exchange, addr, reason),
+            Verdict::GrantIfClear => {
+                self.start_probe(now, Waiting { exchange, addr, conflicts: 0 })
+            }
+            Verdict::Grant { renewal } => {
+                exchange.destination(addr)?;
+                if self.parked.is_full() {
+                    return Err(Dropped::Overloaded);
+                }
+                let desired = Self::desired_lease(scope, &exchange);
+                let change = Change::Grant { addr, client: exchange.client(), desired };
+                let ticket = book.propose(now, change);
+                self.parked.park(now, ticket, Reply { exchange, addr, renewal });
+                Ok(())
+            }
+        }
+    }
+
+    /// The book settled a grant: tell the client, or nobody.
+    pub(super) fn settle(
+        &mut self,
+        now: Time,
+        parked: Reply,
+        outcome: Outcome,
+    ) -> Result<(), Dropped> {
+        let Reply { exchange, addr, renewal } = parked;
+        self.offers.release(now, &exchange.network, &exchange.key);
+        let lease = match outcome {
+            Outcome::Committed { lease } => lease,
+            Outcome::Refused(refusal) => return Err(Dropped::Refused(refusal)),
+        };
+        self.unserved.forget(&exchange.key);
+        self.send(&exchange, exchange.destination(addr)?, Say::Ack { addr, lease })?;
+        self.event(Event::Leased {
+            addr,
+            lease,
+            renewal,
+            hw: exchange.request.hw,
+            hostname: exchange.request.hostname(),
+            network: exchange.network,
+            client: exchange.key,
+        });
+        Ok(())
+    }
+
+    /// The address a REQUEST is about. Some clients name none at all; they mean the one they
+    /// were offered, or have.
+    fn asked_addr(
+        &self,
+        now: Time,
+        book: &dyn LeaseBook,
+        exchange: &Exchange,
+    ) -> Result<Ipv4Addr, Dropped> {
+        let ciaddr = Some(exchange.request.ciaddr).filter(|addr| !addr.is_unspecified());
+        exchange
+            .request
+            .requested_addr()
+            .or(ciaddr)
+            .or_else(|| self.offers.of(now, &exchange.network, &exchange.key))
+            .or_else(|| self.bound(book, exchange, None))
+            .ok_or(Dropped::NoRecord)
+    }
+
+    /// Who is meant to answer. Behind a relay agent that stands in for the server (RFC 5107)
+    /// every server is called the same: there the one that made the offer is meant.
+    fn asking(&self, now: Time, state: State, exchange: &Exchange) -> Asking {
+        let stand_in = exchange.request.relay_addr_option(relay_code::SERVER_ID_OVERRIDE).is_some();
+        let offered = self.offers.of(now, &exchange.network, &exchange.key).is_some();
+        match state {
+            State::Selecting if stand_in && !offered => Asking::Broadcast,
+            State::Selecting | State::Renewing => Asking::Addressed,
+            State::InitReboot | State::Rebinding => Asking::Broadcast,
+        }
+    }
+
+    /// Judges a REQUEST. A NAK takes a client off the network, so it is said only when the
+    /// address is wrong for the link, or another client's for certain: what this node knows
+    /// nothing of may well be the partner's doing.
+    fn judge(
+        &self,
+        now: Time,
+        book: &dyn LeaseBook,
+        scope: Scope<'_>,
+        exchange: &Exchange,
+        addr: Ipv4Addr,
+    ) -> Result<Verdict, Dropped> {
+        let (state, key) = (State::of(exchange), &exchange.key);
+        if !scope.network.contains(addr) {
+            let sure = match state {
+                State::Selecting | State::Renewing => true,
+                // Another server may be responsible for a client never seen here.
+                State::InitReboot | State::Rebinding => {
+                    scope.network.authoritative || self.bound(book, exchange, None).is_some()
+                }
+            };
+            let denied = Verdict::Deny(Denial::WrongNetwork);
+            return if sure { Ok(denied) } else { Err(Dropped::NoRecord) };
+        }
+        let reserved = scope.reservation_of(addr).is_some();
+        if reserved && !Self::is_for(scope, exchange, addr) {
+            return Ok(Verdict::Deny(Denial::Reserved));
+        }
+        let lease = book.lease(addr);
+        let active = lease.as_ref().is_some_and(|lease| lease.state == BindingState::Active);
+        let theirs = Self::had_it(lease.as_ref(), key);
+        if active && !theirs {
+            return Ok(Verdict::Deny(Denial::InUse));
+        }
+        book.may_grant(now, addr, key).map_err(Dropped::Refused)?;
+        if theirs {
+            return Ok(Verdict::Grant { renewal: active });
+        }
+        if state == State::InitReboot
+            || !Self::is_for(scope, exchange, addr)
+            || scope.network.server_addr == Some(addr)
+        {
+            return Err(Dropped::NoRecord);
+        }
+        if self.offers.is_held_for_another(now, addr, key) {
+            return Err(Dropped::Refused(Refusal::InUse));
+        }
+        if self.probes.is_conflict(now, addr) {
+            return Err(Dropped::AddressInUse);
+        }
+        let offered = self.offers.of(now, scope.id, key) == Some(addr);
+        let clear = offered || !scope.network.probe || self.probes.is_clear(now, addr);
+        Ok(if clear { Verdict::Grant { renewal: false } } else { Verdict::GrantIfClear })
+    }
+}
+
+impl State {
+    /// The state of the client that sent a REQUEST. A client that has an address and names no
+    /// other renews it, though some name the server as well.
+    fn of(exchange: &Exchange) -> State {
+        let request = &exchange.request;
+        let renews = !request.ciaddr.is_unspecified() && request.requested_addr().is_none();
+        if renews && exchange.is_direct_unicast() {
+            State::Renewing
+        } else if renews {
+            State::Rebinding
+        } else if request.server_id().is_some() {
+            State::Selecting
+        } else {
+            State::InitReboot
+        }
+    }
+}
