@@ -1,9 +1,20 @@
 //! Lanward's pair: the replicated lease table and the settings document.
 
+mod binding;
 mod config;
+mod journal;
+mod merge;
+mod pair;
+mod record;
 mod status;
 mod store;
+mod table;
+mod wire;
 
+pub use binding::{Binding, Versions};
 pub use config::{ClusterId, PairConfig, Partner, Rank, StoreId, Times};
+#[doc(hidden)]
+pub use pair::Fault;
+pub use pair::{Pair, PairOutput};
 pub use status::{Event, EventKind, PairState, PairStatus, PartnerStatus};
 pub use store::{Batch, Restored, Write};

@@ -1,0 +1,154 @@
+//! The binding: all that a node knows of one address.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use lanward_dhcp::{BindingState, Client, ClientKey, Lease, Time};
+
+use crate::Rank;
+
+/// How many changes each node made to a binding. It orders versions without comparing clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Versions(pub [u64; 2]);
+
+/// How one [`Versions`] stands to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knowledge {
+    /// The same version.
+    Equal,
+    /// Made with knowledge of the other one.
+    Newer,
+    /// Known to whoever made the other one.
+    Older,
+    /// Neither knew of the other.
+    Concurrent,
+}
+
+impl Versions {
+    /// How `self` stands to `other`.
+    pub(crate) fn against(self, other: Versions) -> Knowledge {
+        let (Versions([a0, a1]), Versions([b0, b1])) = (self, other);
+        match (a0 >= b0 && a1 >= b1, a0 <= b0 && a1 <= b1) {
+            (true, true) => Knowledge::Equal,
+            (true, false) => Knowledge::Newer,
+            (false, true) => Knowledge::Older,
+            (false, false) => Knowledge::Concurrent,
+        }
+    }
+
+    /// Whether `self` was made with knowledge of `other`, or is the same.
+    pub(crate) fn covers(self, other: Versions) -> bool {
+        matches!(self.against(other), Knowledge::Equal | Knowledge::Newer)
+    }
+
+    /// The least version that covers both.
+    pub(crate) fn joined(self, other: Versions) -> Versions {
+        let (Versions([a0, a1]), Versions([b0, b1])) = (self, other);
+        Versions([a0.max(b0), a1.max(b1)])
+    }
+
+    /// The next version by the node of `rank`.
+    pub(crate) fn bumped(self, rank: Rank) -> Versions {
+        let Versions([zero, one]) = self;
+        match rank {
+            Rank::Zero => Versions([zero + 1, one]),
+            Rank::One => Versions([zero, one + 1]),
+        }
+    }
+}
+
+/// All that a node knows of one address (pair protocol, section 2). An address without a record
+/// is free and was never touched; a record is never deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The address.
+    pub addr: Ipv4Addr,
+    /// Its state.
+    pub state: BindingState,
+    /// Whom it is, or was last, bound to.
+    pub client: Option<Client>,
+    /// When the client last talked to a server about it.
+    pub cltt: Time,
+    /// When the client must stop using it; for a declined address, when that is over.
+    pub client_expiry: Time,
+    /// The latest expiry this node told, or will tell, the partner for this client.
+    pub sent_potential: Time,
+    /// The latest expiry of this client that is known to be on the partner's disk.
+    pub acked_potential: Time,
+    /// The latest expiry the partner told for this client.
+    pub recv_potential: Time,
+    /// Not to be granted to anybody but `client` before this.
+    pub hold_until: Time,
+    /// Its version.
+    pub versions: Versions,
+    /// The partner has not confirmed this version.
+    pub dirty: bool,
+    /// The partner may have heard of this binding since the address was last free by agreement.
+    pub partner_knows: bool,
+    /// The batch that makes this version durable; 0 once restored. Not stored itself.
+    pub(crate) written: u64,
+}
+
+/// Which node owns an address: the one whose rank is the lowest bit. A function of the address
+/// alone, so that no edit of a pool, made while the two are apart, can move it.
+pub(crate) fn owner(addr: Ipv4Addr) -> Rank {
+    if u32::from(addr) & 1 == 0 { Rank::Zero } else { Rank::One }
+}
+
+impl Binding {
+    /// What an address without a record means.
+    pub(crate) fn untouched(addr: Ipv4Addr) -> Binding {
+        Binding {
+            addr,
+            state: BindingState::Free,
+            client: None,
+            cltt: Time::ZERO,
+            client_expiry: Time::ZERO,
+            sent_potential: Time::ZERO,
+            acked_potential: Time::ZERO,
+            recv_potential: Time::ZERO,
+            hold_until: Time::ZERO,
+            versions: Versions::default(),
+            dirty: false,
+            partner_knows: false,
+            written: 0,
+        }
+    }
+
+    /// Whether it is, or was last, bound to `key`.
+    pub(crate) fn is_of(&self, key: &ClientKey) -> bool {
+        self.client.as_ref().is_some_and(|client| client.key == *key)
+    }
+
+    /// Whether it is leased to `key`.
+    pub(crate) fn is_leased_to(&self, key: &ClientKey) -> bool {
+        self.state == BindingState::Active && self.is_of(key)
+    }
+
+    /// The latest expiry for its client that both nodes have on their disks.
+    pub(crate) fn common_potential(&self) -> Time {
+        self.acked_potential.max(self.recv_potential)
+    }
+
+    /// When its state changes by the mere passing of time. The owner goes first; its partner
+    /// waits a guard longer, so that as a rule only one of them has something to say.
+    pub(crate) fn due(&self, rank: Rank, guard: Duration) -> Option<Time> {
+        let late = if owner(self.addr) == rank { Duration::ZERO } else { guard };
+        match self.state {
+            BindingState::Active => Some(self.client_expiry + guard + late),
+            BindingState::Declined => Some(self.client_expiry + late),
+            BindingState::Free | BindingState::Expired | BindingState::Released => None,
+        }
+    }
+
+    /// What the rest of the house is told of it.
+    pub fn lease(&self) -> Lease {
+        Lease {
+            addr: self.addr,
+            state: self.state,
+            client: self.client.clone(),
+            cltt: self.cltt,
+            expiry: self.client_expiry,
+        }
+    }
+}

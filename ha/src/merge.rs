@@ -1,0 +1,194 @@
+//! The merge of a binding the partner told with the one in the table (pair protocol, section 7).
+//!
+//! Both nodes run the same table on the same two bindings, mirrored, and must come to the same
+//! end without asking each other again; a rule that looks at a clock therefore leaves a version
+//! of its own behind, so that a disagreement is seen and settled in the next round.
+
+use std::time::Duration;
+
+use lanward_dhcp::{BindingState, Time};
+
+use crate::Rank;
+use crate::binding::{Binding, Knowledge};
+
+/// What became of a binding the partner told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Merged {
+    /// Nothing new; it is confirmed once what the table holds is durable.
+    Known,
+    /// The partner knows better: this is the record now.
+    Taken(Binding),
+    /// This node knows better, and tells the partner.
+    Kept,
+    /// Both had something new: this is the record now, and the partner is told of it.
+    Joined {
+        /// The record.
+        binding: Binding,
+        /// Whether the partner's promise to its client is part of it.
+        accepted: bool,
+        /// Whether two clients held the address.
+        collision: bool,
+    },
+}
+
+/// What the merge needs to know besides the two bindings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    pub(crate) now: Time,
+    pub(crate) guard: Duration,
+    /// This node's rank.
+    pub(crate) rank: Rank,
+    /// The partner was recovering from a lost disk when it sent this.
+    pub(crate) partner_recovers: bool,
+    /// This node is recovering from a lost disk.
+    pub(crate) recovers: bool,
+}
+
+/// Merges what the partner told (`theirs`, on this node's clock) with what the table holds.
+pub(crate) fn merge(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged {
+    match theirs.versions.against(mine.versions) {
+        Knowledge::Equal if is_same(mine, &theirs) => same_version(mine, &theirs),
+        Knowledge::Newer => Merged::Taken(taken(mine, theirs)),
+        Knowledge::Older => Merged::Kept,
+        // One version with two meanings is possible only after a store was set back to an
+        // older copy; it is settled like any other disagreement.
+        Knowledge::Equal | Knowledge::Concurrent => concurrent(mine, theirs, around),
+    }
+}
+
+/// Whether one version means one thing at both. An ended lease becomes free at the receiver
+/// first and at its sender when it is confirmed, under one version.
+fn is_same(mine: &Binding, theirs: &Binding) -> bool {
+    let folded = |state| match state {
+        BindingState::Expired | BindingState::Released => BindingState::Free,
+        other => other,
+    };
+    let same_client = match (&mine.client, &theirs.client) {
+        (Some(a), Some(b)) => a.key == b.key,
+        (None, None) => true,
+        _ => false,
+    };
+    folded(mine.state) == folded(theirs.state)
+        && (same_client || folded(mine.state) != BindingState::Active)
+}
+
+fn same_version(mine: &Binding, theirs: &Binding) -> Merged {
+    let mut binding = mine.clone();
+    match mine.state {
+        BindingState::Expired | BindingState::Released => free(&mut binding),
+        BindingState::Active => {
+            binding.recv_potential = mine.recv_potential.max(theirs.recv_potential);
+        }
+        BindingState::Free | BindingState::Declined => {}
+    }
+    binding.hold_until = mine.hold_until.max(theirs.hold_until);
+    binding.partner_knows = binding.state != BindingState::Free;
+    binding.dirty = false;
+    if binding == *mine { Merged::Known } else { Merged::Taken(binding) }
+}
+
+/// The partner's binding as the record of this node. Taking an ended lease is the point of
+/// agreement: from here on both call the address free (rule R3).
+fn taken(mine: &Binding, theirs: Binding) -> Binding {
+    let same_lease = theirs.state == BindingState::Active
+        && theirs.client.as_ref().is_some_and(|client| mine.is_leased_to(&client.key));
+    let mut binding = Binding {
+        hold_until: mine.hold_until.max(theirs.hold_until),
+        partner_knows: theirs.state != BindingState::Free,
+        dirty: false,
+        written: mine.written,
+        ..theirs
+    };
+    if same_lease {
+        binding.sent_potential = mine.sent_potential;
+        binding.acked_potential = mine.acked_potential;
+        binding.recv_potential = binding.recv_potential.max(mine.recv_potential);
+    }
+    if matches!(binding.state, BindingState::Expired | BindingState::Released) {
+        free(&mut binding);
+    }
+    binding
+}
+
+/// Ends a lease for good.
+pub(crate) fn free(binding: &mut Binding) {
+    binding.state = BindingState::Free;
+    binding.sent_potential = Time::ZERO;
+    binding.acked_potential = Time::ZERO;
+    binding.recv_potential = Time::ZERO;
+    binding.partner_knows = false;
+}
+
+fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged {
+    let versions = mine.versions.joined(theirs.versions);
+    let hold_until = mine.hold_until.max(theirs.hold_until);
+    let active = |binding: &Binding| binding.state == BindingState::Active;
+    let (accepted, collision, mut binding) = match (active(mine), active(&theirs)) {
+        (true, true) if is_same(mine, &theirs) => (true, false, both_prolonged(mine, theirs)),
+        (true, true) => {
+            let mine_stays = stays(mine, &theirs, around);
+            let frozen = mine.client_expiry.max(theirs.client_expiry) + around.guard;
+            let mut winner = if mine_stays { mine.clone() } else { taken(mine, theirs) };
+            winner.hold_until = hold_until.max(frozen);
+            (!mine_stays, true, winner)
+        }
+        // A running lease beats any idea that the address is idle: it only delays re-use.
+        (true, false) => (false, false, mine.clone()),
+        (false, true) => (true, false, taken(mine, theirs)),
+        (false, false) => (true, false, both_idle(mine, theirs, around.rank)),
+    };
+    binding.versions = if collision { versions.bumped(around.rank) } else { versions };
+    binding.hold_until = binding.hold_until.max(hold_until);
+    binding.dirty = true;
+    binding.partner_knows = true;
+    binding.written = mine.written;
+    Merged::Joined { binding, accepted, collision }
+}
+
+/// Both prolonged the same client's lease: the longer of each.
+fn both_prolonged(mine: &Binding, theirs: Binding) -> Binding {
+    Binding {
+        cltt: mine.cltt.max(theirs.cltt),
+        client_expiry: mine.client_expiry.max(theirs.client_expiry),
+        sent_potential: mine.sent_potential.max(theirs.recv_potential),
+        acked_potential: mine.acked_potential,
+        recv_potential: mine.recv_potential.max(theirs.recv_potential),
+        ..if mine.cltt >= theirs.cltt { mine.clone() } else { theirs }
+    }
+}
+
+/// Whether this node's client keeps the address that both nodes leased, to different clients.
+fn stays(mine: &Binding, theirs: &Binding, around: Circumstances) -> bool {
+    let over = |binding: &Binding| binding.client_expiry <= around.now;
+    match (around.recovers, around.partner_recovers) {
+        (true, false) => return false,
+        (false, true) => return true,
+        _ => {}
+    }
+    match (over(mine), over(theirs)) {
+        (true, false) => false,
+        (false, true) => true,
+        _ => around.rank == Rank::Zero,
+    }
+}
+
+/// Neither runs: out of service if either says so, else free by agreement.
+fn both_idle(mine: &Binding, theirs: Binding, rank: Rank) -> Binding {
+    let declined = |binding: &Binding| binding.state == BindingState::Declined;
+    let until = [mine, &theirs]
+        .into_iter()
+        .filter(|binding| declined(binding))
+        .map(|binding| binding.client_expiry)
+        .max();
+    let mut binding = match (declined(mine), declined(&theirs)) {
+        (true, false) => mine.clone(),
+        (false, true) => theirs,
+        _ if rank == Rank::Zero => mine.clone(),
+        _ => theirs,
+    };
+    match until {
+        Some(until) => binding.client_expiry = until,
+        None => free(&mut binding),
+    }
+    binding
+}

@@ -1,0 +1,246 @@
+//! What the two nodes say of bindings, and what they make of it.
+
+use lanward_dhcp::{BindingState, Time};
+
+use super::link::{Flight, WINDOW};
+use super::{Fault, Pair, PairOutput};
+use crate::EventKind;
+use crate::PairState;
+use crate::binding::Binding;
+use crate::merge::{Circumstances, Merged, free, merge};
+use crate::record::{binding_key, encode_binding};
+use crate::wire::{
+    Ack, Acks, Body, UPDATES_A_FRAME, Update, Updates, WireError, pair_state_from,
+    pair_state_number,
+};
+
+impl Pair {
+    /// Reads one frame. A partner that says what cannot be understood is hung up on: the bytes
+    /// came over an authenticated and checksummed link, so one of the two programs is wrong.
+    pub(super) fn exchange(&mut self, now: Time, frame: &[u8]) {
+        let Some(link) = &mut self.link else { return };
+        link.heard = now;
+        self.seen.heard = Some(now);
+        let result = match Body::from_frame(frame) {
+            Ok(Some(body)) => self.dispatch(now, body),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            let reason = format!("{} is not understood: {error}", self.seen.name);
+            self.hang_up(now, &reason);
+        }
+        self.advance(now);
+    }
+
+    fn dispatch(&mut self, now: Time, body: Body) -> Result<(), WireError> {
+        if let Body::Hello(hello) = body {
+            return self.introduced(now, hello);
+        }
+        let Some(link) = self.link.as_mut().filter(|link| link.partner.is_some()) else {
+            return Err(WireError::Field("the HELLO that comes before everything"));
+        };
+        match body {
+            Body::Contact(contact) => {
+                if let Some(partner) = &mut link.partner {
+                    partner.serving = contact.serving;
+                }
+                link.partner_free =
+                    contact.free.into_iter().map(|count| (count.network, count.free)).collect();
+            }
+            Body::State(announce) => {
+                let state = pair_state_from(announce.state)?;
+                self.partner_entered(now, state, &announce.reason);
+            }
+            Body::Settings(message) => self.out.push_back(PairOutput::Settings(message)),
+            // Bindings count for nothing between nodes that may not get in step.
+            Body::Updates(_) | Body::Acks(_) | Body::UpdatesDone(_) if !link.is_accepted() => {}
+            Body::Updates(updates) => {
+                let state = pair_state_from(updates.state)?;
+                for update in updates.updates {
+                    self.updated(now, state, update)?;
+                }
+            }
+            Body::Acks(acks) => acks.acks.iter().for_each(|ack| self.answered(now, ack)),
+            Body::UpdatesDone(_) => link.updates_done_heard = true,
+            // Of states this version does not enter; the partner's own announcement has been
+            // refused with a reason already.
+            Body::Hello(_)
+            | Body::UpdateRequest(_)
+            | Body::RecoverDone(_)
+            | Body::NormalNow(_)
+            | Body::Shutdown(_)
+            | Body::ShutdownOk(_) => {}
+        }
+        Ok(())
+    }
+
+    /// One binding of the partner.
+    fn updated(&mut self, now: Time, sent_in: PairState, update: Update) -> Result<(), WireError> {
+        let id = update.id;
+        let theirs = update.read(now)?;
+        let addr = theirs.addr;
+        let mine = self.table.get_or_untouched(addr);
+        let around = Circumstances {
+            now,
+            guard: self.config.times.guard,
+            rank: self.rank,
+            partner_recovers: matches!(
+                sent_in,
+                PairState::Recover | PairState::RecoverWait | PairState::RecoverDone
+            ),
+            recovers: false,
+        };
+        let (seq, accepted) = match merge(&mine, theirs, around) {
+            Merged::Known => (mine.written, true),
+            Merged::Taken(binding) => {
+                self.forget(&binding);
+                (self.put(binding), true)
+            }
+            Merged::Kept => {
+                self.tell_again(mine);
+                (0, false)
+            }
+            Merged::Joined { binding, accepted, collision } => {
+                if collision {
+                    let why = format!("{addr} was leased to two clients; one of them is to move");
+                    self.event(now, EventKind::Collision, &why);
+                }
+                let seq = self.put(binding);
+                if let Some(link) = &mut self.link {
+                    link.enqueue(addr);
+                }
+                (seq, accepted)
+            }
+        };
+        self.overtake(addr);
+        if let Some(link) = &mut self.link {
+            link.acks.push_back((seq, Ack { id, accepted }));
+        }
+        Ok(())
+    }
+
+    /// The partner has this version: there is nothing to tell of it.
+    fn forget(&mut self, binding: &Binding) {
+        if let Some(link) = &mut self.link {
+            link.forget(binding.addr);
+        }
+    }
+
+    /// The partner has an older version than this one, which it may have confirmed before its
+    /// store was set back.
+    fn tell_again(&mut self, mine: Binding) {
+        let addr = mine.addr;
+        if !mine.dirty {
+            self.put(Binding { dirty: true, partner_knows: true, ..mine });
+        }
+        if let Some(link) = &mut self.link {
+            link.enqueue(addr);
+        }
+    }
+
+    /// The partner answered one update.
+    fn answered(&mut self, now: Time, ack: &Ack) {
+        let Some(link) = &mut self.link else { return };
+        let Some(flight) = link.in_flight.remove(&ack.id) else { return };
+        if !ack.accepted {
+            link.resync.remove(&flight.addr);
+            return;
+        }
+        let old = self.table.get_or_untouched(flight.addr);
+        let mut binding = old.clone();
+        let same_client = flight.client.as_ref().is_some_and(|key| binding.is_leased_to(key));
+        if same_client {
+            binding.acked_potential = binding.acked_potential.max(flight.potential);
+        }
+        if binding.versions == flight.versions {
+            link.resync.remove(&flight.addr);
+            binding.dirty = false;
+            if matches!(binding.state, BindingState::Expired | BindingState::Released) {
+                free(&mut binding);
+            }
+            binding.partner_knows = binding.state != BindingState::Free;
+        }
+        if binding != old {
+            self.put(binding);
+        }
+        if same_client {
+            self.assent_given(now, flight.addr, flight.versions);
+        }
+    }
+
+    /// Sends what is durable: answers, then updates.
+    pub(super) fn pump(&mut self, now: Time) {
+        if !self.link.as_ref().is_some_and(|link| link.is_accepted()) {
+            return;
+        }
+        self.pump_acks();
+        let rounds = self.link.as_ref().map_or(0, |link| link.waiting());
+        let mut updates = Vec::new();
+        for _ in 0..rounds {
+            let Some(update) = self.next_update(now) else { break };
+            updates.extend(update);
+            if updates.len() >= UPDATES_A_FRAME {
+                self.send_updates(std::mem::take(&mut updates));
+            }
+        }
+        if !updates.is_empty() {
+            self.send_updates(updates);
+        }
+    }
+
+    fn pump_acks(&mut self) {
+        let mut acks = Vec::new();
+        if let Some(link) = &mut self.link {
+            while let Some((seq, ack)) = link.acks.front()
+                && (self.journal.is_durable(*seq) || self.fault == Some(Fault::NoDurability))
+            {
+                acks.push(ack.clone());
+                link.acks.pop_front();
+            }
+        }
+        if !acks.is_empty() {
+            self.out.push_back(PairOutput::Send(Body::Acks(Acks { acks }).into_frame()));
+        }
+    }
+
+    /// Looks at the next address of the outbox. `None`: nothing more can be sent now.
+    fn next_update(&mut self, now: Time) -> Option<Option<Update>> {
+        let link = self.link.as_mut().filter(|link| link.in_flight.len() < WINDOW)?;
+        let addr = link.next()?;
+        let mut binding = self.table.get_or_untouched(addr);
+        if !binding.partner_knows && binding.state != BindingState::Free {
+            // From the moment it leaves, the partner has a say in freeing it: written down first.
+            binding.partner_knows = true;
+            let value = encode_binding(&binding);
+            binding.written = self.journal.write(binding_key(addr), Some(value));
+            self.table.put(binding.clone());
+        }
+        if !self.is_durable(binding.written) {
+            if let Some(link) = &mut self.link {
+                link.postpone(addr);
+            }
+            return Some(None);
+        }
+        let link = self.link.as_mut()?;
+        let id = link.depart(Flight {
+            addr,
+            versions: binding.versions,
+            client: binding.client.as_ref().map(|client| client.key.clone()),
+            potential: binding.sent_potential,
+        });
+        Some(Some(Update::of(id, &binding, now)))
+    }
+
+    fn send_updates(&mut self, updates: Vec<Update>) {
+        let state = pair_state_number(self.state.name());
+        self.out
+            .push_back(PairOutput::Send(Body::Updates(Updates { state, updates }).into_frame()));
+    }
+
+    /// Ends the link from this side.
+    pub(super) fn hang_up(&mut self, now: Time, reason: &str) {
+        self.out.push_back(PairOutput::CloseLink { reason: reason.to_owned() });
+        self.lose_link(now, reason);
+    }
+}

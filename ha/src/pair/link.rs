@@ -1,0 +1,130 @@
+//! One connection to the partner, from its first byte to its last.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
+
+use lanward_dhcp::{ClientKey, Time};
+
+use crate::binding::Versions;
+use crate::wire::Ack;
+use crate::{PairState, Rank, StoreId};
+
+/// How many updates may be on their way unanswered. Bounds what a slow partner makes this node
+/// keep; more wait in the outbox, which holds an address once.
+pub(crate) const WINDOW: usize = 512;
+
+/// What a node knows of the partner on one connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// When anything was last heard on it; at first, when it came up.
+    pub(crate) heard: Time,
+    /// When the next CONTACT is due.
+    pub(crate) next_contact: Time,
+    /// What the partner said of itself; `None` until its HELLO.
+    pub(crate) partner: Option<PartnerFacts>,
+    /// Why the two do not get in step although they talk.
+    pub(crate) refusal: Option<String>,
+    /// The partner's free addresses of its own half, by network.
+    pub(crate) partner_free: BTreeMap<String, u64>,
+    /// Addresses to be told, each once, in order. An entry counts only while `queued` has it.
+    outbox: VecDeque<Ipv4Addr>,
+    queued: BTreeSet<Ipv4Addr>,
+    /// Updates sent and not answered.
+    pub(crate) in_flight: BTreeMap<u64, Flight>,
+    next_update: u64,
+    /// What must be confirmed before this node says that it has sent everything.
+    pub(crate) resync: BTreeSet<Ipv4Addr>,
+    /// This node has said so.
+    pub(crate) updates_done_sent: bool,
+    /// The partner has said so.
+    pub(crate) updates_done_heard: bool,
+    /// Answers that wait for the disk, with the batch they wait for.
+    pub(crate) acks: VecDeque<(u64, Ack)>,
+}
+
+/// What the partner said of itself in its HELLO, and since.
+#[derive(Clone, Debug)]
+pub(crate) struct PartnerFacts {
+    pub(crate) rank: Rank,
+    pub(crate) store: StoreId,
+    /// Whether it ever served from its store.
+    pub(crate) served: bool,
+    pub(crate) state: PairState,
+    /// Whether it answers clients now, by its last CONTACT.
+    pub(crate) serving: bool,
+}
+
+/// An update on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) addr: Ipv4Addr,
+    pub(crate) versions: Versions,
+    pub(crate) client: Option<ClientKey>,
+    /// The potential expiry the partner has on its disk when it confirms.
+    pub(crate) potential: Time,
+}
+
+impl Link {
+    pub(crate) fn new(now: Time) -> Link {
+        Link {
+            heard: now,
+            next_contact: now,
+            partner: None,
+            refusal: None,
+            partner_free: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            queued: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            next_update: 0,
+            resync: BTreeSet::new(),
+            updates_done_sent: false,
+            updates_done_heard: false,
+            acks: VecDeque::new(),
+        }
+    }
+
+    /// Whether bindings may be exchanged on it.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.partner.is_some() && self.refusal.is_none()
+    }
+
+    /// Has `addr` told, once, as it is when it is durable.
+    pub(crate) fn enqueue(&mut self, addr: Ipv4Addr) {
+        if self.queued.insert(addr) {
+            self.outbox.push_back(addr);
+        }
+    }
+
+    /// Nothing is to be told of `addr` after all.
+    pub(crate) fn forget(&mut self, addr: Ipv4Addr) {
+        self.queued.remove(&addr);
+        self.resync.remove(&addr);
+    }
+
+    /// How many entries of the outbox a round looks at.
+    pub(crate) fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The next address to be told; put back by [`Link::postpone`] or done with.
+    pub(crate) fn next(&mut self) -> Option<Ipv4Addr> {
+        while let Some(addr) = self.outbox.pop_front() {
+            if self.queued.remove(&addr) {
+                return Some(addr);
+            }
+        }
+        None
+    }
+
+    /// Puts an address that is not durable yet at the end of the outbox.
+    pub(crate) fn postpone(&mut self, addr: Ipv4Addr) {
+        self.enqueue(addr);
+    }
+
+    /// Names an update.
+    pub(crate) fn depart(&mut self, flight: Flight) -> u64 {
+        self.next_update += 1;
+        self.in_flight.insert(self.next_update, flight);
+        self.next_update
+    }
+}

@@ -1,0 +1,170 @@
+//! What the store holds of a pair: one record an address (`binding/10.0.30.5`) and one of the
+//! node's own state (`pair/state`). Times are this node's own.
+//!
+//! Records are protobuf messages: fields are only ever added, and a missing one means what it
+//! meant before it existed.
+
+use std::net::Ipv4Addr;
+
+use lanward_dhcp::Time;
+use prost::Message;
+
+use crate::binding::{Binding, Versions};
+use crate::wire::{
+    ClientFields, WireError, id_from, pair_state_from, pair_state_number, state_from, state_number,
+};
+use crate::{ClusterId, PairState, StoreId};
+
+/// Where the node's own state is kept.
+pub(crate) const STATE_KEY: &str = "pair/state";
+const BINDING_PREFIX: &str = "binding/";
+
+/// The key of an address's record.
+pub(crate) fn binding_key(addr: Ipv4Addr) -> String {
+    format!("{BINDING_PREFIX}{addr}")
+}
+
+/// The address a key is about; `None` for another kind of key.
+pub(crate) fn binding_addr(key: &str) -> Option<Ipv4Addr> {
+    key.strip_prefix(BINDING_PREFIX)?.parse().ok()
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BindingRecord {
+    #[prost(fixed32, tag = "1")]
+    addr: u32,
+    #[prost(uint32, tag = "2")]
+    state: u32,
+    #[prost(message, optional, tag = "3")]
+    client: Option<ClientFields>,
+    #[prost(uint64, tag = "4")]
+    cltt: u64,
+    #[prost(uint64, tag = "5")]
+    client_expiry: u64,
+    #[prost(uint64, tag = "6")]
+    sent_potential: u64,
+    #[prost(uint64, tag = "7")]
+    acked_potential: u64,
+    #[prost(uint64, tag = "8")]
+    recv_potential: u64,
+    #[prost(uint64, tag = "9")]
+    hold_until: u64,
+    #[prost(uint64, tag = "10")]
+    version_zero: u64,
+    #[prost(uint64, tag = "11")]
+    version_one: u64,
+    #[prost(bool, tag = "12")]
+    dirty: bool,
+    #[prost(bool, tag = "13")]
+    partner_knows: bool,
+}
+
+pub(crate) fn encode_binding(binding: &Binding) -> Vec<u8> {
+    let Versions([version_zero, version_one]) = binding.versions;
+    BindingRecord {
+        addr: u32::from(binding.addr),
+        state: state_number(binding.state),
+        client: binding.client.as_ref().map(ClientFields::of),
+        cltt: binding.cltt.as_millis(),
+        client_expiry: binding.client_expiry.as_millis(),
+        sent_potential: binding.sent_potential.as_millis(),
+        acked_potential: binding.acked_potential.as_millis(),
+        recv_potential: binding.recv_potential.as_millis(),
+        hold_until: binding.hold_until.as_millis(),
+        version_zero,
+        version_one,
+        dirty: binding.dirty,
+        partner_knows: binding.partner_knows,
+    }
+    .encode_to_vec()
+}
+
+pub(crate) fn decode_binding(bytes: &[u8]) -> Result<Binding, WireError> {
+    let record = BindingRecord::decode(bytes)?;
+    Ok(Binding {
+        addr: Ipv4Addr::from(record.addr),
+        state: state_from(record.state)?,
+        client: record.client.map(ClientFields::read).transpose()?,
+        cltt: Time::from_millis(record.cltt),
+        client_expiry: Time::from_millis(record.client_expiry),
+        sent_potential: Time::from_millis(record.sent_potential),
+        acked_potential: Time::from_millis(record.acked_potential),
+        recv_potential: Time::from_millis(record.recv_potential),
+        hold_until: Time::from_millis(record.hold_until),
+        versions: Versions([record.version_zero, record.version_one]),
+        dirty: record.dirty,
+        partner_knows: record.partner_knows,
+        written: 0,
+    })
+}
+
+/// What survives a restart of the node's own part in the pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// The last state that took effect, STARTUP left out.
+    pub(crate) state: PairState,
+    /// Since when.
+    pub(crate) since: Time,
+    /// Why.
+    pub(crate) reason: String,
+    /// Whether this node ever served from this store.
+    pub(crate) served: bool,
+    /// The pair it was in.
+    pub(crate) cluster: Option<ClusterId>,
+    /// The partner's store, once the two were in NORMAL together.
+    pub(crate) partner_store: Option<StoreId>,
+    /// How often the node started from this store.
+    pub(crate) incarnation: u64,
+    /// When PARTNER-DOWN began.
+    pub(crate) partner_down_since: Option<Time>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StateRecord {
+    #[prost(uint32, tag = "1")]
+    state: u32,
+    #[prost(uint64, tag = "2")]
+    since: u64,
+    #[prost(string, tag = "3")]
+    reason: String,
+    #[prost(bool, tag = "4")]
+    served: bool,
+    #[prost(bytes = "vec", tag = "5")]
+    cluster: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    partner_store: Vec<u8>,
+    #[prost(uint64, tag = "7")]
+    incarnation: u64,
+    #[prost(uint64, optional, tag = "8")]
+    partner_down_since: Option<u64>,
+}
+
+impl Remembered {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        StateRecord {
+            state: pair_state_number(self.state),
+            since: self.since.as_millis(),
+            reason: self.reason.clone(),
+            served: self.served,
+            cluster: self.cluster.map(|id| id.0.to_vec()).unwrap_or_default(),
+            partner_store: self.partner_store.map(|id| id.0.to_vec()).unwrap_or_default(),
+            incarnation: self.incarnation,
+            partner_down_since: self.partner_down_since.map(Time::as_millis),
+        }
+        .encode_to_vec()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Remembered, WireError> {
+        let record = StateRecord::decode(bytes)?;
+        Ok(Remembered {
+            state: pair_state_from(record.state)?,
+            since: Time::from_millis(record.since),
+            reason: record.reason,
+            served: record.served,
+            cluster: id_from(&record.cluster)?.map(ClusterId),
+            partner_store: id_from(&record.partner_store)?.map(StoreId),
+            incarnation: record.incarnation,
+            partner_down_since: record.partner_down_since.map(Time::from_millis),
+        })
+    }
+}
