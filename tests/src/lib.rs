@@ -1,1 +1,4 @@
-//! (being written)
+//! What the simulator, the network lab and the end-to-end tests are made of.
+
+pub mod dhcp_client;
+pub mod lab;

@@ -1,0 +1,324 @@
+//! A crowd of devices that nobody has seen before, all behind one wire.
+//!
+//! They speak real frames with an own hardware address each, but run no IP stack and answer no
+//! ARP: a server that would hand one address to two of them is not saved by its conflict probe.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send,
+    socket,
+};
+
+use super::netns::Netns;
+use crate::dhcp_client::{self, Kind, Mac, Message, Reply};
+
+/// How long a device waits for an answer before it asks again. Impatient on purpose: RFC 2131
+/// section 4.1 would wait four seconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What one device of the crowd was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The device's name.
+    pub name: String,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// The address it was given.
+    pub address: Ipv4Addr,
+    /// By which server.
+    pub server: Ipv4Addr,
+    /// For how long.
+    pub secs: u32,
+    /// From when.
+    pub at: Instant,
+}
+
+impl Grant {
+    /// When it ends.
+    pub fn expires(&self) -> Instant {
+        self.at + Duration::from_secs(u64::from(self.secs))
+    }
+}
+
+/// The crowd.
+#[derive(Debug)]
+pub struct Crowd {
+    wire: Wire,
+    members: Vec<Member>,
+    xid: u32,
+    // The namespace goes last: the socket inside it is closed before.
+    _netns: Netns,
+}
+
+/// One device.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    mac: Mac,
+    xid: u32,
+    state: State,
+    began: Instant,
+    sent: Option<Instant>,
+    refusals: u32,
+}
+
+/// Where a device is in its conversation.
+#[derive(Clone, Debug)]
+enum State {
+    /// Looking for servers.
+    Selecting,
+    /// Asks one server for one address.
+    Requesting { address: Ipv4Addr, server: Ipv4Addr },
+    /// Asks everybody whether it may go on using the address it remembers (INIT-REBOOT).
+    Rebooting { address: Ipv4Addr },
+    /// Has an address.
+    Bound(Grant),
+}
+
+impl Crowd {
+    /// `count` devices behind the wire `eth0` of `netns`; `number` (0 to 255) tells the crowds of
+    /// a test apart and goes into names and hardware addresses.
+    pub(super) fn new(netns: Netns, number: u8, count: u16) -> Crowd {
+        let wire = netns.enter(Wire::open).expect("a packet socket can be opened");
+        let began = Instant::now();
+        let members = (0..count).map(|index| {
+            let [high, low] = index.to_be_bytes();
+            Member {
+                name: format!("crowd-{number}-{index}"),
+                mac: [0x02, 0x4c, 0x57, number, high, low],
+                xid: 0,
+                state: State::Selecting,
+                began,
+                sent: None,
+                refusals: 0,
+            }
+        });
+        let xid = u32::from(number) << 24;
+        Crowd { wire, members: members.collect(), xid, _netns: netns }
+    }
+
+    /// All devices look for an address at the same time. Returns what was granted by `limit`;
+    /// whoever is missing has none.
+    pub fn arrive(&mut self, limit: Duration) -> Vec<Grant> {
+        for member in &mut self.members {
+            member.state = State::Selecting;
+        }
+        self.converse(limit)
+    }
+
+    /// All devices that have an address restart and ask whether they may go on using it. Returns
+    /// who may; a device that is refused looks for another address and is counted in
+    /// [`Crowd::refusals`].
+    pub fn reboot(&mut self, limit: Duration) -> Vec<Grant> {
+        for member in &mut self.members {
+            if let State::Bound(grant) = &member.state {
+                member.state = State::Rebooting { address: grant.address };
+            }
+        }
+        self.converse(limit)
+    }
+
+    /// How often a server has refused (NAK) one of them.
+    pub fn refusals(&self) -> u32 {
+        self.members.iter().map(|member| member.refusals).sum()
+    }
+
+    /// Talks until everybody has an address or `limit` is over.
+    fn converse(&mut self, limit: Duration) -> Vec<Grant> {
+        let began = Instant::now();
+        for member in &mut self.members {
+            (member.began, member.sent) = (began, None);
+        }
+        while began.elapsed() < limit
+            && self.members.iter().any(|member| !matches!(member.state, State::Bound(_)))
+        {
+            self.send_due();
+            while let Some(reply) = self.wire.receive() {
+                self.hear(&reply);
+            }
+            self.wire.wait(Duration::from_millis(20));
+        }
+        let grants = self.members.iter().filter_map(|member| match &member.state {
+            State::Bound(grant) => Some(grant.clone()),
+            _ => None,
+        });
+        grants.collect()
+    }
+
+    fn send_due(&mut self) {
+        let now = Instant::now();
+        for member in &mut self.members {
+            if member.sent.is_some_and(|sent| now.duration_since(sent) < PATIENCE) {
+                continue;
+            }
+            // A REQUEST that nobody answers goes back to the beginning.
+            if member.sent.is_some() && matches!(member.state, State::Requesting { .. }) {
+                member.state = State::Selecting;
+            }
+            if !matches!(member.state, State::Requesting { .. }) {
+                self.xid += 1;
+                member.xid = self.xid;
+            }
+            if let Some(message) = member.message(now) {
+                let payload = message.to_bytes();
+                self.wire.send(&dhcp_client::broadcast_frame(member.mac, &payload));
+                member.sent = Some(now);
+            }
+        }
+    }
+
+    fn hear(&mut self, reply: &Reply) {
+        let whose = |member: &&mut Member| member.mac == reply.mac && member.xid == reply.xid;
+        if let Some(member) = self.members.iter_mut().find(whose) {
+            member.hear(reply);
+        }
+    }
+}
+
+impl Member {
+    /// What it has to say next.
+    fn message(&self, now: Instant) -> Option<Message> {
+        let secs = u16::try_from(now.duration_since(self.began).as_secs()).unwrap_or(u16::MAX);
+        let message = |kind| Message::new(kind, self.mac, self.xid).secs(secs).hostname(&self.name);
+        // Subnet mask, router, DNS servers, domain, lease time, server, T1, T2.
+        let asks = [1, 3, 6, 15, 51, 54, 58, 59];
+        match &self.state {
+            State::Selecting => Some(message(Kind::Discover).option(55, asks)),
+            State::Requesting { address, server } => {
+                Some(message(Kind::Request).requested(*address).server(*server).option(55, asks))
+            }
+            State::Rebooting { address } => {
+                Some(message(Kind::Request).requested(*address).option(55, asks))
+            }
+            State::Bound(_) => None,
+        }
+    }
+
+    fn hear(&mut self, reply: &Reply) {
+        let Some(server) = reply.server() else { return };
+        match (reply.kind, &self.state) {
+            (Kind::Offer, State::Selecting) => {
+                self.state = State::Requesting { address: reply.yiaddr, server };
+                self.sent = None;
+            }
+            (Kind::Ack, State::Requesting { .. } | State::Rebooting { .. }) => {
+                self.state = State::Bound(Grant {
+                    name: self.name.clone(),
+                    mac: self.mac,
+                    address: reply.yiaddr,
+                    server,
+                    secs: reply.lease_secs().unwrap_or(0),
+                    at: Instant::now(),
+                });
+            }
+            (Kind::Nak, State::Requesting { .. } | State::Rebooting { .. }) => {
+                self.refusals += 1;
+                self.state = State::Selecting;
+                self.sent = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Addresses that more than one device holds at one time, with their holders.
+pub fn shared(grants: &[Grant]) -> Vec<(Ipv4Addr, Vec<&Grant>)> {
+    let mut holders: BTreeMap<Ipv4Addr, Vec<&Grant>> = BTreeMap::new();
+    for grant in grants {
+        holders.entry(grant.address).or_default().push(grant);
+    }
+    let overlap = |grants: &[&Grant]| {
+        grants.iter().enumerate().any(|(i, one)| {
+            let others = grants.iter().skip(i + 1);
+            others
+                .filter(|other| other.mac != one.mac)
+                .any(|other| one.at < other.expires() && other.at < one.expires())
+        })
+    };
+    holders.into_iter().filter(|(_, grants)| overlap(grants)).collect()
+}
+
+/// A packet socket on `eth0` of the namespace it was opened in.
+#[derive(Debug)]
+struct Wire {
+    socket: OwnedFd,
+}
+
+impl Wire {
+    fn open() -> io::Result<Wire> {
+        let socket = socket(
+            AddressFamily::Packet,
+            SockType::Raw,
+            SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
+            SockProtocol::EthAll,
+        )?;
+        let address = nix::ifaddrs::getifaddrs()?
+            .filter(|interface| interface.interface_name == "eth0")
+            .filter_map(|interface| interface.address)
+            .find_map(|address| address.as_link_addr().copied())
+            .ok_or_else(|| io::Error::other("no interface eth0"))?;
+        debug_assert!(address.len() > 0);
+        bind(socket.as_raw_fd(), &address)?;
+        Ok(Wire { socket })
+    }
+
+    fn send(&self, frame: &[u8]) {
+        // A full queue loses the frame, as a wire would: the device asks again.
+        let _ = send(self.socket.as_raw_fd(), frame, MsgFlags::empty());
+    }
+
+    /// The next reply for a DHCP client, if there is one.
+    fn receive(&self) -> Option<Reply> {
+        let mut frame = [0_u8; 2048];
+        loop {
+            let len = recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::empty()).ok()?;
+            let payload = dhcp_client::client_payload(&frame[..len]);
+            if let Some(reply) = payload.and_then(Reply::parse) {
+                return Some(reply);
+            }
+        }
+    }
+
+    /// Waits until something arrives, at most `limit`.
+    fn wait(&self, limit: Duration) {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        let _ = poll(&mut fds, limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(last: u8, address: u8, at: Instant, secs: u32) -> Grant {
+        Grant {
+            name: format!("d{last}"),
+            mac: [2, 0, 0, 0, 0, last],
+            address: Ipv4Addr::new(10, 77, 10, address),
+            server: Ipv4Addr::new(10, 77, 10, 2),
+            secs,
+            at,
+        }
+    }
+
+    #[test]
+    fn an_address_is_shared_only_if_two_devices_hold_it_at_one_time() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(61);
+        let one_after_the_other = [grant(1, 9, now, 60), grant(2, 9, later, 60)];
+        assert!(shared(&one_after_the_other).is_empty());
+        let renewed = [grant(1, 9, now, 60), grant(1, 9, now, 60)];
+        assert!(shared(&renewed).is_empty());
+        let together = [grant(1, 9, now, 62), grant(2, 9, later, 60), grant(3, 8, now, 60)];
+        let found = shared(&together);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, Ipv4Addr::new(10, 77, 10, 9));
+    }
+}

@@ -1,0 +1,84 @@
+//! The network lab: a household in network namespaces of one Linux machine, with two real hosts,
+//! a router, and real DHCP clients.
+//!
+//! It needs root, a kernel with namespaces, veth, bridges and nftables, and the Debian packages
+//! that `.ci/run` installs. Elsewhere its scenarios are skipped, loudly; with
+//! `LANWARD_REQUIRE_LAB=1` they fail instead. Nothing outside its own namespaces and a temporary
+//! folder is touched.
+//!
+//! A scenario is a [`Story`] told over a [`Lab`]: build it, switch devices on, kill, cut, heal,
+//! and look at what the devices have.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the lab is a shell: it waits for real programs on the real clock"
+)]
+
+pub mod crowd;
+pub mod device;
+pub mod dig;
+pub mod household;
+pub mod netns;
+pub mod process;
+pub mod story;
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub use crowd::{Crowd, Grant};
+pub use device::{Device, Lease, Program, Turn};
+pub use household::{Cut, Household, Place, Side, Vlan};
+pub use netns::Netns;
+pub use process::{Process, wait_for};
+pub use story::Story;
+
+/// Seconds, for short.
+pub const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// A household with nothing running on its hosts yet.
+#[derive(Debug)]
+pub struct Lab {
+    /// The wires, the hosts' namespaces and the router.
+    pub household: Household,
+    /// A computer with a fixed address on the home network, to look at things from.
+    pub desk: Netns,
+    crowds: u8,
+    // Removed last: logs are read until then.
+    dir: TempDir,
+}
+
+impl Lab {
+    /// Builds it.
+    ///
+    /// # Panics
+    /// When the kernel or a tool refuses.
+    pub fn build(label: &str) -> Lab {
+        let dir = tempfile::Builder::new().prefix("lanward-lab-").tempdir();
+        let dir = dir.expect("a temporary folder can be made");
+        let mut household = Household::build(label, dir.path());
+        let desk = household.plug_in("desk", Vlan::Home, Place::Middle);
+        desk.ip(&format!("addr add {}/24 dev eth0", Vlan::Home.address(9)));
+        desk.ip(&format!("route add default via {}", Vlan::Home.router()));
+        Lab { household, desk, crowds: 0, dir }
+    }
+
+    /// The folder for logs and settings.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Plugs in a device; it is not switched on yet.
+    pub fn device(&mut self, name: &str, program: Program, vlan: Vlan) -> Device {
+        let netns = self.household.plug_in(name, vlan, Place::Middle);
+        Device::new(name, vlan, program, netns, self.dir.path())
+    }
+
+    /// Plugs in `count` devices that nobody has seen before.
+    pub fn crowd(&mut self, count: u16, vlan: Vlan, place: Place) -> Crowd {
+        self.crowds += 1;
+        let netns = self.household.plug_in(&format!("crowd{}", self.crowds), vlan, place);
+        Crowd::new(netns, self.crowds, count)
+    }
+}

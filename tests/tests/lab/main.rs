@@ -1,0 +1,3 @@
+//! The lab's scenarios (tests/src/lab): one binary, one scenario at a time.
+
+mod wires;
