@@ -4,6 +4,7 @@ pub mod cli;
 pub mod control;
 pub mod demo;
 pub mod io;
+pub mod lists;
 pub mod names;
 pub mod node;
 pub mod settings;

@@ -1,1 +1,3 @@
 //! The shells: sockets, files, threads and clocks. Files in here do not import each other.
+
+pub mod fetch;
