@@ -1,1 +1,160 @@
-//! (being written)
+//! The command line: one file for each verb.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but the household is not in order.
+
+mod check_config;
+mod claim;
+mod daemon;
+mod demo;
+mod leases;
+mod lists;
+mod pair;
+mod passwd;
+mod run;
+mod status;
+mod text;
+mod why;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use demo::DemoOptions;
+pub use run::RunOptions;
+
+/// Exit code: what was asked for failed.
+pub const FAILED: u8 = 1;
+/// Exit code: it was asked in a wrong way.
+pub const USAGE: u8 = 2;
+/// Exit code: it was done, and something in the household needs attention.
+pub const DEGRADED: u8 = 3;
+
+/// Ad-blocking DNS resolver and DHCP server for a household, on two replicated hosts.
+#[derive(Debug, Parser)]
+#[command(name = "lanward", version, propagate_version = true, max_term_width = 80)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Clone, Debug, Default, Args)]
+struct Common {
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// The admin socket of the Lanward to talk to.
+    #[arg(long, global = true, value_name = "PATH", env = "LANWARD_SOCKET")]
+    socket: Option<PathBuf>,
+    /// This host's settings [default: /etc/lanward/lanward.toml, if it is there].
+    #[arg(long, global = true, value_name = "FILE", env = "LANWARD_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the daemon in the foreground.
+    Run(run::Run),
+    /// Watch a pair of hosts serve a made-up household, and lose one of them.
+    Demo(demo::Demo),
+    /// Check settings files, and tell every mistake at once.
+    CheckConfig(check_config::CheckConfig),
+    /// Tell how this host and its partner are.
+    Status(status::Status),
+    /// List, release and reserve addresses.
+    Leases(leases::Leases),
+    /// List, add, remove and update blocklists.
+    Lists(lists::Lists),
+    /// Tell why a name is blocked, or is not.
+    Why(why::Why),
+    /// Make a pair of two hosts.
+    Pair(pair::Pair),
+    /// Show the code that lets a browser claim this household.
+    Claim(claim::Claim),
+    /// Set the owner's password.
+    Passwd(passwd::Passwd),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors and go to standard output.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let common = cli.common;
+    let done = match cli.verb {
+        Verb::Run(verb) => verb.execute(&common),
+        Verb::Demo(verb) => verb.execute(&common),
+        Verb::CheckConfig(verb) => verb.execute(&common),
+        Verb::Status(verb) => verb.execute(&common),
+        Verb::Leases(verb) => verb.execute(&common),
+        Verb::Lists(verb) => verb.execute(&common),
+        Verb::Why(verb) => verb.execute(&common),
+        Verb::Pair(verb) => verb.execute(&common),
+        Verb::Claim(verb) => verb.execute(&common),
+        Verb::Passwd(verb) => verb.execute(&common),
+    };
+    done.unwrap_or_else(|failure| failure.tell(&common))
+}
+
+/// Why a verb did not do what it was asked for.
+#[derive(Debug)]
+struct Failure {
+    /// One sentence.
+    message: String,
+    /// What to do about it.
+    fix: Option<String>,
+    code: u8,
+}
+
+type Done = Result<ExitCode, Failure>;
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), fix: None, code: FAILED }
+    }
+
+    fn fix(self, fix: impl Into<String>) -> Failure {
+        Failure { fix: Some(fix.into()), ..self }
+    }
+
+    fn tell(&self, common: &Common) -> ExitCode {
+        if common.json {
+            let error = serde_json::json!({"error": self.message, "fix": self.fix});
+            text::print_line(&error.to_string());
+            return ExitCode::from(self.code);
+        }
+        text::complain(&format!("lanward: {}", text::clean(&self.message)));
+        if let Some(fix) = &self.fix {
+            text::complain(&format!("  {}", text::clean(fix)));
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<miette::Report> for Failure {
+    fn from(report: miette::Report) -> Failure {
+        let causes: Vec<String> = report.chain().map(ToString::to_string).collect();
+        let help = report.help().map(|help| help.to_string());
+        Failure { message: causes.join(": "), fix: help, code: FAILED }
+    }
+}
+
+/// Whether standard error takes colours.
+fn colours_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && wants_colours()
+}
+
+/// Whether the user minds colours (<https://no-color.org>).
+fn wants_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}

@@ -1,5 +1,6 @@
 //! The Lanward daemon as a library: what the binary, the simulator and the lab are made of.
 
+pub mod admin;
 pub mod cli;
 pub mod control;
 pub mod demo;

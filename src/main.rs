@@ -1,2 +1,7 @@
-//! The daemon.
-fn main() {}
+//! The daemon and its command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lanward::cli::main()
+}

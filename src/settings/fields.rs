@@ -75,6 +75,11 @@ impl<'a> Fields<'a> {
         self.key
     }
 
+    /// Where in its list this table stands, when it is one of a list.
+    pub fn index(&self) -> Option<usize> {
+        self.path.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
+    }
+
     /// The value of `name`; an explicit null counts as absent.
     fn get(&mut self, name: &'static str) -> Option<&'a Value> {
         if !self.known.contains(&name) {

@@ -6,9 +6,18 @@
 
 pub mod effective;
 pub mod fields;
+pub mod host;
+pub mod household;
+pub mod load;
 pub mod problem;
 pub mod records;
+pub mod report;
+mod toml_file;
 pub mod words;
 
 pub use effective::{Effective, HostView, derive};
+pub use host::HostConfig;
+pub use household::{Declared, Difference};
+pub use load::{Loaded, load};
 pub use problem::{Place, Problem, Severity};
+pub use report::{Finding, Report};

@@ -119,7 +119,8 @@ pub(super) fn unknown<'k>(
         None if known.is_empty() => format!("Add a {what} with the id `{id}`."),
         None => format!("There are: {}.", known.join(", ")),
     };
-    Problem::error(place, format!("There is no {what} *{id}*."), fix)
+    let missing = Place::new(format!("{what}/{id}"), "");
+    Problem::error(place, format!("There is no {what} *{id}*."), fix).with(missing)
 }
 
 impl Policy {

@@ -109,7 +109,7 @@ fn one(
         dhcp: network.dhcp.as_ref().is_some_and(|dhcp| dhcp.enabled),
     };
     if let Some(dhcp) = network.dhcp.as_ref().filter(|dhcp| dhcp.enabled) {
-        let scope = scope(dhcp, &view, reservations, effective);
+        let scope = scope(dhcp, &view, host, reservations, effective);
         effective.dhcp.networks.insert(view.id.clone(), scope);
     }
     effective.networks.push(view);
@@ -118,6 +118,7 @@ fn one(
 fn scope(
     dhcp: &Dhcp,
     view: &NetworkView,
+    host: &HostView,
     reservations: Vec<lanward_dhcp::Reservation>,
     effective: &mut Effective,
 ) -> lanward_dhcp::Network {
@@ -159,7 +160,7 @@ fn scope(
         max_lease_time: max_lease_time.max(lease_time),
         authoritative: dhcp.authoritative,
         probe: dhcp.probe,
-        options: dhcp_options(dhcp, view, effective),
+        options: dhcp_options(dhcp, view, host, effective),
         domain: view.domain.clone(),
         reservations,
     }
@@ -169,6 +170,7 @@ fn scope(
 fn dhcp_options(
     dhcp: &Dhcp,
     view: &NetworkView,
+    host: &HostView,
     effective: &mut Effective,
 ) -> BTreeMap<u8, Vec<u8>> {
     let key = Network::key(&view.id);
@@ -200,7 +202,8 @@ fn dhcp_options(
     if !dhcp.routes.is_empty() {
         set(121, "dhcp.routes", options::routes(&dhcp.routes, view.router));
     }
-    let nobody = view.dns_servers.is_empty();
+    // Without any address the host is not known at all: a file is being checked.
+    let nobody = view.dns_servers.is_empty() && !host.addresses.is_empty();
     let mut problems = Vec::new();
     for (i, option) in dhcp.options.iter().enumerate() {
         let place = Place::new(&key, format!("dhcp.options[{i}]"));

@@ -1,0 +1,141 @@
+//! `lanward status`.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+
+use super::text::{self, Tone};
+use super::{Common, DEGRADED, Done, daemon};
+use crate::admin::Request;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {}
+
+/// The part of the daemon's answer that is shown.
+#[derive(Debug, Deserialize)]
+pub(super) struct Shown {
+    pub(super) headline: String,
+    pub(super) sentence: String,
+    pub(super) severity: String,
+    pub(super) pair: Pair,
+    version: String,
+    started: String,
+    dns: Dns,
+    blocked_names: u64,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Pair {
+    pub(super) own: Host,
+    pub(super) partner: Option<Host>,
+    pub(super) unsynced: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) up: bool,
+    pub(super) state: String,
+    pub(super) reason: String,
+    pub(super) since: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dns {
+    queries: u64,
+    blocked: u64,
+    cached: u64,
+    forwarded: u64,
+    failed: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Problem {
+    severity: String,
+    what: String,
+    fix: String,
+}
+
+impl Status {
+    pub(super) fn execute(&self, common: &Common) -> Done {
+        let data = daemon::ask(common, &Request::Status)?;
+        let shown: Shown = daemon::read(&data)?;
+        if common.json {
+            text::print_json(&data);
+        } else {
+            shown.tell();
+        }
+        Ok(shown.code())
+    }
+}
+
+impl Shown {
+    /// 3 when something needs attention.
+    pub(super) fn code(&self) -> ExitCode {
+        let degraded = matches!(self.severity.as_str(), "warning" | "bad");
+        ExitCode::from(if degraded { DEGRADED } else { 0 })
+    }
+
+    /// The pair's condition, in its colour.
+    pub(super) fn tell_pair(&self) {
+        let tone = match self.severity.as_str() {
+            "bad" => Tone::Bad,
+            "warning" => Tone::Attention,
+            _ => Tone::Good,
+        };
+        let headline = text::toned(&text::clean(&self.headline), tone);
+        text::print_line(&format!("{headline}. {}", text::clean(&self.sentence)));
+        let hosts = std::iter::once(&self.pair.own).chain(&self.pair.partner);
+        let rows: Vec<Vec<String>> = hosts
+            .map(|host| {
+                vec![
+                    host.name.clone(),
+                    if host.up { "up" } else { "down" }.to_owned(),
+                    host.state.clone(),
+                    text::from_now(host.since.as_deref()),
+                    host.url.clone().or(host.address.clone()).unwrap_or_else(|| "-".into()),
+                ]
+            })
+            .collect();
+        text::print_line("");
+        let head = ["HOST", "", "STATE", "SINCE", "ADDRESS"];
+        text::table(&head, &rows).iter().for_each(|line| text::print_line(line));
+        text::print_line("");
+        for host in std::iter::once(&self.pair.own).chain(&self.pair.partner) {
+            let line = format!("{}: {}", host.name, host.reason);
+            text::print_line(&text::clean(&line));
+        }
+        if self.pair.unsynced > 0 {
+            text::print_line(&format!("{} changes wait for the partner.", self.pair.unsynced));
+        }
+    }
+
+    fn tell(&self) {
+        self.tell_pair();
+        let dns = &self.dns;
+        text::print_line("");
+        text::print_line(&format!(
+            "DNS since {}: {} queries, {} blocked, {} from the cache, {} forwarded, {} failed.",
+            text::from_now(Some(&self.started)),
+            dns.queries,
+            dns.blocked,
+            dns.cached,
+            dns.forwarded,
+            dns.failed,
+        ));
+        text::print_line(&format!(
+            "{} names are blocked. Lanward {}.",
+            self.blocked_names,
+            text::clean(&self.version)
+        ));
+        for problem in &self.problems {
+            let tone = if problem.severity == "bad" { Tone::Bad } else { Tone::Attention };
+            text::print_line("");
+            text::print_line(&text::toned(&text::clean(&problem.what), tone));
+            text::print_line(&format!("  {}", text::clean(&problem.fix)));
+        }
+    }
+}
