@@ -1,7 +1,7 @@
 //! What has happened, counted.
 //!
-//! Each worker owns a [`Tally`] that nobody else writes: counting is a plain load and store on a
-//! cache line of its own. Readers add the tallies up.
+//! Each worker has a [`Tally`] on cache lines of its own, so that counting never waits for another
+//! core. Readers add the tallies up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -142,11 +142,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn answered(&self, how: Answered) {
-        bump(&self.answered[how as usize], 1);
+        self.answered[how as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn dropped(&self, why: DropReason) {
-        bump(&self.dropped[why as usize], 1);
+        self.dropped[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -223,11 +223,6 @@ impl Registry {
             micros(&upstream.max_micros).max(micros(&upstream.max_before_micros));
         sum
     }
-}
-
-/// Only the owner of a tally writes it, so no read-modify-write instruction is needed.
-fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Ordering::Relaxed) + by, Ordering::Relaxed);
 }
 
 #[cfg(test)]

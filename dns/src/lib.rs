@@ -4,22 +4,28 @@
 //! [`Policies`], [`Upstreams`]) whenever they change, and starts one [`Server`] on it.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod counters;
 mod filter;
+mod forward;
 mod local;
 mod name;
+mod pipeline;
 mod policy;
 mod record_type;
 mod server;
 mod shared;
 mod upstreams;
+mod wire;
 
+pub use cache::Now;
 pub use counters::{Answered, Counters, DropReason};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
 };
 pub use name::{Name, NameError};
+pub use pipeline::{Asker, Outcome, Pipeline};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use record_type::RecordType;
 pub use server::{Config, Server, StartError, TcpLimits};

@@ -154,6 +154,10 @@ impl LocalNames {
     /// Looks a lower-case wire name up.
     pub(crate) fn find(&self, name: &[u8], rtype: RecordType) -> Found<'_> {
         let zone = self.zone_of(name);
+        // DS at an apex is the parent's business (RFC 4035, 3.1.4.1).
+        if rtype == RecordType::DS && zone.is_some_and(|zone| zone.apex.as_wire() == name) {
+            return Found::Elsewhere;
+        }
         let Some(node) = self.nodes.get(name) else {
             return zone.map_or(Found::Elsewhere, Found::NxDomain);
         };

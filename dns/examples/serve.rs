@@ -1,0 +1,122 @@
+//! A DNS server with fixed settings, for load tests and for trying things out with dig:
+//!
+//!     serve --listen 127.0.0.1:5353 [--upstream 127.0.0.1:5301]... [--threads N] [--list FILE]
+//!
+//! FILE holds a domain a line, each blocked with everything below it. Serves every client, knows
+//! `printer.home.arpa`, and prints its counters at the end (Ctrl-C or SIGTERM).
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lanward_dns::{
+    Answered, BlockMode, ClientNetwork, Config, Filter, Forwarder, ListId, LocalHost, LocalNames,
+    LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server, Shared, Upstreams, Verdict,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A plain set of names: enough for a load test.
+struct Names(HashSet<Box<[u8]>>);
+
+impl Filter for Names {
+    fn verdict(&self, name: &[u8], _policy: PolicyId) -> Verdict {
+        let mut rest = name;
+        while let Some(&len) = rest.first().filter(|len| **len > 0) {
+            if self.0.contains(rest) {
+                let labels = Name::from_wire(rest).map_or(0, |rule| rule.labels() as u8);
+                return Verdict::Blocked(RuleRef { list: ListId(0), labels });
+            }
+            rest = rest.get(1 + usize::from(len)..).unwrap_or_default();
+        }
+        Verdict::NoMatch
+    }
+
+    fn list_name(&self, _list: ListId) -> Arc<str> {
+        Arc::from("file")
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut config = Config::default();
+    let (mut upstreams, mut names) = (Upstreams::default(), HashSet::new());
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
+        match arg.as_str() {
+            "--listen" => config.listen.push(value.parse()?),
+            "--upstream" => upstreams.forwarders.push(Forwarder { addr: value.parse()? }),
+            "--threads" => config.udp_workers = value.parse()?,
+            "--list" => {
+                let text = std::fs::read_to_string(value)?;
+                let parsed = text.lines().map(|line| line.trim().parse::<Name>());
+                names.extend(parsed.flatten().map(|name| name.as_wire().into()));
+            }
+            _ => return Err(format!("unknown option {arg}").into()),
+        }
+    }
+    if config.listen.is_empty() {
+        config.listen.push(SocketAddr::from(([127, 0, 0, 1], 5353)));
+    }
+    tokio::runtime::Runtime::new()?.block_on(serve(config, upstreams, Names(names)))
+}
+
+async fn serve(config: Config, upstreams: Upstreams, names: Names) -> Result<(), Box<dyn Error>> {
+    let shared = Shared::new();
+    shared.set_policies(everybody()?);
+    shared.set_local(house()?);
+    shared.set_upstreams(upstreams);
+    shared.set_filter(Arc::new(names));
+    let server = Server::start(config, shared.clone()).await?;
+    println!("listening on {:?}", server.listening());
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    let (answers, bytes) = server.cache_held();
+    server.shutdown().await;
+    let counters = shared.counters();
+    println!("queries {}, cache {answers} answers in {bytes} bytes", counters.queries);
+    for how in Answered::ALL {
+        println!("  {:10} {}", how.as_str(), counters.answered(how));
+    }
+    for why in lanward_dns::DropReason::ALL {
+        println!("  dropped, {:12} {}", why.as_str(), counters.dropped(why));
+    }
+    println!("{counters:?}");
+    Ok(())
+}
+
+fn everybody() -> Result<Policies, Box<dyn Error>> {
+    let policy = PolicyId(0);
+    let subnets = ["0.0.0.0/0", "::/0"];
+    let networks = subnets.map(|subnet| Ok(ClientNetwork { subnet: subnet.parse()?, policy }));
+    Ok(Policies {
+        policies: vec![Policy {
+            name: "household".into(),
+            filtering: true,
+            block_mode: BlockMode::Null,
+            blocked_ttl_secs: 10,
+        }],
+        networks: networks.into_iter().collect::<Result<_, Box<dyn Error>>>()?,
+    })
+}
+
+fn house() -> Result<LocalNames, Box<dyn Error>> {
+    let zone = LocalZone {
+        apex: "home.arpa".parse()?,
+        name_server: "lanward.home.arpa".parse()?,
+        serial: 1,
+        negative_ttl_secs: 5,
+    };
+    let mut names = LocalNames::builder();
+    names.zone(&zone).reverse("10.0.30.0/24".parse()?, &zone);
+    names.host(&LocalHost {
+        name: "printer.home.arpa".parse()?,
+        addresses: vec!["10.0.30.20".parse()?, "fd00:30::20".parse()?],
+        ttl_secs: 60,
+    })?;
+    Ok(names.build())
+}

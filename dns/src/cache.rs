@@ -1,0 +1,228 @@
+//! The answer cache: whole answers as wire bytes, bounded in bytes.
+//!
+//! Keyed by lower-case name, type, DO and CD (class IN only). Reading takes one shared lock of one
+//! shard (`quick_cache`) for the time of a hash lookup; nothing writes on that path but an
+//! insertion in the same shard, which needs an upstream's answer first. A copy of the cache for
+//! each worker would be free of locks but would multiply memory and misses by the number of cores.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::sync::Cache as Sharded;
+
+use crate::RecordType;
+use crate::name::MAX_WIRE;
+use crate::wire::{Ede, Query, Rcode, Reply};
+
+mod entry;
+
+pub(crate) use entry::{Entry, Use};
+
+/// Time since some fixed instant in the past, never going back. The pipeline gets it as an
+/// argument, so that tests own the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now(pub Duration);
+
+/// TTL of a record served from an expired answer (RFC 8767, 4).
+pub(crate) const STALE_TTL_SECS: u32 = 30;
+
+/// For how long after expiry an answer may still serve when no forwarder answers.
+pub(crate) const STALE_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// A failure is remembered at least so long (RFC 9520, 3.2), and doubling while it goes on, at
+/// most so long.
+const FAILURE_MIN: Duration = Duration::from_secs(1);
+const FAILURE_MAX: Duration = Duration::from_secs(30);
+
+/// How many failed questions are remembered.
+const FAILURES: usize = 10_000;
+
+/// Bytes an entry takes beside its own: the map's slot, the two counters of its Arc, allocator.
+const OVERHEAD: u64 = 128;
+
+/// What a question's answer is kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    bytes: [u8; MAX_WIRE + 3],
+    len: u16,
+}
+
+/// Why a question could not be answered, remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) why: FailureKind,
+    until: Now,
+    lasting: Duration,
+}
+
+/// Why no forwarder gave an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// None is configured.
+    NoForwarder,
+    /// None answered in time.
+    Timeout,
+    /// None could be reached.
+    Unreachable,
+    /// They answered with this error.
+    Answered(Rcode),
+    /// Their answer made no sense.
+    Garbled,
+    /// Too many questions are in flight already.
+    Overload,
+}
+
+/// What the cache knows about a question.
+#[derive(Clone, Debug)]
+pub(crate) enum Cached {
+    Missing,
+    /// In its time to live.
+    Fresh(Arc<Entry>),
+    /// Past it, usable when asking fails; and whether asking has just failed.
+    Stale(Arc<Entry>, Option<Failure>),
+    /// No answer, and asking has just failed.
+    Failed(Failure),
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl quick_cache::Weighter<Box<[u8]>, Arc<Entry>> for Weigh {
+    fn weight(&self, key: &Box<[u8]>, entry: &Arc<Entry>) -> u64 {
+        key.len() as u64 + entry.size() as u64 + OVERHEAD
+    }
+}
+
+/// The cache. Safe to share between threads.
+pub(crate) struct Cache {
+    answers: Sharded<Box<[u8]>, Arc<Entry>, Weigh>,
+    failures: Sharded<Box<[u8]>, Failure>,
+}
+
+impl Key {
+    pub(crate) fn of(query: &Query<'_>) -> Self {
+        Self::new(query.name(), query.qtype, query.dnssec_ok(), query.cd())
+    }
+
+    /// `name` is lower-case wire format; only its first 255 bytes count.
+    pub(crate) fn new(name: &[u8], rtype: RecordType, dnssec_ok: bool, cd: bool) -> Self {
+        let mut bytes = [0; MAX_WIRE + 3];
+        let len = name.len().min(MAX_WIRE);
+        let [high, low] = rtype.0.to_be_bytes();
+        bytes[..len].copy_from_slice(&name[..len]);
+        bytes[len..len + 3].copy_from_slice(&[high, low, u8::from(dnssec_ok) | u8::from(cd) << 1]);
+        Self { bytes, len: len as u16 + 3 }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl Cache {
+    pub(crate) fn new(bytes: u64) -> Self {
+        // An ordinary answer takes about 300 bytes in all.
+        let items = (bytes / 300).clamp(100, 10_000_000) as usize;
+        Self {
+            answers: Sharded::with_weighter(items, bytes, Weigh),
+            failures: Sharded::new(FAILURES),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8], now: Now) -> Cached {
+        let entry = self.answers.get(key);
+        if let Some(entry) = &entry
+            && now < entry.expires()
+        {
+            return Cached::Fresh(entry.clone());
+        }
+        let failure = self.failures.get(key).filter(|failure| now < failure.until);
+        match (entry.filter(|entry| now.0 < entry.expires().0 + STALE_FOR), failure) {
+            (Some(entry), failure) => Cached::Stale(entry, failure),
+            (None, Some(failure)) => Cached::Failed(failure),
+            (None, None) => Cached::Missing,
+        }
+    }
+
+    /// Keeps an answer, unless its time to live is zero.
+    pub(crate) fn insert(&self, key: &[u8], entry: &Arc<Entry>) {
+        self.failures.remove(key);
+        if entry.lives() {
+            self.answers.insert(key.into(), entry.clone());
+        }
+    }
+
+    /// Remembers that asking failed.
+    pub(crate) fn insert_failure(&self, key: &[u8], why: FailureKind, now: Now) -> Failure {
+        let lasting = match self.failures.get(key) {
+            // Still failing soon after the last try: twice as long.
+            Some(last) if now.0 < last.until.0 + FAILURE_MAX => (last.lasting * 2).min(FAILURE_MAX),
+            _ => FAILURE_MIN,
+        };
+        let failure = Failure { why, until: Now(now.0 + lasting), lasting };
+        self.failures.insert(key.into(), failure);
+        failure
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.answers.clear();
+        self.failures.clear();
+    }
+
+    /// Entries and bytes held.
+    pub(crate) fn held(&self) -> (usize, u64) {
+        (self.answers.len(), self.answers.weight())
+    }
+}
+
+impl FailureKind {
+    /// Whether the failure says something about the question, so that it is worth remembering.
+    pub(crate) fn is_lasting(self) -> bool {
+        !matches!(self, Self::Overload | Self::NoForwarder)
+    }
+
+    fn code(self) -> u16 {
+        match self {
+            Self::NoForwarder | Self::Timeout => Ede::NO_REACHABLE_AUTHORITY,
+            Self::Unreachable | Self::Garbled => Ede::NETWORK_ERROR,
+            Self::Answered(_) | Self::Overload => Ede::OTHER,
+        }
+    }
+
+    fn text(self, out: &mut Vec<u8>) {
+        let text = match self {
+            Self::NoForwarder => "no upstream resolver is configured",
+            Self::Timeout => "no upstream resolver answered in time",
+            Self::Unreachable => "no upstream resolver could be reached",
+            Self::Garbled => "the upstream resolver's answer could not be read",
+            Self::Overload => "too many questions are waiting for upstream resolvers",
+            Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",
+            Self::Answered(Rcode::SERV_FAIL) => "the upstream resolver answered SERVFAIL",
+            Self::Answered(_) => "the upstream resolver answered with an error",
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes SERVFAIL with the reason; `remembered` when the failure is an earlier one's.
+    pub(crate) fn write(
+        self,
+        query: &Query<'_>,
+        remembered: bool,
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let code = if remembered { Ede::CACHED_ERROR } else { self.code() };
+        let text = |out: &mut Vec<u8>| self.text(out);
+        Reply::to(query, Rcode::SERV_FAIL, out).finish(limit, Some(Ede { code, text: &text }));
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("held", &self.held()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

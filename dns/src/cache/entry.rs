@@ -1,0 +1,277 @@
+//! One cached answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::op::{Message, Query as Asked, ResponseCode};
+use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
+
+use super::{Now, STALE_TTL_SECS};
+use crate::name::Name;
+use crate::wire::{Ede, HEADER, Query, Rcode, Reply, ttl_offsets};
+
+/// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
+const MAX_TTL_SECS: u32 = 86_400;
+const MAX_NEGATIVE_TTL_SECS: u32 = 3600;
+
+/// Aliases followed inside one answer.
+const MAX_CHAIN: usize = 16;
+
+/// The records of an answer, encoded for a message with the same question.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    rcode: Rcode,
+    /// AD: the forwarder has validated it.
+    authentic: bool,
+    answers: u16,
+    authorities: u16,
+    body: Box<[u8]>,
+    /// Where the TTLs stand in `body`.
+    ttl_at: Box<[u16]>,
+    /// Names that the answer leads to: aliases' and services' targets. The filter judges them on
+    /// every use, because lists and the asker's policy differ from time to time.
+    targets: Box<[Name]>,
+    stored: Now,
+    ttl_secs: u32,
+}
+
+/// How an entry is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// TTLs less the time gone by.
+    Fresh,
+    /// TTLs of 30 s, and the client is told.
+    Stale,
+}
+
+impl Entry {
+    /// Takes what belongs to the question from a forwarder's answer: the chain of aliases from the
+    /// asked name on with the records at its end, and of the authority section what a negative or
+    /// signed answer needs. Everything else a forwarder says is not believed.
+    pub(crate) fn from_answer(answer: Message, dnssec_ok: bool, now: Now) -> Option<Arc<Self>> {
+        let asked = answer.queries.first()?.clone();
+        let rcode = match answer.metadata.response_code {
+            ResponseCode::NoError => Rcode::NO_ERROR,
+            ResponseCode::NXDomain => Rcode::NX_DOMAIN,
+            _ => return None,
+        };
+        let (mut answers, targets) = chain(&asked, answer.answers, dnssec_ok);
+        let is_end = |r: &Record| r.record_type() == asked.query_type();
+        let negative = rcode == Rcode::NX_DOMAIN || !answers.iter().any(is_end);
+        let mut authorities: Vec<Record> = answer
+            .authorities
+            .into_iter()
+            .filter(|r| r.dns_class == DNSClass::IN && belongs(r, negative, dnssec_ok))
+            .collect();
+        let ttl_secs = clamp_ttls(&mut answers, &mut authorities, negative);
+        let mut message = Message::response(0, hickory_proto::op::OpCode::Query);
+        message.queries.push(asked);
+        message.answers = answers;
+        message.authorities = authorities;
+        let authentic = answer.metadata.authentic_data;
+        Self::encode(&message, rcode, authentic, targets, now, ttl_secs)
+    }
+
+    fn encode(
+        message: &Message,
+        rcode: Rcode,
+        authentic: bool,
+        targets: Box<[Name]>,
+        now: Now,
+        ttl_secs: u32,
+    ) -> Option<Arc<Self>> {
+        let wire = message.to_vec().ok()?;
+        let name = message.queries.first()?.name();
+        let question = name.iter().map(|label| 1 + label.len()).sum::<usize>() + 1 + 4;
+        let body = wire.get(HEADER + question..)?;
+        let (answers, authorities) = (message.answers.len(), message.authorities.len());
+        let ttl_at = ttl_offsets(&wire, HEADER + question, answers + authorities)?
+            .into_iter()
+            .map(|at| u16::try_from(at - HEADER - question))
+            .collect::<Result<_, _>>()
+            .ok()?;
+        Some(Arc::new(Self {
+            rcode,
+            authentic,
+            answers: u16::try_from(answers).ok()?,
+            authorities: u16::try_from(authorities).ok()?,
+            body: body.into(),
+            ttl_at,
+            targets,
+            stored: now,
+            ttl_secs,
+        }))
+    }
+
+    pub(crate) fn expires(&self) -> Now {
+        Now(self.stored.0 + Duration::from_secs(u64::from(self.ttl_secs)))
+    }
+
+    /// Whether it may be kept at all.
+    pub(crate) fn lives(&self) -> bool {
+        self.ttl_secs > 0
+    }
+
+    pub(crate) fn targets(&self) -> &[Name] {
+        &self.targets
+    }
+
+    /// Bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        let targets = self.targets.iter().map(|target| 16 + target.as_wire().len());
+        size_of::<Self>() + self.body.len() + 2 * self.ttl_at.len() + targets.sum::<usize>()
+    }
+
+    /// Writes the answer to `query`, which asks what this entry answers.
+    pub(crate) fn write(
+        &self,
+        query: &Query<'_>,
+        how: Use,
+        now: Now,
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let mut reply = Reply::to(query, self.rcode, out);
+        // RFC 6840, 5.8; never for what may have changed since.
+        if self.authentic && how == Use::Fresh && (query.ad || query.dnssec_ok()) {
+            reply.authentic();
+        }
+        let body = reply.body(&self.body, self.answers, self.authorities);
+        self.age(body, how, now);
+        let ede = (how == Use::Stale).then_some(Ede {
+            code: match self.rcode {
+                Rcode::NX_DOMAIN => Ede::STALE_NXDOMAIN_ANSWER,
+                _ => Ede::STALE_ANSWER,
+            },
+            text: &|_| (),
+        });
+        reply.finish(limit, ede);
+    }
+
+    /// The same as a message, for the rare case that records must be added to it.
+    pub(crate) fn to_message(&self, question: &[u8], how: Use, now: Now) -> Option<Message> {
+        let mut wire = vec![0, 0, 0x80, self.rcode.0 as u8, 0, 1];
+        for count in [self.answers, self.authorities, 0] {
+            wire.extend_from_slice(&count.to_be_bytes());
+        }
+        wire.extend_from_slice(question);
+        let start = wire.len();
+        wire.extend_from_slice(&self.body);
+        self.age(&mut wire[start..], how, now);
+        Message::from_vec(&wire).ok()
+    }
+
+    fn age(&self, body: &mut [u8], how: Use, now: Now) {
+        let age = now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32;
+        for &at in &self.ttl_at {
+            let at = usize::from(at);
+            let Some(Ok(slot)) = body.get_mut(at..at + 4).map(<&mut [u8; 4]>::try_from) else {
+                continue;
+            };
+            let ttl = match how {
+                Use::Fresh => u32::from_be_bytes(*slot).saturating_sub(age),
+                Use::Stale => STALE_TTL_SECS,
+            };
+            *slot = ttl.to_be_bytes();
+        }
+    }
+}
+
+/// The records that the asked name leads to through its aliases, in order, and the names they lead
+/// to on the way.
+fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, Box<[Name]>) {
+    let mut names = vec![asked.name().clone()];
+    let mut targets: Vec<Name> = Vec::new();
+    // Forwarders send the chain in order nearly always; the outer loop puts up with others.
+    for _ in 0..MAX_CHAIN {
+        let known = names.len();
+        for record in &records {
+            let RData::CNAME(target) = &record.data else { continue };
+            if names.contains(&record.name) && !names.contains(&target.0) && names.len() < MAX_CHAIN
+            {
+                names.push(target.0.clone());
+                targets.extend(to_name(&target.0));
+            }
+        }
+        if names.len() == known {
+            break;
+        }
+    }
+    let kept: Vec<Record> = records
+        .into_iter()
+        .map(|mut record| {
+            // The case of its letters may be the random one that was sent upstream; equal to the
+            // question's, the encoder makes it a pointer to that.
+            if record.name == *asked.name() {
+                record.name = asked.name().clone();
+            }
+            record
+        })
+        .filter(|r| r.dns_class == DNSClass::IN)
+        .filter(|r| match &r.data {
+            // RFC 6672: the DNAME that an alias was made from stands above it.
+            _ if r.record_type() == hickory_proto::rr::RecordType::Unknown(39) => {
+                names.iter().any(|name| r.name.zone_of(name))
+            }
+            _ => names.contains(&r.name),
+        })
+        .filter(|r| dnssec_ok || !is_signature(r) || r.record_type() == asked.query_type())
+        .collect();
+    for record in &kept {
+        if let RData::SVCB(service) | RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) =
+            &record.data
+            && !service.target_name.is_root()
+        {
+            targets.extend(to_name(&service.target_name));
+        }
+    }
+    (kept, targets.into())
+}
+
+fn to_name(name: &HickoryName) -> Option<Name> {
+    let mut wire = Vec::with_capacity(name.len());
+    for label in name.iter() {
+        wire.push(u8::try_from(label.len()).ok()?);
+        wire.extend_from_slice(label);
+    }
+    wire.push(0);
+    Name::from_wire(&wire)
+}
+
+/// Whether a record of the authority section is kept: the SOA that makes an answer negative (RFC
+/// 2308), and the proofs that a validating client wants.
+fn belongs(record: &Record, negative: bool, dnssec_ok: bool) -> bool {
+    let is_soa = matches!(record.data, RData::SOA(_));
+    (negative && is_soa) || (dnssec_ok && (is_signature(record) || is_denial(record)))
+}
+
+fn is_signature(record: &Record) -> bool {
+    u16::from(record.record_type()) == crate::RecordType::RRSIG.0
+}
+
+fn is_denial(record: &Record) -> bool {
+    let rtype = u16::from(record.record_type());
+    rtype == crate::RecordType::NSEC.0 || rtype == crate::RecordType::NSEC3.0
+}
+
+/// Brings all TTLs within bounds and returns the answer's own.
+fn clamp_ttls(answers: &mut [Record], authorities: &mut [Record], negative: bool) -> u32 {
+    for record in answers.iter_mut().chain(authorities.iter_mut()) {
+        // RFC 2181, 8: with the highest bit set it means zero.
+        let ttl = if record.ttl > i32::MAX as u32 { 0 } else { record.ttl };
+        record.ttl = ttl.min(MAX_TTL_SECS);
+    }
+    let shortest = answers.iter().map(|record| record.ttl).min();
+    if !negative {
+        return shortest.unwrap_or(0);
+    }
+    // RFC 2308, 5: the lesser of the SOA's TTL and its MINIMUM; without SOA not kept at all.
+    let soa = authorities.iter_mut().find_map(|record| match &record.data {
+        RData::SOA(soa) => {
+            record.ttl = record.ttl.min(soa.minimum).min(MAX_NEGATIVE_TTL_SECS);
+            Some(record.ttl)
+        }
+        _ => None,
+    });
+    soa.map_or(0, |soa| shortest.map_or(soa, |shortest| shortest.min(soa)))
+}

@@ -1,0 +1,244 @@
+//! One question's way: from the bytes of a packet to the bytes of its answer.
+//!
+//! Pure: no clock, no socket, no lock but the cache's. The UDP workers, the TCP listener, tests and
+//! benchmarks all call [`Pipeline::handle`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use};
+use crate::shared::Snapshot;
+use crate::wire::{Malformed, Query, Reply, max_size};
+use crate::{Answered, DropReason, Policy, PolicyId, Shared};
+
+mod access;
+mod alias;
+mod cached;
+mod canary;
+mod filtering;
+mod local_names;
+mod minimal;
+mod policy;
+mod recursion;
+mod special;
+
+pub(crate) use alias::Alias;
+
+/// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
+/// them must be asked upstream. Each place is justified by the failure it prevents:
+const STAGES: [Stage; 10] = [
+    access::judge,   // first: a stranger must not learn anything, nor use us against others
+    special::answer, // before local names: no host may call itself localhost
+    local_names::answer, // before the filter: no list may block a device of the house
+    special::keep_inside, // after local names: what they do not know must not leave the house
+    policy::choose,  // from here on answers differ from client to client
+    canary::answer,  // only for those whose questions are filtered
+    filtering::judge, // before the cache: what is blocked now must not be served from earlier
+    minimal::answer, // before the cache: ANY is never asked upstream
+    cached::answer,  // the last that answers at once
+    recursion::judge, // only who asks for recursion has others asked
+];
+
+type Stage = for<'a> fn(&Cx<'a>, &mut Asked<'a>, &mut Vec<u8>) -> Step;
+
+/// What a stage decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Next,
+    Done(Outcome),
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer stands in the buffer.
+    Answered(Answered),
+    /// There will be no answer.
+    Dropped(DropReason),
+    /// Nobody here knows: an upstream must be asked.
+    Miss,
+}
+
+/// Who asks, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Source address and port.
+    pub source: SocketAddr,
+    /// Over UDP answers are limited in size; over TCP they are not.
+    pub udp: bool,
+}
+
+/// The stages and the cache they share.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(crate) cache: Cache,
+}
+
+/// What all stages read.
+pub(crate) struct Cx<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) cache: &'a Cache,
+    pub(crate) now: Now,
+}
+
+/// A question on its way.
+pub(crate) struct Asked<'a> {
+    pub(crate) query: Query<'a>,
+    asker: Asker,
+    /// Set by `access`.
+    policy_id: PolicyId,
+    /// Set by `policy`, when the client's questions are filtered.
+    filtering: Option<&'a Policy>,
+}
+
+impl Asked<'_> {
+    fn limit(&self) -> usize {
+        max_size(self.asker.udp, self.query.edns)
+    }
+}
+
+impl Pipeline {
+    /// A pipeline with an empty cache of at most so many bytes.
+    pub fn new(cache_bytes: u64) -> Self {
+        Self { cache: Cache::new(cache_bytes) }
+    }
+
+    /// Answers one packet into `out`, whose old content is gone afterwards. Never panics, whatever
+    /// the packet is.
+    pub fn handle(
+        &self,
+        shared: &Shared,
+        packet: &[u8],
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        self.handle_with(&shared.snapshot.load(), packet, asker, now, out)
+    }
+
+    /// As [`Pipeline::handle`], with a snapshot that a worker has at hand.
+    pub(crate) fn handle_with(
+        &self,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let cx = Cx { snapshot, cache: &self.cache, now };
+        let query = match Query::parse(packet) {
+            Ok(query) => query,
+            Err(Malformed::Drop(reason)) => return Outcome::Dropped(reason),
+            Err(Malformed::Answer(refusal)) => {
+                return match access::policy_of(&cx, asker) {
+                    Ok(_) => {
+                        Reply::refuse(&refusal, out);
+                        Outcome::Answered(Answered::Refused)
+                    }
+                    Err(reason) => Outcome::Dropped(reason),
+                };
+            }
+        };
+        let mut asked = Asked { query, asker, policy_id: PolicyId::default(), filtering: None };
+        for stage in STAGES {
+            if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
+                return outcome;
+            }
+        }
+        Outcome::Miss
+    }
+
+    /// Puts an upstream's answer, in wire format, into the cache under the question that it
+    /// repeats. False when it is no answer that can be kept.
+    pub fn learn(&self, answer: &[u8], now: Now) -> bool {
+        let Ok(message) = hickory_proto::op::Message::from_vec(answer) else { return false };
+        let dnssec_ok = message.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        let cd = message.metadata.checking_disabled;
+        let Some((name, rtype)) = message.queries.first().map(|query| {
+            let mut name = Vec::new();
+            for label in query.name().iter() {
+                name.push(label.len() as u8);
+                name.extend(label.iter().map(u8::to_ascii_lowercase));
+            }
+            name.push(0);
+            (name, crate::RecordType(query.query_type().into()))
+        }) else {
+            return false;
+        };
+        let Some(entry) = Entry::from_answer(message, dnssec_ok, now) else { return false };
+        self.cache.insert(Key::new(&name, rtype, dnssec_ok, cd).as_bytes(), &entry);
+        entry.lives()
+    }
+}
+
+/// How asking upstream ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Result {
+    Answer(Arc<Entry>),
+    Failed(FailureKind),
+    /// Not ended yet, but the client should not wait any longer.
+    Late,
+}
+
+impl Pipeline {
+    /// Answers a packet that was a [`Outcome::Miss`] before, now that asking upstream has ended.
+    /// The client's policy, the lists and the local names are those of now. `None` while there is
+    /// nothing to say: asking is [`Result::Late`] and no expired answer is at hand.
+    pub(crate) fn finish(
+        &self,
+        snapshot: &Snapshot,
+        packet: &[u8],
+        asker: Asker,
+        result: &Result,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Option<Outcome> {
+        let cx = Cx { snapshot, cache: &self.cache, now };
+        let query = Query::parse(packet).ok()?;
+        let mut asked = Asked { query, asker, policy_id: PolicyId::default(), filtering: None };
+        for stage in [access::judge, policy::choose] {
+            if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
+                return Some(outcome);
+            }
+        }
+        let alias = Alias::of(snapshot, &asked.query);
+        let key = alias.as_ref().map_or_else(|| Key::of(&asked.query), Alias::key);
+        let (entry, how, answered) = match result {
+            Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),
+            Result::Failed(_) | Result::Late => match self.cache.get(key.as_bytes(), now) {
+                // Another question's answer came in meanwhile.
+                Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
+                Cached::Stale(entry, _) => (entry, Use::Stale, Answered::Stale),
+                Cached::Missing | Cached::Failed(_) => {
+                    let Result::Failed(why) = result else { return None };
+                    why.write(&asked.query, false, asked.limit(), out);
+                    return Some(Outcome::Answered(Answered::Failed));
+                }
+            },
+        };
+        if let Step::Done(outcome) = filtering::judge_targets(&cx, &asked, &entry, out) {
+            return Some(outcome);
+        }
+        match alias {
+            None => entry.write(&asked.query, how, now, asked.limit(), out),
+            Some(alias) => alias.write(&asked, &entry, how, now, out),
+        }
+        Some(Outcome::Answered(answered))
+    }
+
+    /// The answer kept under `key`, when it has not expired.
+    pub(crate) fn fresh(&self, key: &Key, now: Now) -> Option<Arc<Entry>> {
+        match self.cache.get(key.as_bytes(), now) {
+            Cached::Fresh(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// Whether an expired answer is kept under `key`.
+    pub(crate) fn has_stale(&self, key: &Key, now: Now) -> bool {
+        matches!(self.cache.get(key.as_bytes(), now), Cached::Stale(..))
+    }
+}
+
+#[cfg(test)]
+mod tests;

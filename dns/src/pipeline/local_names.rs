@@ -1,0 +1,70 @@
+//! Answers from the names of the house.
+
+use super::{Asked, Cx, Outcome, Step, minimal, special};
+use crate::local::{Found, Node, Stored, Zone};
+use crate::wire::{Owner, Rcode, Reply};
+use crate::{Answered, LocalNames, RecordType};
+
+/// Aliases followed among local names; a loop ends here.
+pub(super) const MAX_ALIASES: usize = 8;
+
+pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+    let local: &LocalNames = &cx.snapshot.local;
+    let qtype = asked.query.qtype;
+    let mut name = asked.query.name();
+    let found = local.find(name, qtype);
+    if qtype == RecordType::ANY && matches!(found, Found::NoData(_) | Found::Alias(_)) {
+        minimal::write(asked, out);
+        return Step::Done(Outcome::Answered(Answered::Local));
+    }
+    if matches!(found, Found::Elsewhere) {
+        return Step::Next;
+    }
+    let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
+    reply.authoritative();
+    let mut found = found;
+    for _ in 0..=MAX_ALIASES {
+        let owner = owner(asked, name);
+        match found {
+            Found::Records(node) => records(&mut reply, owner, node, qtype),
+            Found::NoData(zone) => negative(&mut reply, zone),
+            Found::NxDomain(zone) => {
+                // RFC 6604, 3: the code is that of the chain's end.
+                reply.set_rcode(Rcode::NX_DOMAIN);
+                negative(&mut reply, Some(zone));
+            }
+            Found::Alias(Stored { ttl_secs, rdata, .. }) => {
+                reply.answer(owner, RecordType::CNAME, *ttl_secs, rdata);
+                name = rdata;
+                found = local.find(name, qtype);
+                continue;
+            }
+            // An alias that leads out of the house; its target is asked upstream, unless it must
+            // not be.
+            Found::Elsewhere if special::stays_inside(name).is_some() => {
+                reply.set_rcode(Rcode::NX_DOMAIN);
+            }
+            Found::Elsewhere if asked.query.rd() => return Step::Done(Outcome::Miss),
+            Found::Elsewhere => {}
+        }
+        break;
+    }
+    reply.finish(asked.limit(), None);
+    Step::Done(Outcome::Answered(Answered::Local))
+}
+
+fn owner<'a>(asked: &Asked<'_>, name: &'a [u8]) -> Owner<'a> {
+    if asked.query.name() == name { Owner::Question } else { Owner::Name(name) }
+}
+
+fn records(reply: &mut Reply<'_>, owner: Owner<'_>, node: &Node, qtype: RecordType) {
+    for record in node.records.iter().filter(|record| record.rtype == qtype) {
+        reply.answer(owner, qtype, record.ttl_secs, &record.rdata);
+    }
+}
+
+fn negative(reply: &mut Reply<'_>, zone: Option<&Zone>) {
+    let Some(zone) = zone else { return };
+    let apex = Owner::Name(zone.apex.as_wire());
+    reply.authority(apex, RecordType::SOA, zone.negative_ttl_secs, &zone.soa);
+}

@@ -1,0 +1,168 @@
+//! The UDP workers: threads that do nothing but receive, answer and send.
+
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use nix::cmsg_space;
+use nix::libc::{in_pktinfo, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
+};
+
+use super::{Handler, ReplyTo};
+use crate::forward::Job;
+use crate::{Asker, Outcome};
+
+/// Room for a question. RFC 6891 allows more, but no question with all its options comes near;
+/// what is longer is cut, does not add up any more, and is FORMERR.
+const RECEIVE: usize = 4096;
+
+/// Pause after an unexpected error of the socket, so that one that stays does not eat a core.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A UDP socket that answers from the address that was asked.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    socket: UdpSocket,
+    /// Bound to a wildcard: the address that was asked comes with each packet.
+    wildcard: bool,
+    stopping: AtomicBool,
+}
+
+/// Where a packet came from and where to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) source: SocketAddr,
+    asked: Option<AskedAddress>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum AskedAddress {
+    V4(in_pktinfo),
+    V6(in6_pktinfo),
+}
+
+/// One thread and its socket.
+#[derive(Debug)]
+pub(super) struct Worker {
+    endpoint: Arc<Endpoint>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    pub(super) fn start(socket: UdpSocket, addr: SocketAddr, handler: Handler) -> io::Result<Self> {
+        let endpoint = Arc::new(Endpoint {
+            socket,
+            wildcard: addr.ip().is_unspecified(),
+            stopping: AtomicBool::new(false),
+        });
+        let own = endpoint.clone();
+        let thread = Builder::new().name("dns-udp".into()).spawn(move || run(&own, &handler))?;
+        Ok(Self { endpoint, thread })
+    }
+
+    /// Makes the thread end soon.
+    pub(super) fn stop(&self) {
+        self.endpoint.stopping.store(true, Ordering::Release);
+        // On Linux this wakes a blocked receive and makes every later one return at once, also on
+        // a socket without a peer, although it then says that it is not connected.
+        let _ = socket2::SockRef::from(&self.endpoint.socket).shutdown(Shutdown::Read);
+    }
+
+    pub(super) fn join(self) {
+        // A panic has been reported already; there is nothing to add.
+        let _ = self.thread.join();
+    }
+}
+
+fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
+    let tally = handler.shared.tally();
+    let mut snapshot = arc_swap::Cache::new(&handler.shared.snapshot);
+    let mut buffer = vec![0; RECEIVE];
+    let mut control = cmsg_space!(in6_pktinfo);
+    let mut out = Vec::with_capacity(RECEIVE);
+    loop {
+        let received = endpoint.receive(&mut buffer, &mut control);
+        if endpoint.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let (len, peer) = match received {
+            Ok(received) => received,
+            Err(error) => {
+                if error.kind() != ErrorKind::Interrupted {
+                    tracing::debug!(%error, "receiving a DNS question");
+                    std::thread::sleep(PAUSE);
+                }
+                continue;
+            }
+        };
+        let packet = buffer.get(..len).unwrap_or_default();
+        let asker = Asker { source: peer.source, udp: true };
+        let now = handler.clock.now();
+        match handler.pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out) {
+            Outcome::Answered(how) => {
+                tally.answered(how);
+                if endpoint.send(&out, &peer).is_err() {
+                    tally.dropped(crate::DropReason::Send);
+                }
+            }
+            Outcome::Dropped(reason) => tally.dropped(reason),
+            Outcome::Miss => {
+                let reply = ReplyTo::Udp(endpoint.clone(), peer);
+                handler.forward(Job { packet: packet.into(), asker, reply }, &mut out, &tally);
+            }
+        }
+    }
+}
+
+impl Endpoint {
+    fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Peer)> {
+        if !self.wildcard {
+            let (len, source) = self.socket.recv_from(buffer)?;
+            return Ok((len, Peer { source, asked: None }));
+        }
+        let mut into = [IoSliceMut::new(buffer)];
+        let fd = self.socket.as_raw_fd();
+        let message = recvmsg::<SockaddrStorage>(fd, &mut into, Some(control), MsgFlags::empty())?;
+        let asked = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => Some(AskedAddress::V4(info)),
+            ControlMessageOwned::Ipv6PacketInfo(info) => Some(AskedAddress::V6(info)),
+            _ => None,
+        });
+        let source = message.address.as_ref().and_then(to_std);
+        let source = source.ok_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable))?;
+        Ok((message.bytes, Peer { source, asked }))
+    }
+
+    /// Sends an answer; never waits for room in the socket's buffer.
+    pub(crate) fn send(&self, answer: &[u8], peer: &Peer) -> io::Result<()> {
+        let Some(asked) = peer.asked else {
+            return self.socket.send_to(answer, peer.source).map(drop);
+        };
+        let control = match &asked {
+            // The kernel finds the way out by itself.
+            AskedAddress::V4(info) => &ControlMessage::Ipv4PacketInfo(&in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: info.ipi_spec_dst,
+                ipi_addr: nix::libc::in_addr { s_addr: Ipv4Addr::UNSPECIFIED.to_bits() },
+            }),
+            // A link-local address means nothing without its interface.
+            AskedAddress::V6(info) => &ControlMessage::Ipv6PacketInfo(info),
+        };
+        let fd = self.socket.as_raw_fd();
+        let to = SockaddrStorage::from(peer.source);
+        let from = std::slice::from_ref(control);
+        sendmsg(fd, &[IoSlice::new(answer)], from, MsgFlags::MSG_DONTWAIT, Some(&to))?;
+        Ok(())
+    }
+}
+
+fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
+}
