@@ -122,18 +122,21 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
 
 impl Endpoint {
     fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Peer)> {
-        if !self.wildcard {
-            let (len, source) = self.socket.recv_from(buffer)?;
-            return Ok((len, Peer { source, asked: None }));
-        }
+        // Not `UdpSocket::recv_from`: that panics when a socket that was shut down wakes it without
+        // an address.
+        let control = self.wildcard.then_some(control);
         let mut into = [IoSliceMut::new(buffer)];
         let fd = self.socket.as_raw_fd();
-        let message = recvmsg::<SockaddrStorage>(fd, &mut into, Some(control), MsgFlags::empty())?;
-        let asked = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => Some(AskedAddress::V4(info)),
-            ControlMessageOwned::Ipv6PacketInfo(info) => Some(AskedAddress::V6(info)),
-            _ => None,
-        });
+        let message = recvmsg::<SockaddrStorage>(fd, &mut into, control, MsgFlags::empty())?;
+        let asked = if self.wildcard {
+            message.cmsgs()?.find_map(|control| match control {
+                ControlMessageOwned::Ipv4PacketInfo(info) => Some(AskedAddress::V4(info)),
+                ControlMessageOwned::Ipv6PacketInfo(info) => Some(AskedAddress::V6(info)),
+                _ => None,
+            })
+        } else {
+            None
+        };
         let source = message.address.as_ref().and_then(to_std);
         let source = source.ok_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable))?;
         Ok((message.bytes, Peer { source, asked }))

@@ -111,7 +111,7 @@ impl<'a> Query<'a> {
         let refuse =
             |rcode, question, edns| Malformed::Answer(Refusal { head, rcode, question, edns });
         if high & flag::OPCODE != 0 {
-            return Err(refuse(Rcode::NOT_IMP, &[], None));
+            return Err(refuse(Rcode::NOT_IMP, &[], likely_edns(packet)));
         }
         // RFC 9619: exactly one question.
         let form_err = || refuse(Rcode::FORM_ERR, &[], None);
@@ -167,6 +167,15 @@ fn plain_name(packet: &[u8]) -> Option<&[u8]> {
     }
     let name = packet.get(HEADER..=at)?;
     (name.len() <= MAX_WIRE).then_some(name)
+}
+
+/// The OPT record of a message of another opcode, when that looks like a question: whoever sends one
+/// wants one back (RFC 6891, 7).
+fn likely_edns(packet: &[u8]) -> Option<Edns> {
+    if u16_at(packet, 4) != Some(1) {
+        return None;
+    }
+    read_opt(packet, HEADER + plain_name(packet)?.len() + 4).ok().flatten()
 }
 
 enum OptError {
