@@ -6,6 +6,7 @@ mod journal;
 mod merge;
 mod pair;
 mod record;
+mod settings;
 mod status;
 mod store;
 mod table;
@@ -16,5 +17,8 @@ pub use config::{ClusterId, PairConfig, Partner, Rank, StoreId, Times};
 #[doc(hidden)]
 pub use pair::Fault;
 pub use pair::{Pair, PairOutput};
+pub use settings::{
+    AutomergeDocument, BadMessage, DocumentOutput, SettingsChange, SettingsDocument,
+};
 pub use status::{Event, EventKind, PairState, PairStatus, PartnerStatus};
 pub use store::{Batch, Restored, Write};

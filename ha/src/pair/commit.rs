@@ -7,6 +7,7 @@ use lanward_dhcp::{
     BindingState, Change, Client, ClientKey, LeaseBook, Outcome, Refusal, Ticket, Time,
 };
 
+use super::link::Link;
 use super::proposals::{Assent, Grant, Proposal};
 use super::{Fault, Pair, PairOutput};
 use crate::merge::free;
@@ -59,7 +60,7 @@ impl Pair {
     fn assent_wanted(&self, now: Time) -> Assent {
         if self.is_alone() {
             Assent::NotNeeded
-        } else if self.link.as_ref().is_some_and(|link| link.is_accepted()) {
+        } else if self.link.as_ref().is_some_and(Link::is_accepted) {
             Assent::AwaitedUntil(now + self.config.times.sync_wait)
         } else {
             Assent::Forgone

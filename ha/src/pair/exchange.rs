@@ -2,7 +2,7 @@
 
 use lanward_dhcp::{BindingState, Time};
 
-use super::link::{Flight, WINDOW};
+use super::link::{Flight, Link, WINDOW};
 use super::{Fault, Pair, PairOutput};
 use crate::EventKind;
 use crate::PairState;
@@ -35,7 +35,7 @@ impl Pair {
 
     fn dispatch(&mut self, now: Time, body: Body) -> Result<(), WireError> {
         if let Body::Hello(hello) = body {
-            return self.introduced(now, hello);
+            return self.introduced(now, &hello);
         }
         let Some(link) = self.link.as_mut().filter(|link| link.partner.is_some()) else {
             return Err(WireError::Field("the HELLO that comes before everything"));
@@ -171,11 +171,11 @@ impl Pair {
 
     /// Sends what is durable: answers, then updates.
     pub(super) fn pump(&mut self, now: Time) {
-        if !self.link.as_ref().is_some_and(|link| link.is_accepted()) {
+        if !self.link.as_ref().is_some_and(Link::is_accepted) {
             return;
         }
         self.pump_acks();
-        let rounds = self.link.as_ref().map_or(0, |link| link.waiting());
+        let rounds = self.link.as_ref().map_or(0, Link::waiting);
         let mut updates = Vec::new();
         for _ in 0..rounds {
             let Some(update) = self.next_update(now) else { break };

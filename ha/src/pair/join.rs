@@ -31,7 +31,7 @@ impl Pair {
     }
 
     /// The partner said who it is.
-    pub(super) fn introduced(&mut self, now: Time, hello: Hello) -> Result<(), WireError> {
+    pub(super) fn introduced(&mut self, now: Time, hello: &Hello) -> Result<(), WireError> {
         let rank = rank_from(hello.rank)?;
         let state = pair_state_from(hello.state)?;
         let store = StoreId(id_from(&hello.store)?.ok_or(WireError::Field("a store id"))?);
@@ -52,7 +52,7 @@ impl Pair {
         }
         self.seen.name.clone_from(&hello.node);
         let facts = PartnerFacts { rank, store, served: hello.served, state, serving: false };
-        let refusal = self.objection(&hello, &facts)?;
+        let refusal = self.objection(hello, &facts)?;
         let Some(link) = &mut self.link else { return Ok(()) };
         link.partner = Some(facts);
         link.refusal.clone_from(&refusal);
