@@ -324,3 +324,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
