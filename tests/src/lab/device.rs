@@ -84,10 +84,9 @@ pub struct Device {
     name: String,
     vlan: Vlan,
     program: Program,
-    /// Lease time it asks for; `None`: what the server likes.
-    wish: Option<u32>,
     dir: PathBuf,
     process: Option<Process>,
+    releasing: Option<Process>,
     netns: Netns,
 }
 
@@ -104,13 +103,7 @@ impl Device {
         fs::create_dir_all(&dir).expect("the lab's folder is writable");
         let script = script(program, &dir.join("events"));
         write_executable(&dir.join("script"), &script);
-        Device { name: name.to_owned(), vlan, program, wish: None, dir, process: None, netns }
-    }
-
-    /// Makes it ask for this lease time.
-    pub fn asking_for(mut self, secs: u32) -> Device {
-        self.wish = Some(secs);
-        self
+        Device { name: name.to_owned(), vlan, program, dir, process: None, releasing: None, netns }
     }
 
     /// The name it tells the server.
@@ -163,10 +156,10 @@ impl Device {
             Program::Udhcpc => self.signal(Signal::SIGUSR2),
             Program::Dhcpcd => self.signal(Signal::SIGALRM),
             Program::Dhclient => {
-                let mut command = self.dhclient(&["-r"]);
-                let out = command.output().expect("dhclient can be started");
-                let said = String::from_utf8_lossy(&out.stderr).into_owned();
-                assert!(out.status.success(), "{self}: dhclient -r: {said}");
+                // Another dhclient does it, and ends the first one.
+                let command = self.dhclient(&["-r"]);
+                let process = Process::start(command, &self.log());
+                self.releasing = Some(process.expect("dhclient can be started"));
             }
         }
     }
@@ -174,7 +167,7 @@ impl Device {
     /// Its story so far, without the noise before it first had an address.
     pub fn events(&self) -> Vec<Event> {
         let text = fs::read_to_string(self.dir.join("events")).unwrap_or_default();
-        let events = text.split_inclusive('\n').filter_map(|line| parse_event(line));
+        let events = text.split_inclusive('\n').filter_map(parse_event);
         events.skip_while(|event| event.turn != Turn::Bound).collect()
     }
 
@@ -201,6 +194,13 @@ impl Device {
         self.expect_lease(limit, "its renewal", |event| {
             event.turn == Turn::Renewed && event.at >= since
         })
+    }
+
+    /// The first lease after `since` that a server for which `by` holds has prolonged.
+    pub fn renewed_by(&self, by: impl Fn(Ipv4Addr) -> bool, since: SystemTime) -> Option<Lease> {
+        let after = |event: &Event| event.turn == Turn::Renewed && event.at >= since;
+        let leases = self.events().into_iter().filter(after).filter_map(|event| event.lease);
+        leases.into_iter().find(|lease| by(lease.server))
     }
 
     /// Waits until it has told that it gave its address back or lost it.
@@ -264,20 +264,15 @@ impl Device {
         // -A: after three DISCOVERs a second apart, begin anew a second later.
         command.args(["-f", "-i", "eth0", "-t", "3", "-T", "1", "-A", "1", "-s"]);
         command.arg(self.path("script")).arg("-x").arg(format!("hostname:{}", self.name));
-        if let Some(secs) = self.wish {
-            command.arg("-x").arg(format!("lease:{secs}"));
-        }
         command
     }
 
     fn dhclient(&self, flags: &[&str]) -> Command {
-        let wish = self.wish.map(|secs| format!("send dhcp-lease-time {secs};\n"));
         let config = format!(
-            "send host-name \"{}\";\n{}initial-delay 0;\ninitial-interval 1;\n\
+            "send host-name \"{}\";\ninitial-delay 0;\ninitial-interval 1;\n\
              backoff-cutoff 2;\nretry 1;\ntimeout 10;\n\
              request subnet-mask, routers, domain-name-servers, domain-name;\n",
             self.name,
-            wish.unwrap_or_default(),
         );
         fs::write(self.dir.join("dhclient.conf"), config).expect("the lab's folder is writable");
         let mut command = self.netns.command("dhclient");
@@ -292,14 +287,12 @@ impl Device {
     }
 
     fn dhcpcd(&self) -> Command {
-        let wish = self.wish.map(|secs| format!("leasetime {secs}\n"));
         // noarp: else it probes for five seconds before it tells of its lease, and what is
         // measured here is the server.
         let config = format!(
-            "hostname {}\nduid\n{}ipv4only\nnoipv4ll\nnoarp\nnodelay\nreboot 0\n\
+            "hostname {}\nduid\nipv4only\nnoipv4ll\nnoarp\nnodelay\nreboot 0\n\
              option dhcp_lease_time\noption domain_name_servers\n",
             self.name,
-            wish.unwrap_or_default(),
         );
         fs::write(self.dir.join("dhcpcd.conf"), config).expect("the lab's folder is writable");
         // It keeps its state under /run and /var/lib: give it empty ones. `ip netns exec` has

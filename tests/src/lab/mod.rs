@@ -14,10 +14,12 @@
 )]
 
 pub mod crowd;
+pub mod daemon;
 pub mod device;
 pub mod dig;
 pub mod household;
 pub mod netns;
+mod pair;
 pub mod process;
 pub mod story;
 
@@ -25,7 +27,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-pub use crowd::{Crowd, Grant};
+pub use crowd::{Crowd, Grant, shared};
+pub use daemon::{Daemon, LEASE_SECS};
 pub use device::{Device, Lease, Program, Turn};
 pub use household::{Cut, Household, Place, Side, Vlan};
 pub use netns::Netns;
@@ -37,13 +40,14 @@ pub const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// A household with nothing running on its hosts yet.
+/// A household with two hosts. Nothing runs on them until it is started.
 #[derive(Debug)]
 pub struct Lab {
     /// The wires, the hosts' namespaces and the router.
     pub household: Household,
     /// A computer with a fixed address on the home network, to look at things from.
     pub desk: Netns,
+    daemons: [Daemon; 2],
     crowds: u8,
     // Removed last: logs are read until then.
     dir: TempDir,
@@ -61,7 +65,8 @@ impl Lab {
         let desk = household.plug_in("desk", Vlan::Home, Place::Middle);
         desk.ip(&format!("addr add {}/24 dev eth0", Vlan::Home.address(9)));
         desk.ip(&format!("route add default via {}", Vlan::Home.router()));
-        Lab { household, desk, crowds: 0, dir }
+        let daemons = Side::BOTH.map(|side| Daemon::new(side, dir.path()));
+        Lab { household, desk, daemons, crowds: 0, dir }
     }
 
     /// The folder for logs and settings.
@@ -80,5 +85,17 @@ impl Lab {
         self.crowds += 1;
         let netns = self.household.plug_in(&format!("crowd{}", self.crowds), vlan, place);
         Crowd::new(netns, self.crowds, count)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for side in Side::BOTH {
+            story::say(&format!("-- log of {side}:\n{}\n", self.daemon(side).log_tail(60)));
+        }
+        story::say(&format!("-- log of the relay agent:\n{}\n", self.household.relay_log()));
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::netns;
+use super::{daemon, netns};
 
 /// Scenarios measure times, so only one runs at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -24,13 +24,22 @@ pub struct Story {
 }
 
 impl Story {
-    /// Begins a scenario. `None`, with a loud reason, where the lab cannot be built.
+    /// Begins a scenario that needs the daemon. `None`, with a loud reason, where the lab cannot be built.
     ///
     /// # Panics
     /// Where it cannot be built although `LANWARD_REQUIRE_LAB` is `1`.
     pub fn begin(title: &str) -> Option<Story> {
+        Story::begin_if(title, || daemon::missing_binary().map_or(Ok(()), Err))
+    }
+
+    /// Begins a scenario that needs only the lab itself.
+    pub fn begin_without_daemon(title: &str) -> Option<Story> {
+        Story::begin_if(title, || Ok(()))
+    }
+
+    fn begin_if(title: &str, also: impl FnOnce() -> Result<(), String>) -> Option<Story> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(reason) = possible() {
+        if let Err(reason) = possible().and_then(|()| also()) {
             let required = std::env::var("LANWARD_REQUIRE_LAB").is_ok_and(|value| value == "1");
             assert!(!required, "the lab is required and cannot be built: {reason}");
             say(&format!("LOUD SKIP: {title}: {reason}\n"));

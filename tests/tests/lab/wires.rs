@@ -23,7 +23,7 @@ fn tcp_reaches(from: &Netns, to: Ipv4Addr) -> bool {
 
 #[test]
 fn wires_carry_cuts_cut_and_nothing_is_left_behind() {
-    let Some(story) = Story::begin("the lab itself") else { return };
+    let Some(story) = Story::begin_without_daemon("the lab itself") else { return };
     let lab = Lab::build("wires");
     let (a, b) = (lab.household.host(Side::A), lab.household.host(Side::B));
     let host_b = Vlan::Home.host(Side::B);
