@@ -3,7 +3,315 @@
 //! It routes and orders; it never interprets a packet. The shell and the simulator drive the very
 //! same code: feed [`Input`]s with [`Node::handle`], drain [`Output`]s with [`Node::poll_output`]
 //! after each, and wake it at [`Node::poll_timeout`] with [`Input::Timeout`].
+//!
+//! ```text
+//!   packets ──► dhcp::Server ──proposes──► ha::Pair ◄──frames──► the partner
+//!                  ▲     ▲                    │   ▲
+//!          settings│     └─────outcomes───────┘   │settings messages
+//!                  │                              ▼
+//!              derive ◄──────records────── ha::SettingsDocument ◄── edits
+//! ```
+//!
+//! The pair and the document number their writes on their own; the node puts what both want
+//! written after one input into one batch, and tells each what has become durable.
 
+mod batches;
 mod words;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanward_dhcp::{Config, Counters, Outcome, Server, Ticket, Time};
+use lanward_ha::{
+    AutomergeDocument, DocumentOutput, Pair, PairConfig, PairOutput, Rank, Restored,
+    SettingsChange, SettingsDocument,
+};
+
+use crate::settings::effective::{Effective, HostView, derive};
+use crate::settings::problem::{Problem, Severity};
+use batches::{Batches, Writer};
+
 pub use words::{EditError, Input, NodeConfig, Output};
+
+/// One host's part of the control plane, without its sockets, clock and disk.
+#[derive(Debug)]
+pub struct Node {
+    server: Server,
+    pair: Pair,
+    document: AutomergeDocument,
+    host: HostView,
+    effective: Effective,
+    batches: Batches,
+    /// Edits that wait for the disk: the document's batch, and the id to answer.
+    edits: VecDeque<(u64, u64)>,
+    /// Releases by hand that wait for their outcome.
+    releases: BTreeMap<Ticket, u64>,
+    unfit: Option<String>,
+    out: VecDeque<Output>,
+}
+
+impl Node {
+    /// A node from what its store held. `seed` is to be secret, and new at each start.
+    pub fn new(config: NodeConfig, restored: &Restored, now: Time, seed: [u8; 32]) -> Node {
+        let NodeConfig { pair: pair_config, mut host } = config;
+        let document = AutomergeDocument::new(&pair_config.node, pair_config.store, restored);
+        let mut pair = Pair::new(pair_config, restored, now);
+        host.partner_addresses = pair.partner_addresses().to_vec();
+        pair.set_addresses(host.addresses.clone());
+        let [a, b, c, d, e, f, g, h, ..] = seed;
+        let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let mut node = Node {
+            server: Server::new(Arc::new(Config::default()), seed),
+            pair,
+            document,
+            host,
+            effective: Effective::default(),
+            batches: Batches::default(),
+            edits: VecDeque::new(),
+            releases: BTreeMap::new(),
+            unfit: None,
+            out: VecDeque::new(),
+        };
+        node.derive(now);
+        node.route(now);
+        node
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Time, input: Input<'_>) {
+        match input {
+            Input::Timeout => {
+                self.pair.handle_timeout(now);
+                self.server.handle_timeout(now, &mut self.pair);
+            }
+            Input::Dhcp(received) => self.server.handle_packet(now, &mut self.pair, &received),
+            Input::ProbeDone { probe, result } => {
+                self.server.handle_probe(now, &mut self.pair, probe, result);
+            }
+            Input::LinkUp => self.pair.handle_link_up(now),
+            Input::LinkDown { reason } => self.pair.handle_link_down(now, &reason),
+            Input::Frame(frame) => self.pair.handle_frame(now, frame),
+            Input::Stored { seq } => self.stored(now, seq),
+            Input::StoreFailed { error } => self.store_failed(now, error),
+            Input::Host(host) => {
+                self.pair.set_addresses(host.addresses.clone());
+                self.host = host;
+                self.derive(now);
+            }
+            Input::Edit { id, author, writes } => self.edit(now, id, &author, &writes),
+            Input::Release { id, addr } => match self.pair.release_by_hand(now, addr) {
+                Some(ticket) => {
+                    self.releases.insert(ticket, id);
+                }
+                None => self.out.push_back(Output::ReleaseDone { id, released: false }),
+            },
+            Input::Paired(config) => self.paired(now, config),
+        }
+        self.route(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is wanted next, and what for.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        self.pair.poll_timeout().into_iter().chain(self.server.poll_timeout()).min()
+    }
+
+    /// The pair: its status and its bindings.
+    pub fn pair(&self) -> &Pair {
+        &self.pair
+    }
+
+    /// What is in force on this node.
+    pub fn effective(&self) -> &Effective {
+        &self.effective
+    }
+
+    /// The household's records.
+    pub fn records(&self) -> &BTreeMap<String, String> {
+        self.document.records()
+    }
+
+    /// Records edited on both sides of a break and not settled: all values, the one in force
+    /// first.
+    pub fn collisions(&self) -> &BTreeMap<String, Vec<String>> {
+        self.document.collisions()
+    }
+
+    /// The latest changes of the settings, newest first.
+    pub fn changes(&mut self, limit: usize) -> Vec<SettingsChange> {
+        self.document.changes(limit)
+    }
+
+    /// Whether the partner has all of this node's settings; `None` without a link to it.
+    pub fn settings_agreed(&mut self) -> Option<bool> {
+        self.document.is_agreed()
+    }
+
+    /// What the DHCP server counted since the start.
+    pub fn dhcp_counters(&self) -> &Counters {
+        self.server.counters()
+    }
+
+    /// Breaks a rule, for a simulator that must prove it would notice.
+    #[doc(hidden)]
+    pub fn set_fault_for_simulation(&mut self, fault: lanward_ha::Fault) {
+        self.pair.set_fault_for_simulation(fault);
+    }
+
+    fn stored(&mut self, now: Time, seq: u64) {
+        let covered = self.batches.stored(seq);
+        if let Some(pair) = covered.pair {
+            self.pair.handle_stored(now, pair);
+        }
+        let Some(document) = covered.document else { return };
+        self.document.handle_stored(document);
+        while let Some((seq, id)) = self.edits.front().copied()
+            && seq <= document
+        {
+            self.edits.pop_front();
+            self.out.push_back(Output::EditDone { id, result: Ok(()) });
+        }
+    }
+
+    fn store_failed(&mut self, now: Time, error: String) {
+        self.pair.handle_store_failed(now, &error);
+        for (_, id) in std::mem::take(&mut self.edits) {
+            let result = Err(EditError::NotDurable(error.clone()));
+            self.out.push_back(Output::EditDone { id, result });
+        }
+        self.unfit = Some(error);
+    }
+
+    fn edit(&mut self, now: Time, id: u64, author: &str, writes: &[(String, Option<String>)]) {
+        let refusal = match &self.unfit {
+            Some(error) => Some(EditError::NotDurable(error.clone())),
+            None => self.objections(writes),
+        };
+        if let Some(refusal) = refusal {
+            self.out.push_back(Output::EditDone { id, result: Err(refusal) });
+            return;
+        }
+        match self.document.edit(now, author, writes) {
+            Some(seq) => self.edits.push_back((seq, id)),
+            None => self.out.push_back(Output::EditDone { id, result: Ok(()) }),
+        }
+    }
+
+    /// What would be wrong with the records an edit writes.
+    fn objections(&self, writes: &[(String, Option<String>)]) -> Option<EditError> {
+        let mut records = self.document.records().clone();
+        for (key, value) in writes {
+            match value {
+                Some(value) => records.insert(key.clone(), value.clone()),
+                None => records.remove(key),
+            };
+        }
+        let written = |problem: &Problem| writes.iter().any(|(key, _)| *key == problem.place.key);
+        let sentences: Vec<String> = derive(&records, &self.host)
+            .problems
+            .into_iter()
+            .filter(|problem| problem.severity == Severity::Error && written(problem))
+            .map(|problem| format!("{} {}", problem.message, problem.fix))
+            .collect();
+        (!sentences.is_empty()).then_some(EditError::Invalid(sentences))
+    }
+
+    fn paired(&mut self, now: Time, config: PairConfig) {
+        let joins = config.partner.as_ref().is_some_and(|partner| partner.rank == Rank::One);
+        self.pair.handle_paired(now, config);
+        if joins {
+            self.document.reset();
+        }
+        self.derive(now);
+    }
+
+    /// Puts what the records say in force.
+    fn derive(&mut self, now: Time) {
+        if self.renew_effective(now) {
+            self.out.push_back(Output::SettingsChanged);
+        }
+    }
+
+    fn renew_effective(&mut self, now: Time) -> bool {
+        self.host.partner_addresses = self.pair.partner_addresses().to_vec();
+        let effective = derive(self.document.records(), &self.host);
+        if effective.dhcp != self.effective.dhcp {
+            self.server.set_config(Arc::new(effective.dhcp.clone()));
+            let networks = &effective.dhcp.networks;
+            let pools = networks.iter().map(|(id, network)| (id.clone(), network.pools.clone()));
+            self.pair.set_pools(pools.collect());
+        }
+        if effective.mclt != Duration::ZERO {
+            self.pair.set_mclt(now, effective.mclt);
+        }
+        let differs = effective != self.effective;
+        self.effective = effective;
+        differs
+    }
+
+    /// Carries what the three machines want to where it belongs, until they are quiet; then what
+    /// they want written leaves as one batch.
+    fn route(&mut self, now: Time) {
+        loop {
+            if let Some(output) = self.pair.poll_output() {
+                self.route_pair(now, output);
+            } else if let Some(output) = self.document.poll_output() {
+                self.route_document(now, output);
+            } else if let Some(output) = self.server.poll_output() {
+                self.out.push_back(match output {
+                    lanward_dhcp::Output::Transmit(transmit) => Output::Dhcp(transmit),
+                    lanward_dhcp::Output::Probe(probe) => Output::Probe(probe),
+                    lanward_dhcp::Output::Dropped(reason) => Output::Dropped(reason),
+                    lanward_dhcp::Output::Event(event) => Output::DhcpEvent(event),
+                });
+            } else {
+                break;
+            }
+        }
+        if let Some(batch) = self.batches.take_batch() {
+            self.out.push_back(Output::Store(batch));
+        }
+    }
+
+    fn route_pair(&mut self, now: Time, output: PairOutput) {
+        match output {
+            PairOutput::Send(frame) => self.out.push_back(Output::Send(frame)),
+            PairOutput::CloseLink { reason } => self.out.push_back(Output::CloseLink { reason }),
+            PairOutput::Store(batch) => self.batches.add(Writer::Pair, batch),
+            PairOutput::Outcome { ticket, outcome } => match self.releases.remove(&ticket) {
+                Some(id) => {
+                    let released = matches!(outcome, Outcome::Committed { .. });
+                    self.out.push_back(Output::ReleaseDone { id, released });
+                }
+                None => self.server.handle_outcome(now, ticket, outcome),
+            },
+            PairOutput::SettingsLinkUp => self.document.handle_link_up(),
+            PairOutput::SettingsLinkDown => self.document.handle_link_down(),
+            PairOutput::Settings(message) => {
+                if let Err(error) = self.document.handle_message(&message) {
+                    self.pair.close_link(now, &error.to_string());
+                }
+            }
+            PairOutput::PartnerAddresses => self.derive(now),
+            PairOutput::LeasesChanged => self.out.push_back(Output::LeasesChanged),
+            PairOutput::Event(event) => self.out.push_back(Output::Event(event)),
+        }
+    }
+
+    fn route_document(&mut self, now: Time, output: DocumentOutput) {
+        match output {
+            DocumentOutput::Send(message) => self.pair.send_settings(message),
+            DocumentOutput::Store(batch) => self.batches.add(Writer::Document, batch),
+            DocumentOutput::Changed => {
+                // Records that are no settings (users, devices) count as a change too.
+                self.renew_effective(now);
+                self.out.push_back(Output::SettingsChanged);
+            }
+        }
+    }
+}

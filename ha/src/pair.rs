@@ -42,18 +42,21 @@ mod proposals;
 mod states;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use lanward_dhcp::{NetworkId, Outcome, Refusal, Ticket, Time};
+use prost::Message;
 
 use crate::binding::{Binding, owner};
 use crate::journal::Journal;
 use crate::record::{
-    Remembered, STATE_KEY, binding_addr, binding_key, decode_binding, encode_binding,
+    PARTNER_HOST_KEY, Remembered, STATE_KEY, binding_addr, binding_key, decode_binding,
+    encode_binding,
 };
 use crate::table::Table;
+use crate::wire;
 use crate::{
     Batch, ClusterId, Event, EventKind, PairConfig, PairState, PairStatus, PartnerStatus, Rank,
     Restored,
@@ -84,8 +87,12 @@ pub enum PairOutput {
     /// The partner is of this pair: messages of the settings document may be exchanged until the
     /// link ends.
     SettingsLinkUp,
+    /// That link ended.
+    SettingsLinkDown,
     /// A message of the partner's settings document.
     Settings(Vec<u8>),
+    /// The partner told the addresses of its host: [`Pair::partner_addresses`].
+    PartnerAddresses,
     /// The table changed in a way that others see.
     LeasesChanged,
     /// For the timeline.
@@ -140,6 +147,8 @@ pub struct Pair {
     pools: BTreeMap<NetworkId, Vec<RangeInclusive<Ipv4Addr>>>,
     /// Free addresses of the own half by network, as last told to the partner.
     own_free: BTreeMap<NetworkId, u64>,
+    addresses: Vec<IpAddr>,
+    partner_addresses: Vec<IpAddr>,
     unfit: Option<String>,
     leases_changed: bool,
     out: VecDeque<PairOutput>,
@@ -174,6 +183,8 @@ impl Pair {
             proposals: Proposals::default(),
             pools: BTreeMap::new(),
             own_free: BTreeMap::new(),
+            addresses: Vec::new(),
+            partner_addresses: Vec::new(),
             unfit: None,
             leases_changed: true,
             out: VecDeque::new(),
@@ -195,6 +206,10 @@ impl Pair {
                     Ok(remembered) => self.remembered = remembered,
                     Err(_) => damaged.push(key),
                 }
+            } else if key == PARTNER_HOST_KEY {
+                // Told anew on every link; without it the partner's addresses are not known yet.
+                let host = wire::Host::decode(value.as_slice()).ok();
+                self.partner_addresses = host.and_then(|host| host.read().ok()).unwrap_or_default();
             } else if let Some(addr) = binding_addr(key) {
                 match decode_binding(value) {
                     Ok(binding) if binding.addr == addr => self.table.put(binding),
@@ -293,6 +308,33 @@ impl Pair {
         self.pools = pools;
     }
 
+    /// The addresses of this node's host, which the partner is told.
+    pub fn set_addresses(&mut self, addresses: Vec<IpAddr>) {
+        if self.addresses != addresses {
+            self.addresses = addresses;
+            self.tell_addresses();
+        }
+    }
+
+    /// The addresses of the partner's host, as it last told them.
+    pub fn partner_addresses(&self) -> &[IpAddr] {
+        &self.partner_addresses
+    }
+
+    /// The household's maximum client lead time, not zero. The two nodes must agree on it, so a
+    /// link made under another one is made anew.
+    pub fn set_mclt(&mut self, now: Time, mclt: Duration) {
+        if self.config.times.mclt != mclt && !mclt.is_zero() {
+            self.config.times.mclt = mclt;
+            self.hang_up(now, "the maximum client lead time was changed");
+        }
+    }
+
+    /// Ends the link from this side, for a reason the caller found.
+    pub fn close_link(&mut self, now: Time, reason: &str) {
+        self.hang_up(now, reason);
+    }
+
     /// An authenticated link to the partner is up.
     pub fn handle_link_up(&mut self, now: Time) {
         self.lose_link(now, "the partner connected anew");
@@ -357,8 +399,7 @@ impl Pair {
                 self.seen.name,
                 self.config.times.silence.as_secs()
             );
-            self.out.push_back(PairOutput::CloseLink { reason: reason.clone() });
-            self.lose_link(now, &reason);
+            self.hang_up(now, &reason);
         }
         if self.link.as_ref().is_some_and(|link| link.next_contact <= now) {
             self.contact(now);
@@ -410,7 +451,7 @@ impl Pair {
     /// Sends a message of the settings document, if the partner is of this pair.
     pub fn send_settings(&mut self, message: Vec<u8>) {
         if self.link.as_ref().is_some_and(|link| link.partner.is_some()) {
-            self.out.push_back(PairOutput::Send(crate::wire::Body::Settings(message).into_frame()));
+            self.out.push_back(PairOutput::Send(wire::Body::Settings(message).into_frame()));
         }
     }
 
@@ -541,6 +582,9 @@ impl Pair {
     fn lose_link(&mut self, now: Time, reason: &str) {
         let Some(link) = self.link.take() else { return };
         self.event(now, EventKind::LinkDown, reason);
+        if link.partner.is_some() {
+            self.out.push_back(PairOutput::SettingsLinkDown);
+        }
         if link.is_accepted() {
             for ticket in self.proposals.tickets() {
                 self.forgo(now, ticket);

@@ -1,5 +1,5 @@
-//! What the store holds of a pair: one record an address (`binding/10.0.30.5`) and one of the
-//! node's own state (`pair/state`). Times are this node's own.
+//! What the store holds of a pair: one record an address (`binding/10.0.30.5`), one of the
+//! node's own state (`pair/state`), one of the partner's host (`pair/partner-host`). Times are this node's own.
 //!
 //! Records are protobuf messages: fields are only ever added, and a missing one means what it
 //! meant before it existed.
@@ -17,6 +17,8 @@ use crate::{ClusterId, PairState, StoreId};
 
 /// Where the node's own state is kept.
 pub(crate) const STATE_KEY: &str = "pair/state";
+/// Where the partner's host addresses are kept.
+pub(crate) const PARTNER_HOST_KEY: &str = "pair/partner-host";
 const BINDING_PREFIX: &str = "binding/";
 
 /// The key of an address's record.

@@ -12,7 +12,7 @@
 //! All times on the wire are durations from the instant of sending, so clocks are never compared.
 //! Nothing here panics on foreign bytes; what does not decode is a [`WireError`].
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(crate) enum WireError {
 /// One frame.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
     pub(crate) body: Option<Body>,
 }
 
@@ -80,6 +80,9 @@ pub(crate) enum Body {
     /// A message of the settings document.
     #[prost(bytes = "vec", tag = "12")]
     Settings(Vec<u8>),
+    /// The addresses of the sender's host.
+    #[prost(message, tag = "13")]
+    Host(Host),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -200,6 +203,32 @@ pub(crate) struct Ack {
 pub(crate) struct UpdateRequest {
     #[prost(bool, tag = "1")]
     pub(crate) all: bool,
+}
+
+/// The addresses of a host: 4 or 16 bytes each.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Host {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub(crate) addresses: Vec<Vec<u8>>,
+}
+
+impl Host {
+    pub(crate) fn of(addresses: &[IpAddr]) -> Host {
+        let bytes = |addr: &IpAddr| match addr {
+            IpAddr::V4(addr) => addr.octets().to_vec(),
+            IpAddr::V6(addr) => addr.octets().to_vec(),
+        };
+        Host { addresses: addresses.iter().map(bytes).collect() }
+    }
+
+    pub(crate) fn read(&self) -> Result<Vec<IpAddr>, WireError> {
+        let addr = |bytes: &Vec<u8>| {
+            let v4 = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
+            let v6 = <[u8; 16]>::try_from(bytes.as_slice()).map(IpAddr::from);
+            v4.or(v6).map_err(|_| WireError::Field("a host's address"))
+        };
+        self.addresses.iter().map(addr).collect()
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,4 +1,4 @@
 //! The shells: sockets, files, threads and clocks. Files in here do not import each other.
 
-pub mod fetch;
 pub mod admin_socket;
+pub mod fetch;

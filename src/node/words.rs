@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use lanward_dhcp::{Dropped, Probe, ProbeId, ProbeResult, Received, Transmit};
 use lanward_ha::{Batch, Event, PairConfig};
 
 use crate::settings::HostView;
@@ -11,7 +12,8 @@ use crate::settings::HostView;
 pub struct NodeConfig {
     /// Its place in the pair, or that it is alone.
     pub pair: PairConfig,
-    /// What it knows of its host.
+    /// What it knows of its host. The partner's addresses in it count for nothing: the partner
+    /// tells its own.
     pub host: HostView,
 }
 
@@ -20,6 +22,15 @@ pub struct NodeConfig {
 pub enum Input<'a> {
     /// Time passed; [`crate::node::Node::poll_timeout`] asked to be woken.
     Timeout,
+    /// A DHCP packet came in.
+    Dhcp(Received<'a>),
+    /// A conflict probe ended.
+    ProbeDone {
+        /// Which, as [`Output::Probe`] named it.
+        probe: ProbeId,
+        /// How.
+        result: ProbeResult,
+    },
     /// An authenticated link to the partner is up. Only one link is up at a time: the shell
     /// reports the end of one before it reports the next.
     LinkUp,
@@ -67,6 +78,14 @@ pub enum Input<'a> {
 /// What a node wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
+    /// A DHCP packet to be sent.
+    Dhcp(Transmit),
+    /// A question to the link, answered with [`Input::ProbeDone`].
+    Probe(Probe),
+    /// A DHCP packet was not answered, and why. Counted as well.
+    Dropped(Dropped),
+    /// Something about a DHCP client, for the log.
+    DhcpEvent(lanward_dhcp::Event),
     /// A frame for the partner, on the link that is up. Frames arrive whole, once and in order,
     /// or the link is down.
     Send(Vec<u8>),

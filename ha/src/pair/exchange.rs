@@ -1,6 +1,7 @@
 //! What the two nodes say of bindings, and what they make of it.
 
 use lanward_dhcp::{BindingState, Time};
+use prost::Message;
 
 use super::link::{Flight, Link, WINDOW};
 use super::{Fault, Pair, PairOutput};
@@ -8,7 +9,7 @@ use crate::EventKind;
 use crate::PairState;
 use crate::binding::Binding;
 use crate::merge::{Circumstances, Merged, free, merge};
-use crate::record::{binding_key, encode_binding};
+use crate::record::{PARTNER_HOST_KEY, binding_key, encode_binding};
 use crate::wire::{
     Ack, Acks, Body, UPDATES_A_FRAME, Update, Updates, WireError, pair_state_from,
     pair_state_number,
@@ -51,6 +52,14 @@ impl Pair {
             Body::State(announce) => {
                 let state = pair_state_from(announce.state)?;
                 self.partner_entered(now, state, &announce.reason);
+            }
+            Body::Host(host) => {
+                let addresses = host.read()?;
+                if self.partner_addresses != addresses {
+                    self.partner_addresses = addresses;
+                    self.journal.write(PARTNER_HOST_KEY.to_owned(), Some(host.encode_to_vec()));
+                    self.out.push_back(PairOutput::PartnerAddresses);
+                }
             }
             Body::Settings(message) => self.out.push_back(PairOutput::Settings(message)),
             // Bindings count for nothing between nodes that may not get in step.
@@ -240,6 +249,9 @@ impl Pair {
 
     /// Ends the link from this side.
     pub(super) fn hang_up(&mut self, now: Time, reason: &str) {
+        if self.link.is_none() {
+            return;
+        }
         self.out.push_back(PairOutput::CloseLink { reason: reason.to_owned() });
         self.lose_link(now, reason);
     }

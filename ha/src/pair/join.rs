@@ -6,8 +6,8 @@ use super::link::PartnerFacts;
 use super::states::State;
 use super::{Pair, PairOutput};
 use crate::wire::{
-    Announce, Body, Contact, Empty, FreeCount, Hello, PROTOCOL, PROTOCOL_OLDEST, WireError, agree,
-    id_from, pair_state_from, pair_state_number, rank_from,
+    Announce, Body, Contact, Empty, FreeCount, Hello, Host, PROTOCOL, PROTOCOL_OLDEST, WireError,
+    agree, id_from, pair_state_from, pair_state_number, rank_from,
 };
 use crate::{ClusterId, EventKind, PairState, StoreId};
 
@@ -57,6 +57,7 @@ impl Pair {
         link.partner = Some(facts);
         link.refusal.clone_from(&refusal);
         self.out.push_back(PairOutput::SettingsLinkUp);
+        self.tell_addresses();
         match refusal {
             Some(why) => self.event(now, EventKind::Refused, &why),
             None => self.start_resync(),
@@ -160,6 +161,14 @@ impl Pair {
             self.remembered.partner_store = Some(partner.store);
             let why = format!("connected to {}, and both have all leases", self.seen.name);
             self.enter(now, PairState::Normal, why);
+        }
+    }
+
+    /// Tells the partner where else this node can be reached.
+    pub(super) fn tell_addresses(&mut self) {
+        if self.is_connected() {
+            let body = Body::Host(Host::of(&self.addresses));
+            self.out.push_back(PairOutput::Send(body.into_frame()));
         }
     }
 
