@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod control;
 pub mod demo;
+pub mod identity;
 pub mod io;
 pub mod lists;
 pub mod names;

@@ -1,4 +1,6 @@
 //! The shells: sockets, files, threads and clocks. Files in here do not import each other.
 
 pub mod admin_socket;
+pub mod clock;
 pub mod fetch;
+pub mod interfaces;
