@@ -59,8 +59,7 @@ impl Lab {
     /// # Panics
     /// When the kernel or a tool refuses.
     pub fn build(label: &str) -> Lab {
-        let dir = tempfile::Builder::new().prefix("lanward-lab-").tempdir();
-        let dir = dir.expect("a temporary folder can be made");
+        let dir = netns::folder();
         let mut household = Household::build(label, dir.path());
         let desk = household.plug_in("desk", Vlan::Home, Place::Middle);
         desk.ip(&format!("addr add {}/24 dev eth0", Vlan::Home.address(9)));

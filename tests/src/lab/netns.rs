@@ -1,12 +1,14 @@
 //! Network namespaces of our own: made under names that tell whose they are, and always removed.
 
 use std::io;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tempfile::TempDir;
 
 /// Every namespace of the lab is called `lw<pid of the test>-...`.
 const PREFIX: &str = "lw";
@@ -88,15 +90,30 @@ impl Drop for Netns {
     }
 }
 
-/// Removes what tests that were killed before their end have left: namespaces of the lab whose
-/// owner no longer lives.
+/// A folder for logs and settings; its name, too, tells whose it is.
+pub(super) fn folder() -> TempDir {
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let dir = tempfile::Builder::new().prefix(&prefix).tempdir();
+    dir.expect("a temporary folder can be made")
+}
+
+/// Removes what tests that were killed before their end have left: namespaces and folders of the
+/// lab whose owner no longer lives.
 pub fn sweep() {
-    let Ok(entries) = std::fs::read_dir("/run/netns") else { return };
-    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
-        if owner(&name).is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists()) {
-            remove(&name);
-        }
+    orphans("/run/netns".as_ref()).iter().for_each(|name| remove(name));
+    let folders = std::env::temp_dir();
+    for name in orphans(&folders) {
+        // Whoever cannot remove it does no harm by leaving it.
+        let _ = std::fs::remove_dir_all(folders.join(name));
     }
+}
+
+/// The entries of `dir` that are named like the lab's and whose owner is gone.
+fn orphans(dir: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let gone = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
+    names.filter(|name| owner(name).is_some_and(gone)).collect()
 }
 
 /// The process that made a namespace of this name; `None` if it is none of the lab's.
