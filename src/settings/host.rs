@@ -219,9 +219,9 @@ fn read_listen(fields: &mut Fields<'_>, listen: &mut Vec<SocketAddr>) {
         return;
     }
     *listen = fields.list("listen");
-    let twice = (1..listen.len()).find(|i| listen[..*i].contains(&listen[*i]));
-    if let Some(i) = twice {
-        let message = format!("{} is there twice.", listen[i]);
+    let given = fields.peek("listen").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for i in (1..given.len()).filter(|i| given[..*i].contains(&given[*i])) {
+        let message = format!("{} is there twice.", shown(&given[i]));
         fields.wrong(&format!("listen[{i}]"), Wrong::new(message, "Leave one of them out."));
     }
 }
@@ -297,3 +297,6 @@ impl Read for Size {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

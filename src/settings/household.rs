@@ -197,9 +197,23 @@ impl Reading {
     /// What the household's records mean together.
     fn judge(&mut self) {
         let effective = derive(&self.records, &HostView::default());
+        // Elements that could not be read are gone from their lists, so that places in the rest
+        // are no longer the file's.
+        let list_of = |path: String| {
+            let (list, _) = path.rsplit_once('[')?;
+            // The lists of records themselves are not meant: those know their places.
+            list.contains('.').then(|| list.to_owned())
+        };
+        let broken_lists: BTreeSet<String> = (self.problems.iter())
+            .filter_map(|problem| list_of(self.path_of(&problem.place)?))
+            .collect();
         let told = effective.problems.into_iter().filter(|problem| {
-            !problem.other.as_ref().is_some_and(|place| self.broken.contains(&place.key))
+            let of_broken =
+                problem.other.as_ref().is_some_and(|place| self.broken.contains(&place.key));
+            let list = self.path_of(&problem.place).and_then(list_of);
+            !of_broken && list.is_none_or(|list| !broken_lists.contains(&list))
         });
+        let told: Vec<Problem> = told.collect();
         self.problems.extend(told);
     }
 
@@ -218,3 +232,6 @@ impl Reading {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -453,3 +453,6 @@ impl Read for Id {
         Id::parse(&text(value, "an id", "iot")?)
     }
 }
+
+#[cfg(test)]
+mod tests;

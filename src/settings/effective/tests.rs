@@ -1,4 +1,23 @@
+use lanward_dhcp::HwAddr;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::problem::Severity;
 use super::*;
+
+fn records<const N: usize>(records: [(&str, Value); N]) -> BTreeMap<String, String> {
+    records.into_iter().map(|(key, value)| (key.to_owned(), value.to_string())).collect()
+}
+
+fn host(own: &[&str], partner: &[&str]) -> HostView {
+    let parse = |addrs: &[&str]| addrs.iter().filter_map(|addr| addr.parse().ok()).collect();
+    HostView { node: "pi-a".into(), addresses: parse(own), partner_addresses: parse(partner) }
+}
+
+fn told(effective: &Effective) -> Vec<String> {
+    let line = |p: &Problem| format!("{} {}: {}", p.place.key, p.place.field, p.message);
+    effective.problems.iter().map(line).collect()
+}
 
 #[test]
 fn nothing_configured_blocks_by_the_built_in_list_and_serves_loopback_only() {
@@ -9,4 +28,418 @@ fn nothing_configured_blocks_by_the_built_in_list_and_serves_loopback_only() {
     assert_eq!(effective.policies.of([127, 0, 0, 1].into()), Some(PolicyId(0)));
     assert_eq!(effective.policies.of([10, 0, 0, 1].into()), None);
     assert!(effective.dhcp.networks.is_empty());
+    assert_eq!(derive(&default_household(), &HostView::default()), effective);
+}
+
+#[test]
+fn options_are_encoded_byte_for_byte() {
+    let records = records([(
+        "network/a",
+        json!({
+            "subnet": "10.0.20.0/22", "router": "10.0.20.1", "domain": "iot.home.arpa",
+            "dhcp": {
+                "pools": ["10.0.20.10-10.0.20.20"],
+                "ntp": ["10.0.20.1", "10.0.20.2"],
+                "search": ["eng.apple.com", "marketing.apple.com", "com"],
+                "routes": [
+                    {"to": "10.17.0.0/16", "via": "10.0.20.8"},
+                    {"to": "10.27.129.0/24", "via": "10.0.20.9"},
+                ],
+                "options": [
+                    {"code": 66, "text": "tftp"},
+                    {"code": 43, "hex": "01:02:ff"},
+                    {"code": 26, "u16": 1400},
+                    {"code": 23, "u8": 64},
+                    {"code": 24, "u32": 1},
+                    {"code": 150, "addresses": ["10.0.20.5", "10.0.20.6"]},
+                ],
+            },
+        }),
+    )]);
+    let effective = derive(&records, &host(&["10.0.20.2"], &["10.0.20.3"]));
+    assert_eq!(told(&effective), [""; 0]);
+    let options = &effective.dhcp.networks["a"].options;
+    let expect: &[(u8, &[u8])] = &[
+        (1, &[255, 255, 252, 0]),
+        (3, &[10, 0, 20, 1]),
+        (6, &[10, 0, 20, 2, 10, 0, 20, 3]),
+        (15, b"iot.home.arpa"),
+        (23, &[64]),
+        (24, &[0, 0, 0, 1]),
+        (26, &[0x05, 0x78]),
+        (28, &[10, 0, 23, 255]),
+        (42, &[10, 0, 20, 1, 10, 0, 20, 2]),
+        (43, &[1, 2, 255]),
+        (66, b"tftp"),
+        // The example of RFC 3397 section 3, and a name that is all pointer.
+        (119, b"\x03eng\x05apple\x03com\0\x09marketing\xc0\x04\xc0\x0a"),
+        // Prefix length, its significant bytes, router; at the end the default route.
+        (121, &[16, 10, 17, 10, 0, 20, 8, 24, 10, 27, 129, 10, 0, 20, 9, 0, 10, 0, 20, 1]),
+        (150, &[10, 0, 20, 5, 10, 0, 20, 6]),
+    ];
+    let got: Vec<(u8, &[u8])> = options.iter().map(|(code, v)| (*code, v.as_slice())).collect();
+    assert_eq!(got, expect);
+}
+
+#[test]
+fn a_default_route_of_ones_own_is_not_doubled() {
+    let to_all = [options_route("0.0.0.0/0", [10, 0, 0, 9])];
+    assert_eq!(options::routes(&to_all, Some([10, 0, 0, 1].into())), [0, 10, 0, 0, 9]);
+}
+
+fn options_route(to: &str, via: [u8; 4]) -> super::super::records::Route {
+    super::super::records::Route { to: to.parse().expect("net"), via: via.into() }
+}
+
+#[test]
+fn what_the_server_decides_itself_cannot_be_set_by_number() {
+    let records = records([(
+        "network/a",
+        json!({"subnet": "10.0.0.0/24", "dhcp": {"pools": [], "options": [
+            {"code": 6, "addresses": ["10.0.0.1"]},
+            {"code": 54, "addresses": ["10.0.0.1"]},
+            {"code": 66, "text": "a"},
+            {"code": 66, "text": "b"},
+        ]}}),
+    )]);
+    let effective = derive(&records, &host(&["10.0.0.2"], &[]));
+    assert_eq!(
+        told(&effective),
+        [
+            "network/a dhcp.options[0]: Option 6 cannot be set by number.",
+            "network/a dhcp.options[1]: Option 54 cannot be set by number.",
+            "network/a dhcp.options[3]: Option 66 is given twice.",
+        ]
+    );
+    assert_eq!(effective.dhcp.networks["a"].options[&66], b"a");
+}
+
+#[test]
+fn nobody_is_lent_an_address_that_is_the_routers_the_pairs_or_excluded() {
+    let records = records([(
+        "network/a",
+        json!({"subnet": "10.0.0.0/24", "router": "10.0.0.1", "service_addresses": ["10.0.0.4"],
+               "dhcp": {"pools": ["10.0.0.0-10.0.0.20"], "exclude": ["10.0.0.10-10.0.0.18"]}}),
+    )]);
+    let effective = derive(&records, &host(&["10.0.0.4", "10.0.0.2"], &["10.0.0.3"]));
+    assert_eq!(told(&effective), [""; 0]);
+    let network = &effective.dhcp.networks["a"];
+    let pools: Vec<String> =
+        network.pools.iter().map(|pool| format!("{}-{}", pool.start(), pool.end())).collect();
+    assert_eq!(pools, ["10.0.0.5-10.0.0.9", "10.0.0.19-10.0.0.20"]);
+    assert_eq!(network.server_addr, Some([10, 0, 0, 2].into()), "not the shared address");
+    assert_eq!(network.options[&6], [10, 0, 0, 4]);
+}
+
+#[test]
+fn both_hosts_tell_devices_the_same_servers_in_the_same_order() {
+    let records = records([
+        ("network/a", json!({"subnet": "10.0.0.0/24", "dhcp": {"pools": []}})),
+        ("network/far", json!({"subnet": "10.9.0.0/24", "dhcp": {"pools": []}})),
+    ]);
+    let a = derive(&records, &host(&["127.0.0.1", "10.0.0.9"], &["10.0.0.2"]));
+    let b = derive(&records, &host(&["10.0.0.2"], &["10.0.0.9"]));
+    for network in ["a", "far"] {
+        let servers = &a.dhcp.networks[network].options[&6];
+        assert_eq!(servers, &[10, 0, 0, 2, 10, 0, 0, 9]);
+        assert_eq!(servers, &b.dhcp.networks[network].options[&6]);
+    }
+    assert_eq!(a.dhcp.networks["far"].server_addr, None, "only a relay agent leads there");
+}
+
+#[test]
+fn of_two_reservations_of_one_address_the_lower_id_wins() {
+    let records = records([
+        ("network/a", json!({"subnet": "10.0.0.0/24", "dhcp": {"pools": []}})),
+        (
+            "reservation/1",
+            json!({"network": "a", "mac": "02:00:00:00:00:01",
+                                 "address": "10.0.0.5", "name": "printer"}),
+        ),
+        (
+            "reservation/2",
+            json!({"network": "a", "mac": "02:00:00:00:00:02",
+                                 "address": "10.0.0.5"}),
+        ),
+        (
+            "reservation/3",
+            json!({"network": "a", "mac": "02:00:00:00:00:03",
+                                 "address": "10.0.1.5"}),
+        ),
+        (
+            "reservation/4",
+            json!({"network": "a", "mac": "02:00:00:00:00:04",
+                                 "address": "10.0.0.255"}),
+        ),
+    ]);
+    let effective = derive(&records, &host(&["10.0.0.2"], &[]));
+    assert_eq!(
+        told(&effective),
+        [
+            "reservation/2 address: 10.0.0.5 is reserved for *printer* (02:00:00:00:00:01).",
+            "reservation/3 address: 10.0.1.5 is outside *a* 10.0.0.0/24.",
+            "reservation/4 address: 10.0.0.255 is no device's address: it names *a* or its \
+             broadcast.",
+        ]
+    );
+    let kept = &effective.dhcp.networks["a"].reservations;
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].hw, Some(HwAddr::ethernet([2, 0, 0, 0, 0, 1])));
+    assert_eq!(effective.reserved_names[0].name, "printer.home.arpa".into());
+}
+
+#[test]
+fn policies_follow_the_subnet_and_an_unknown_one_falls_back_to_the_default() {
+    let records = records([
+        ("policy/strict", json!({"lists": ["ads"], "block_mode": "nxdomain"})),
+        ("list/ads", json!({"builtin": true})),
+        ("list/off", json!({"url": "https://lists.example/x", "enabled": false})),
+        ("network/a", json!({"subnet": "10.0.0.0/24", "policy": "strict"})),
+        (
+            "network/b",
+            json!({"subnet": "10.0.1.0/24", "policy": "strickt",
+                             "prefixes6": ["fd00::/64"]}),
+        ),
+        ("rule/1", json!({"kind": "deny", "name": "x.example", "policies": ["strict"]})),
+        ("rule/2", json!({"kind": "allow", "name": "y.example"})),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    assert_eq!(told(&effective), ["network/b policy: There is no policy *strickt*."]);
+    let name = |addr: &str| {
+        let policy = effective.policies.of(addr.parse().expect("address"))?;
+        Some(effective.policies.policies[usize::from(policy.0)].name.as_str())
+    };
+    assert_eq!(name("10.0.0.7"), Some("strict"));
+    assert_eq!(name("10.0.1.7"), Some("default"));
+    assert_eq!(name("fd00::7"), Some("default"));
+    assert_eq!(name("::1"), Some("default"));
+    assert_eq!(name("192.0.2.1"), None);
+    // The default policy has every list that is on.
+    assert_eq!(effective.policy_lists, [vec![Arc::from("ads")], vec![Arc::from("ads")]]);
+    assert_eq!(effective.rules[0].policies, [PolicyId(1)]);
+    assert_eq!(effective.rules[1].policies, [PolicyId(0), PolicyId(1)]);
+}
+
+#[test]
+fn local_records_get_the_domain_and_a_cname_stands_alone() {
+    let records = records([
+        ("setting/domain", json!("LAN.example.")),
+        ("record/1", json!({"name": "nas", "type": "A", "value": "10.0.0.5"})),
+        ("record/2", json!({"name": "nas", "type": "CNAME", "value": "other.example"})),
+        ("record/3", json!({"name": "10.0.0.5", "type": "PTR", "value": "nas.lan.example"})),
+        ("record/4", json!({"name": "fd00::5", "type": "PTR", "value": "nas.lan.example"})),
+        ("record/5", json!({"name": "mail", "type": "MX", "value": "10 mail.example"})),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    assert_eq!(
+        told(&effective),
+        ["record/2 name: nas.lan.example is another name for a host and has other records too."]
+    );
+    let names: Vec<&str> = effective.records.iter().map(|record| &*record.name).collect();
+    assert_eq!(
+        names,
+        [
+            "nas.lan.example",
+            "5.0.0.10.in-addr.arpa",
+            "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa",
+            "mail.lan.example",
+        ]
+    );
+}
+
+#[test]
+fn a_record_of_a_later_version_is_used_as_far_as_it_is_understood() {
+    let records = records([(
+        "network/a",
+        json!({"subnet": "10.0.0.0/24", "colour": "blue", "dhcp": {"pools": ["10.0.0.5"]}}),
+    )]);
+    let effective = derive(&records, &host(&["10.0.0.2"], &[]));
+    assert_eq!(told(&effective), ["network/a colour: Unknown key `colour`."]);
+    assert_eq!(effective.dhcp.networks["a"].pools.len(), 1);
+}
+
+#[test]
+fn records_survive_being_written_and_read() {
+    let text = include_str!("../../../packaging/household.toml").to_owned();
+    let declared = super::super::Declared::parse("household.toml", text).expect("no mistakes");
+    let again: BTreeMap<String, String> = declared
+        .records
+        .iter()
+        .map(|(key, json)| {
+            let mut problems = Vec::new();
+            let again = match key.split_once('/').expect("kind").0 {
+                "network" => Network::from_json(key, json, &mut problems).map(|r| r.to_json()),
+                "reservation" => {
+                    Reservation::from_json(key, json, &mut problems).map(|r| r.to_json())
+                }
+                "policy" => Policy::from_json(key, json, &mut problems).map(|r| r.to_json()),
+                "list" => List::from_json(key, json, &mut problems).map(|r| r.to_json()),
+                "rule" => Rule::from_json(key, json, &mut problems).map(|r| r.to_json()),
+                "record" => LocalRecord::from_json(key, json, &mut problems).map(|r| r.to_json()),
+                _ => Some(json.clone()),
+            };
+            assert_eq!(problems, [], "{key}");
+            (key.clone(), again.expect("read"))
+        })
+        .collect();
+    assert_eq!(again, declared.records);
+}
+
+/// JSON of any shape, often with the words that records use.
+fn any_json() -> impl Strategy<Value = Value> {
+    let word = prop::sample::select(vec![
+        "10.0.0.0/24",
+        "10.0.0.1",
+        "0.0.0.0/0",
+        "255.255.255.255/32",
+        "0.0.0.0-255.255.255.255",
+        "10.0.0.5-10.0.0.250",
+        "a",
+        "default",
+        "ads",
+        "24h",
+        "99999999999999999999h",
+        "nxdomain",
+        "02:00:5e:10:00:01",
+        "ff01",
+        "A",
+        "CNAME",
+        "PTR",
+        "SRV",
+        "1 2 3 x.y",
+        "x.example",
+        "deny",
+        "https://x.example/",
+        "fd00::/64",
+        "::/0",
+        "",
+    ]);
+    let leaf = prop_oneof![
+        word.prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    let field = prop::sample::select(vec![
+        "subnet",
+        "router",
+        "service_addresses",
+        "policy",
+        "domain",
+        "dhcp",
+        "pools",
+        "exclude",
+        "lease_time",
+        "max_lease_time",
+        "ntp",
+        "search",
+        "routes",
+        "to",
+        "via",
+        "options",
+        "code",
+        "text",
+        "hex",
+        "addresses",
+        "u8",
+        "u16",
+        "u32",
+        "network",
+        "mac",
+        "client_id",
+        "address",
+        "name",
+        "lists",
+        "blocking",
+        "block_mode",
+        "ipv4",
+        "ipv6",
+        "blocked_ttl",
+        "url",
+        "file",
+        "builtin",
+        "kind",
+        "mirrors",
+        "subdomains",
+        "policies",
+        "type",
+        "value",
+        "ttl",
+        "vlan",
+        "prefixes6",
+        "dns",
+        "enabled",
+        "strange",
+    ]);
+    leaf.prop_recursive(4, 64, 12, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((field.clone(), inner), 0..12).prop_map(|fields| Value::Object(
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            )),
+        ]
+    })
+}
+
+fn any_records() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let key = prop_oneof![
+        prop::sample::select(vec![
+            "network/a",
+            "network/b",
+            "reservation/1",
+            "reservation/2",
+            "policy/default",
+            "policy/a",
+            "list/ads",
+            "rule/1",
+            "record/1",
+            "record/2",
+            "setting/domain",
+            "setting/upstreams",
+            "setting/mclt",
+            "user/1",
+            "network/",
+            "/",
+            "",
+        ])
+        .prop_map(str::to_owned),
+        any::<String>(),
+    ];
+    let json = prop_oneof![9 => any_json().prop_map(|v| v.to_string()), 1 => any::<String>()];
+    prop::collection::btree_map(key, json, 0..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn any_records_give_settings_that_keep_their_promises(records in any_records()) {
+        let host = host(&["10.0.0.2", "fd00::2"], &["10.0.0.3"]);
+        let effective = derive(&records, &host);
+        prop_assert_eq!(&effective, &derive(&records, &host), "the same every time");
+        for (id, network) in &effective.dhcp.networks {
+            let mut last = None;
+            for pool in &network.pools {
+                prop_assert!(pool.start() <= pool.end(), "{id}");
+                prop_assert!(network.contains(*pool.start()) && network.contains(*pool.end()));
+                prop_assert!(last < Some(*pool.start()), "ascending and disjoint");
+                prop_assert!(!pool.contains(&std::net::Ipv4Addr::new(10, 0, 0, 2)), "our own");
+                last = Some(*pool.end());
+            }
+            let mut addrs: Vec<_> = network.reservations.iter().map(|r| r.addr).collect();
+            addrs.sort_unstable();
+            prop_assert!(addrs.windows(2).all(|two| two[0] != two[1]), "one device an address");
+            prop_assert!(addrs.iter().all(|addr| network.contains(*addr)));
+            prop_assert!(network.lease_time.as_secs() >= 60);
+            prop_assert!(network.max_lease_time >= network.lease_time);
+            prop_assert!(network.options.values().all(|value| (1..=255).contains(&value.len())));
+        }
+        let policies = effective.policies.policies.len();
+        prop_assert_eq!(effective.policy_lists.len(), policies);
+        let known = |policy: PolicyId| usize::from(policy.0) < policies;
+        prop_assert!(effective.policies.networks.iter().all(|n| known(n.policy)));
+        prop_assert!(effective.rules.iter().flat_map(|r| &r.policies).all(|p| known(*p)));
+        prop_assert!(effective.problems.iter().all(|p| !p.message.is_empty() && !p.fix.is_empty()));
+        prop_assert!(effective.problems.iter().all(|p| p.severity <= Severity::Error));
+    }
 }
