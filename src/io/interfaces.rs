@@ -162,6 +162,11 @@ async fn next_change(kernel: Option<&AsyncFd<OwnedFd>>) {
 }
 
 /// A socket on which the kernel tells of changes of links and addresses.
+#[allow(
+    deprecated,
+    reason = "deprecated for types whose descriptor can change; an OwnedFd's cannot, and the new \
+              name is an unsafe function"
+)]
 fn subscribe() -> io::Result<AsyncFd<OwnedFd>> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;

@@ -4,3 +4,4 @@ pub mod admin_socket;
 pub mod clock;
 pub mod fetch;
 pub mod interfaces;
+pub mod store;
