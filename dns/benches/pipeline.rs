@@ -1,1 +1,108 @@
-fn main() {}
+//! One question through the pipeline, wire bytes in and wire bytes out.
+#![allow(missing_docs, reason = "a program")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use hickory_proto::op::{Edns, Message, OpCode, Query};
+use hickory_proto::rr::rdata::A;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use lanward_dns::{
+    Answered, Asker, BlockMode, ClientNetwork, Filter, ListId, LocalHost, LocalNames, LocalZone,
+    Now, Outcome, Pipeline, Policies, Policy, PolicyId, RuleRef, Shared, Verdict,
+};
+
+/// The cheapest filter that blocks something: what is measured is the pipeline.
+struct Ads;
+
+impl Filter for Ads {
+    fn verdict(&self, name: &[u8], _policy: PolicyId) -> Verdict {
+        if name.ends_with(b"\x03ads\x07example\0") {
+            return Verdict::Blocked(RuleRef { list: ListId(0), labels: 2 });
+        }
+        Verdict::NoMatch
+    }
+
+    fn list_name(&self, _list: ListId) -> Arc<str> {
+        Arc::from("ads")
+    }
+}
+
+fn house() -> Arc<Shared> {
+    let shared = Shared::new();
+    shared.set_filter(Arc::new(Ads));
+    shared.set_policies(Policies {
+        policies: vec![Policy {
+            name: "household".into(),
+            filtering: true,
+            block_mode: BlockMode::Null,
+            blocked_ttl_secs: 10,
+        }],
+        networks: (0..5)
+            .map(|vlan| ClientNetwork {
+                subnet: format!("10.0.{vlan}.0/24").parse().expect("subnet"),
+                policy: PolicyId(0),
+            })
+            .collect(),
+    });
+    let zone = LocalZone {
+        apex: "home.arpa".parse().expect("name"),
+        name_server: "lanward.home.arpa".parse().expect("name"),
+        serial: 1,
+        negative_ttl_secs: 5,
+    };
+    let mut local = LocalNames::builder();
+    local.zone(&zone).reverse("10.0.0.0/8".parse().expect("net"), &zone);
+    for index in 0..10_000u32 {
+        let host = LocalHost {
+            name: format!("host{index}.home.arpa").parse().expect("name"),
+            addresses: vec![std::net::Ipv4Addr::from_bits(0x0a00_0000 + index).into()],
+            ttl_secs: 60,
+        };
+        local.host(&host).expect("host");
+    }
+    shared.set_local(local.build());
+    shared
+}
+
+fn question(name: &str) -> Message {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    message.queries.push(Query::query(Name::from_ascii(name).expect("name"), RecordType::A));
+    message.edns = Some(Edns::new());
+    message
+}
+
+fn pipeline(c: &mut Criterion) {
+    let shared = house();
+    let pipeline = Pipeline::new(8 << 20);
+    let start = Now(Duration::from_secs(1));
+    for index in 0..10_000 {
+        let name = Name::from_ascii(format!("www{index}.example.com.")).expect("name");
+        let mut answer = Message::response(1, OpCode::Query);
+        answer.queries.push(Query::query(name.clone(), RecordType::A));
+        answer.answers.push(Record::from_rdata(name, 300, RData::A(A([192, 0, 2, 1].into()))));
+        assert!(pipeline.learn(&answer.to_vec().expect("encodes"), start));
+    }
+    let asker = Asker { source: "10.0.3.7:40000".parse().expect("source"), udp: true };
+    let now = Now(Duration::from_secs(60));
+    for (label, name, how) in [
+        ("cached", "www77.example.com.", Answered::Cached),
+        ("blocked", "tracker.ads.example.", Answered::Blocked),
+        ("local", "host77.home.arpa.", Answered::Local),
+    ] {
+        let packet = question(name).to_vec().expect("encodes");
+        let mut out = Vec::with_capacity(4096);
+        c.bench_function(label, |b| {
+            b.iter(|| {
+                let outcome = pipeline.handle(&shared, black_box(&packet), asker, now, &mut out);
+                assert_eq!(outcome, Outcome::Answered(how));
+            });
+        });
+    }
+}
+
+criterion_group!(benches, pipeline);
+criterion_main!(benches);

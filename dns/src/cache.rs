@@ -16,7 +16,7 @@ use crate::wire::{Ede, Query, Rcode, Reply};
 
 mod entry;
 
-pub(crate) use entry::{Entry, Use};
+pub(crate) use entry::{Entry, Use, to_name};
 
 /// Time since some fixed instant in the past, never going back. The pipeline gets it as an
 /// argument, so that tests own the time.

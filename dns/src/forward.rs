@@ -181,7 +181,8 @@ impl Forwarding {
     fn serve_late(&mut self) {
         let now = Instant::now();
         let clock = self.clock.now();
-        while let Some((_, key)) = self.late.pop_front_if(|(due, _)| *due <= now) {
+        while self.late.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, key)) = self.late.pop_front() else { return };
             if !self.pipeline.has_stale(&key, clock) {
                 continue;
             }

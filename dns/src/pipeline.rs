@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use};
+use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, Reply, max_size};
 use crate::{Answered, DropReason, Policy, PolicyId, Shared};
@@ -154,19 +154,15 @@ impl Pipeline {
         let Ok(message) = hickory_proto::op::Message::from_vec(answer) else { return false };
         let dnssec_ok = message.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
         let cd = message.metadata.checking_disabled;
-        let Some((name, rtype)) = message.queries.first().map(|query| {
-            let mut name = Vec::new();
-            for label in query.name().iter() {
-                name.push(label.len() as u8);
-                name.extend(label.iter().map(u8::to_ascii_lowercase));
-            }
-            name.push(0);
-            (name, crate::RecordType(query.query_type().into()))
-        }) else {
+        let Some((Some(name), rtype)) = message
+            .queries
+            .first()
+            .map(|query| (to_name(query.name()), crate::RecordType(query.query_type().into())))
+        else {
             return false;
         };
         let Some(entry) = Entry::from_answer(message, dnssec_ok, now) else { return false };
-        self.cache.insert(Key::new(&name, rtype, dnssec_ok, cd).as_bytes(), &entry);
+        self.cache.insert(Key::new(name.as_wire(), rtype, dnssec_ok, cd).as_bytes(), &entry);
         entry.lives()
     }
 }

@@ -43,20 +43,20 @@ impl Shared {
 
     /// Puts another compiled set of lists in force.
     pub fn set_filter(&self, filter: Arc<dyn Filter>) {
-        self.change(|snapshot| snapshot.filter = filter.clone());
+        self.change(|snapshot| snapshot.filter = filter);
     }
 
     /// Puts other local names in force.
     pub fn set_local(&self, local: LocalNames) {
         let local = Arc::new(local);
-        self.change(|snapshot| snapshot.local = local.clone());
+        self.change(|snapshot| snapshot.local = local);
     }
 
     /// Puts other client networks and policies in force. Nobody is served before the first call,
     /// the own host (loopback) included.
     pub fn set_policies(&self, policies: Policies) {
         let policies = Arc::new(policies);
-        self.change(|snapshot| snapshot.policies = policies.clone());
+        self.change(|snapshot| snapshot.policies = policies);
     }
 
     /// Puts other forwarders in force; questions in flight end with the old ones.
@@ -88,13 +88,14 @@ impl Shared {
         &self.registry.upstream
     }
 
-    fn change(&self, edit: impl Fn(&mut Snapshot)) {
-        let old = self.snapshot.rcu(|current| {
-            let mut next = Snapshot::clone(current);
+    fn change(&self, edit: impl FnOnce(&mut Snapshot)) {
+        {
+            // Also keeps two changes from being made from the same old snapshot.
+            let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = Snapshot::clone(&self.snapshot.load());
             edit(&mut next);
-            next
-        });
-        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(old);
+            retired.push(self.snapshot.swap(Arc::new(next)));
+        }
         self.free_retired();
     }
 }

@@ -228,9 +228,9 @@ fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, 
     (kept, targets.into())
 }
 
-fn to_name(name: &HickoryName) -> Option<Name> {
+pub(crate) fn to_name(name: &HickoryName) -> Option<Name> {
     let mut wire = Vec::with_capacity(name.len());
-    for label in name.iter() {
+    for label in name {
         wire.push(u8::try_from(label.len()).ok()?);
         wire.extend_from_slice(label);
     }

@@ -1,7 +1,7 @@
 //! The UDP workers: threads that do nothing but receive, answer and send.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, UdpSocket};
+use std::net::{Shutdown, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -144,23 +144,26 @@ impl Endpoint {
 
     /// Sends an answer; never waits for room in the socket's buffer.
     pub(crate) fn send(&self, answer: &[u8], peer: &Peer) -> io::Result<()> {
-        let Some(asked) = peer.asked else {
-            return self.socket.send_to(answer, peer.source).map(drop);
-        };
-        let control = match &asked {
+        let from = match &peer.asked {
+            None => None,
             // The kernel finds the way out by itself.
-            AskedAddress::V4(info) => &ControlMessage::Ipv4PacketInfo(&in_pktinfo {
+            Some(AskedAddress::V4(info)) => Some(AskedAddress::V4(in_pktinfo {
                 ipi_ifindex: 0,
-                ipi_spec_dst: info.ipi_spec_dst,
-                ipi_addr: nix::libc::in_addr { s_addr: Ipv4Addr::UNSPECIFIED.to_bits() },
-            }),
+                ipi_addr: nix::libc::in_addr { s_addr: 0 },
+                ..*info
+            })),
             // A link-local address means nothing without its interface.
-            AskedAddress::V6(info) => &ControlMessage::Ipv6PacketInfo(info),
+            Some(AskedAddress::V6(info)) => Some(AskedAddress::V6(*info)),
+        };
+        let control = match &from {
+            None => None,
+            Some(AskedAddress::V4(info)) => Some(ControlMessage::Ipv4PacketInfo(info)),
+            Some(AskedAddress::V6(info)) => Some(ControlMessage::Ipv6PacketInfo(info)),
         };
         let fd = self.socket.as_raw_fd();
         let to = SockaddrStorage::from(peer.source);
-        let from = std::slice::from_ref(control);
-        sendmsg(fd, &[IoSlice::new(answer)], from, MsgFlags::MSG_DONTWAIT, Some(&to))?;
+        let answer = [IoSlice::new(answer)];
+        sendmsg(fd, &answer, control.as_slice(), MsgFlags::MSG_DONTWAIT, Some(&to))?;
         Ok(())
     }
 }

@@ -1,0 +1,297 @@
+//! The house under test, its upstream and its clients.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::rdata::{A, CNAME, TXT};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use lanward_dns::{
+    BlockMode, ClientNetwork, Config, Forwarder, LocalHost, LocalNames, LocalRecord, LocalZone,
+    Policies, Policy, PolicyId, RecordData, Server, Shared, Upstreams,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinHandle;
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::from_ascii(text).expect(text)
+}
+
+pub(crate) fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+/// A name server for the tests. Its names say what it does:
+/// `slow.` answers after a second, `fail.` SERVFAIL, `gone.` NXDOMAIN without SOA, `silent.` never,
+/// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1;
+/// every other name has one address.
+pub(crate) struct Upstream {
+    pub(crate) addr: SocketAddr,
+    pub(crate) asked: Arc<AtomicUsize>,
+    /// Ids and source ports seen.
+    pub(crate) seen: Arc<Mutex<Vec<(u16, u16)>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Upstream {
+    pub(crate) async fn start() -> Self {
+        let tcp = TcpListener::bind(loopback()).await.expect("tcp");
+        let addr = tcp.local_addr().expect("bound");
+        let udp = Arc::new(UdpSocket::bind(addr).await.expect("udp"));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let tasks = vec![
+            tokio::spawn(serve_udp(udp, asked.clone(), seen.clone())),
+            tokio::spawn(serve_tcp(tcp)),
+        ];
+        Self { addr, asked, seen, tasks }
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+async fn serve_udp(
+    socket: Arc<UdpSocket>,
+    asked: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<(u16, u16)>>>,
+) {
+    let mut buffer = vec![0; 4096];
+    while let Ok((len, client)) = socket.recv_from(&mut buffer).await {
+        let query = Message::from_vec(&buffer[..len]).expect("a query");
+        asked.fetch_add(1, Ordering::Relaxed);
+        seen.lock().expect("lock").push((query.metadata.id, client.port()));
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            if let Some(answer) = answer(&query, 1232).await {
+                let _ = socket.send_to(&answer, client).await;
+            }
+        });
+    }
+}
+
+async fn serve_tcp(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            while let Ok(len) = stream.read_u16().await {
+                let mut packet = vec![0; len.into()];
+                if stream.read_exact(&mut packet).await.is_err() {
+                    return;
+                }
+                let query = Message::from_vec(&packet).expect("a query");
+                if let Some(answer) = answer(&query, 65535).await {
+                    stream.write_u16(answer.len() as u16).await.expect("write");
+                    stream.write_all(&answer).await.expect("write");
+                }
+            }
+        });
+    }
+}
+
+async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
+    let asked = query.queries.first()?.clone();
+    let own = asked.name().clone();
+    let mut answer = Message::response(query.metadata.id, query.metadata.op_code);
+    answer.metadata.recursion_available = true;
+    answer.queries.push(asked.clone());
+    answer.edns = query.edns.as_ref().map(|_| Edns::new());
+    let address =
+        |owner: Name, ttl| Record::from_rdata(owner, ttl, RData::A(A(Ipv4Addr::new(192, 0, 2, 1))));
+    let first = own.iter().next().unwrap_or_default().to_ascii_lowercase();
+    match first.as_slice() {
+        b"slow" => {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            answer.answers.push(address(own, 300));
+        }
+        b"silent" => return None,
+        b"fail" => answer.metadata.response_code = ResponseCode::ServFail,
+        b"gone" => answer.metadata.response_code = ResponseCode::NXDomain,
+        b"cloaked" => {
+            let target = name("tracker.ads.example.");
+            answer.answers.push(Record::from_rdata(own, 300, RData::CNAME(CNAME(target.clone()))));
+            answer.answers.push(address(target, 300));
+        }
+        b"big" => {
+            for index in 0..20 {
+                let text = format!("{index}{}", "x".repeat(200));
+                let data = RData::TXT(TXT::new(vec![text]));
+                answer.answers.push(Record::from_rdata(own.clone(), 300, data));
+            }
+        }
+        b"brief" => answer.answers.push(address(own, 1)),
+        _ if asked.query_type() == RecordType::A => answer.answers.push(address(own, 300)),
+        _ => {}
+    }
+    let whole = answer.to_vec().expect("encodes");
+    if whole.len() <= limit {
+        return Some(whole);
+    }
+    answer.answers.clear();
+    answer.metadata.truncation = true;
+    Some(answer.to_vec().expect("encodes"))
+}
+
+/// Blocks `ads.example` and everything below.
+pub(crate) struct Ads;
+
+impl lanward_dns::Filter for Ads {
+    fn verdict(&self, name: &[u8], _policy: PolicyId) -> lanward_dns::Verdict {
+        if name.ends_with(b"\x03ads\x07example\0") {
+            let rule = lanward_dns::RuleRef { list: lanward_dns::ListId(0), labels: 2 };
+            return lanward_dns::Verdict::Blocked(rule);
+        }
+        lanward_dns::Verdict::NoMatch
+    }
+
+    fn list_name(&self, _list: lanward_dns::ListId) -> Arc<str> {
+        Arc::from("ads")
+    }
+}
+
+pub(crate) fn policies() -> Policies {
+    let subnets = ["127.0.0.0/8", "::1/128"];
+    Policies {
+        policies: vec![Policy {
+            name: "household".into(),
+            filtering: true,
+            block_mode: BlockMode::Null,
+            blocked_ttl_secs: 10,
+        }],
+        networks: subnets
+            .map(|subnet| ClientNetwork {
+                subnet: subnet.parse().expect(subnet),
+                policy: PolicyId(0),
+            })
+            .into(),
+    }
+}
+
+pub(crate) fn local() -> LocalNames {
+    let zone = LocalZone {
+        apex: "home.arpa".parse().expect("name"),
+        name_server: "lanward.home.arpa".parse().expect("name"),
+        serial: 1,
+        negative_ttl_secs: 5,
+    };
+    let mut names = LocalNames::builder();
+    names.zone(&zone);
+    let host = LocalHost {
+        name: "printer.home.arpa".parse().expect("name"),
+        addresses: vec!["10.0.30.20".parse().expect("address")],
+        ttl_secs: 60,
+    };
+    names.host(&host).expect("host");
+    let alias = LocalRecord {
+        name: "search.home.arpa".parse().expect("name"),
+        ttl_secs: 60,
+        data: RecordData::Cname("www.example".parse().expect("name")),
+    };
+    names.record(&alias).expect("alias");
+    names.build()
+}
+
+pub(crate) fn upstreams(addrs: &[SocketAddr]) -> Upstreams {
+    Upstreams {
+        forwarders: addrs.iter().map(|&addr| Forwarder { addr }).collect(),
+        ..Upstreams::default()
+    }
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        listen: vec![loopback()],
+        udp_workers: NonZeroUsize::new(2).expect("not zero"),
+        ..Config::default()
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) server: Server,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) addr: SocketAddr,
+}
+
+impl House {
+    pub(crate) async fn start(upstreams: Upstreams) -> Self {
+        Self::start_with(config(), upstreams).await
+    }
+
+    pub(crate) async fn start_with(config: Config, upstreams: Upstreams) -> Self {
+        let shared = Shared::new();
+        shared.set_policies(policies());
+        shared.set_local(local());
+        shared.set_filter(Arc::new(Ads));
+        shared.set_upstreams(upstreams);
+        let server = Server::start(config, shared.clone()).await.expect("starts");
+        let addr = server.listening()[0];
+        Self { server, shared, addr }
+    }
+
+    pub(crate) async fn ask(&self, text: &str, rtype: RecordType) -> Message {
+        ask(self.addr, &question(text, rtype)).await.expect("an answer")
+    }
+}
+
+pub(crate) fn question(text: &str, rtype: RecordType) -> Message {
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    message.queries.push(Query::query(name(text), rtype));
+    let mut edns = Edns::new();
+    edns.set_max_payload(1232);
+    message.edns = Some(edns);
+    message
+}
+
+/// Asks over UDP; `None` when nothing comes in six seconds.
+pub(crate) async fn ask(server: SocketAddr, query: &Message) -> Option<Message> {
+    let bytes = ask_raw(server, &query.to_vec().expect("encodes"), Duration::from_secs(6)).await?;
+    let answer = Message::from_vec(&bytes).expect("an answer");
+    assert_eq!(answer.metadata.id, query.metadata.id);
+    Some(answer)
+}
+
+pub(crate) async fn ask_raw(server: SocketAddr, packet: &[u8], wait: Duration) -> Option<Vec<u8>> {
+    let any = if server.is_ipv4() { loopback() } else { "[::1]:0".parse().expect("address") };
+    let socket = UdpSocket::bind(any).await.expect("a socket");
+    // Connected: an answer from any other address than the asked one does not arrive.
+    socket.connect(server).await.expect("connect");
+    socket.send(packet).await.expect("send");
+    let mut buffer = vec![0; 65536];
+    let len = tokio::time::timeout(wait, socket.recv(&mut buffer)).await.ok()?.ok()?;
+    buffer.truncate(len);
+    Some(buffer)
+}
+
+pub(crate) async fn send_tcp(stream: &mut TcpStream, query: &Message) {
+    let bytes = query.to_vec().expect("encodes");
+    let framed = [&(bytes.len() as u16).to_be_bytes(), bytes.as_slice()].concat();
+    stream.write_all(&framed).await.expect("write");
+}
+
+pub(crate) async fn receive_tcp(stream: &mut TcpStream) -> Message {
+    let len = stream.read_u16().await.expect("length");
+    let mut bytes = vec![0; len.into()];
+    stream.read_exact(&mut bytes).await.expect("message");
+    Message::from_vec(&bytes).expect("an answer")
+}
+
+pub(crate) fn ede(message: &Message) -> Option<(u16, String)> {
+    let options = message.edns.as_ref()?.options();
+    let bytes = options.as_ref().iter().find_map(|(code, option)| {
+        (u16::from(*code) == 15).then(|| Vec::<u8>::try_from(option).expect("bytes"))
+    })?;
+    let text = String::from_utf8(bytes[2..].to_vec()).expect("text");
+    Some((u16::from_be_bytes([bytes[0], bytes[1]]), text))
+}
