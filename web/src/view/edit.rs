@@ -30,6 +30,20 @@ pub enum InForce {
     },
 }
 
+impl InForce {
+    /// For people: follows a sentence that says what was done.
+    pub fn sentence(&self) -> String {
+        match self {
+            InForce::Here => "In force now.".to_owned(),
+            InForce::BothHosts => "In force on both hosts.".to_owned(),
+            InForce::PartnerLater { partner } => {
+                format!("In force here; {partner} gets it when it is back.")
+            }
+            InForce::Staged { reason } => format!("Not in force yet: {reason}"),
+        }
+    }
+}
+
 /// An edit that made or changed a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Saved {

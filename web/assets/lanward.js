@@ -1,0 +1,141 @@
+// Makes pages livelier; every page works without it. No markup is made here: only text, classes
+// and attributes are set.
+const background = { headers: { 'x-lanward-background': '1' }, cache: 'no-store' };
+
+// The claim code comes in the fragment, which is in no log and no Referer.
+const code = document.querySelector('input[name=code]');
+const claim = new URLSearchParams(location.hash.slice(1)).get('claim');
+if (code && claim) {
+  code.value = claim;
+  history.replaceState(null, '', location.pathname);
+  document.querySelector('input[name=password]')?.focus();
+}
+
+// Times: the browser's own zone, kept true while the page is open.
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
+const loaded = Date.now();
+
+function words(seconds) {
+  const d = Math.floor(seconds / 86400), h = Math.floor(seconds / 3600) % 24, m = Math.floor(seconds / 60) % 60;
+  if (d) return h ? `${d} d ${h} h` : `${d} d`;
+  if (h) return m ? `${h} h ${m} min` : `${h} h`;
+  return m ? `${m} min` : `${Math.floor(seconds)} s`;
+}
+
+function tick() {
+  for (const time of document.querySelectorAll('time[data-time]')) {
+    const at = new Date(time.dateTime);
+    time.title = full.format(at);
+    if (time.dataset.time === 'clock') {
+      const age = Date.now() - at;
+      if (age < 86400e3 && at.getDate() === new Date().getDate()) time.textContent = clock.format(at);
+      else if (age < 6 * 86400e3) time.textContent = day.format(at);
+    } else {
+      // What the host said, moved on by the time since: its clock need not be ours.
+      time.dataset.ahead ??= String(parse(time.textContent));
+      if (time.dataset.ahead === 'NaN') continue;
+      const ahead = Number(time.dataset.ahead) - (Date.now() - loaded) / 1000;
+      const seconds = Math.abs(ahead);
+      time.textContent = seconds < 5 ? 'just now' : ahead > 0 ? `in ${words(seconds)}` : `${words(seconds)} ago`;
+    }
+  }
+}
+
+function parse(text) {
+  if (text === 'just now') return 0;
+  const unit = { d: 86400, h: 3600, min: 60, s: 1 };
+  let sum = 0;
+  for (const [, n, u] of text.matchAll(/(\d+) (d|h|min|s)\b/g)) sum += n * unit[u];
+  return text.startsWith('in ') ? sum : text.endsWith(' ago') ? -sum : NaN;
+}
+tick();
+setInterval(tick, 15000);
+
+// The two hosts.
+const pair = document.querySelector('[data-pair]');
+const lost = document.querySelector('[data-lost]');
+let told = pair?.querySelector('[data-pair-headline]').textContent;
+let misses = 0;
+
+async function look() {
+  try {
+    const response = await fetch('/api/v1/ha', background);
+    if (response.status === 401) return location.reload();
+    if (!response.ok) throw new Error(response.status);
+    const ha = await response.json();
+    misses = 0;
+    lost.hidden = true;
+    for (const dot of ha.dots) {
+      const shown = pair.querySelector(`[data-dot="${CSS.escape(dot.name)}"]`);
+      if (shown) shown.className = `dot ${dot.tone}`;
+    }
+    pair.className = `pair ${ha.tone}`;
+    pair.querySelector('[data-pair-headline]').textContent = ha.headline;
+    pair.title = ha.sentence;
+    // Another state has another icon and, on the overview, another page.
+    const kind = (text) => text.replace(/\d+/g, '');
+    if (kind(told) !== kind(ha.headline) && !document.querySelector('form:focus-within, details[open]')) location.reload();
+    told = ha.headline;
+  } catch {
+    misses += 1;
+    if (misses === 2) {
+      lost.querySelector('[data-lost-since]').textContent = clock.format(Date.now());
+      lost.hidden = false;
+    }
+  }
+}
+if (pair) {
+  const again = () => { if (!document.hidden) look(); };
+  setInterval(again, 5000);
+  document.addEventListener('visibilitychange', again);
+}
+
+// Lists that are being updated: look again until they are done.
+if (document.querySelector('[data-updating]')) {
+  const wait = setInterval(async () => {
+    if (document.hidden) return;
+    const response = await fetch('/api/v1/lists', background).catch(() => null);
+    if (!response?.ok) return;
+    const lists = await response.json();
+    if (lists.every((list) => list.activity === 'idle')) {
+      clearInterval(wait);
+      if (!document.querySelector('form:focus-within')) location.reload();
+    }
+  }, 2000);
+}
+
+// A chosen network is applied at once.
+for (const form of document.querySelectorAll('form[data-autosubmit]')) {
+  form.addEventListener('change', (event) => { if (event.target.tagName === 'SELECT') form.requestSubmit(); });
+  // An empty field has no place in the address.
+  form.addEventListener('formdata', (event) => {
+    for (const [name, value] of [...event.formData]) if (value === '') event.formData.delete(name);
+  });
+}
+
+// "/" goes to the search box, Escape closes the menu.
+const menu = document.querySelector('details.menu');
+document.addEventListener('keydown', (event) => {
+  const typing = event.target.closest('input, select, textarea');
+  if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    document.getElementById('search')?.focus();
+    event.preventDefault();
+  } else if (event.key === 'Escape' && menu?.open) {
+    menu.open = false;
+    menu.querySelector('summary').focus();
+  }
+});
+document.addEventListener('click', (event) => { if (menu?.open && !menu.contains(event.target)) menu.open = false; });
+
+// One press, one deed.
+document.addEventListener('submit', (event) => {
+  const form = event.target;
+  if (form.method !== 'post' || event.defaultPrevented) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = '1';
+});
+addEventListener('pageshow', (event) => {
+  if (event.persisted) for (const form of document.forms) delete form.dataset.sent;
+});

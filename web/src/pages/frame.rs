@@ -1,0 +1,170 @@
+//! What surrounds every page: the bar with the two hosts, the navigation, the message.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::app::App;
+use crate::assets;
+use crate::flash::{Flash, Shown};
+use crate::html::{self, Icon, Moment};
+use crate::view::{Condition, PairStatus, Severity, Status};
+use crate::visit::Visit;
+
+/// The places of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tab {
+    Overview,
+    Leases,
+    Lists,
+    Why,
+}
+
+pub(crate) struct Place {
+    pub(crate) tab: Tab,
+    pub(crate) path: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) icon: Icon,
+}
+
+const PLACES: [Place; 4] = [
+    Place { tab: Tab::Overview, path: "/", label: "Overview", icon: Icon("overview") },
+    Place { tab: Tab::Leases, path: "/leases", label: "Leases", icon: Icon("leases") },
+    Place { tab: Tab::Lists, path: "/lists", label: "Blocklists", icon: Icon("lists") },
+    Place { tab: Tab::Why, path: "/why", label: "Why blocked?", icon: Icon("why") },
+];
+
+/// One of the two dots.
+pub(crate) struct Dot {
+    pub(crate) name: String,
+    pub(crate) tone: &'static str,
+    pub(crate) word: &'static str,
+}
+
+/// The pair's mark on every page.
+pub(crate) struct PairMark {
+    pub(crate) tone: &'static str,
+    pub(crate) icon: Icon,
+    pub(crate) headline: String,
+    pub(crate) sentence: String,
+    /// Only where it matters: while the partner is down.
+    pub(crate) since: Option<Moment>,
+    pub(crate) dots: Vec<Dot>,
+    pub(crate) partner_url: String,
+}
+
+/// The surroundings of one page.
+pub(crate) struct Frame {
+    pub(crate) title: String,
+    pub(crate) tab: Tab,
+    pub(crate) household: String,
+    pub(crate) node: String,
+    pub(crate) version: String,
+    pub(crate) theme: &'static str,
+    pub(crate) here: String,
+    pub(crate) pair: PairMark,
+    pub(crate) flash: Option<Shown>,
+    pub(crate) now: Timestamp,
+    pub(crate) zone: TimeZone,
+}
+
+impl Frame {
+    pub(crate) fn new(
+        app: &App,
+        visit: &Visit,
+        title: impl Into<String>,
+        tab: Tab,
+        status: &Status,
+    ) -> Frame {
+        let now = app.backend.now();
+        let flash =
+            visit.session.and_then(|session| app.sessions.flash(session, Flash::show)).flatten();
+        Frame {
+            title: title.into(),
+            tab,
+            household: status.household.clone(),
+            node: status.pair.own.name.clone(),
+            version: status.version.clone(),
+            theme: visit.theme.word(),
+            here: visit.here.clone(),
+            pair: PairMark::new(&status.pair, now, &app.zone),
+            flash,
+            now,
+            zone: app.zone.clone(),
+        }
+    }
+
+    pub(crate) fn places(&self) -> &'static [Place] {
+        &PLACES
+    }
+
+    pub(crate) fn css(&self) -> &'static str {
+        assets::css()
+    }
+
+    pub(crate) fn js(&self) -> &'static str {
+        assets::js()
+    }
+
+    pub(crate) fn icon(&self) -> &'static str {
+        assets::icon()
+    }
+
+    /// `5 min ago`, in time markup.
+    pub(crate) fn ago(&self, at: Timestamp) -> Moment {
+        Moment::relative(at, self.now, &self.zone)
+    }
+
+    /// `14:03`, in time markup.
+    pub(crate) fn clock(&self, at: Timestamp) -> Moment {
+        Moment::clock(at, self.now, &self.zone)
+    }
+}
+
+impl PairMark {
+    pub(crate) fn new(pair: &PairStatus, now: Timestamp, zone: &TimeZone) -> PairMark {
+        let mut dots = vec![Dot {
+            name: pair.own.name.clone(),
+            tone: if pair.own.up { "ok" } else { "info" },
+            word: if pair.own.up { "up" } else { "starting" },
+        }];
+        if let Some(partner) = &pair.partner {
+            let (tone, word) = partner_dot(pair.condition, partner.up);
+            dots.push(Dot { name: partner.name.clone(), tone, word });
+        }
+        PairMark {
+            tone: html::tone(pair.severity()),
+            icon: condition_icon(pair),
+            headline: pair.headline(),
+            sentence: pair.sentence(),
+            since: pair
+                .since
+                .filter(|_| pair.condition == Condition::PartnerDown)
+                .map(|at| Moment::clock(at, now, zone)),
+            dots,
+            partner_url: pair.partner.as_ref().and_then(|p| p.url.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+fn partner_dot(condition: Condition, up: bool) -> (&'static str, &'static str) {
+    match condition {
+        Condition::PartnerDown => ("bad", "down"),
+        Condition::Checking { .. } => ("warn", "silent"),
+        Condition::CatchingUp { .. } => ("info", "catching up"),
+        _ if up => ("ok", "up"),
+        _ => ("bad", "down"),
+    }
+}
+
+fn condition_icon(pair: &PairStatus) -> Icon {
+    match pair.condition {
+        Condition::Checking { .. } | Condition::Starting => Icon("clock"),
+        Condition::CatchingUp { .. } => Icon("sync"),
+        _ => match pair.severity() {
+            Severity::Ok => Icon("ok"),
+            Severity::Info => Icon("info"),
+            Severity::Warning => Icon("warn"),
+            Severity::Bad => Icon("bad"),
+        },
+    }
+}

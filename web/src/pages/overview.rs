@@ -1,0 +1,315 @@
+//! The first page: does it work, what needs attention, how full are the networks, how are the
+//! two hosts.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+
+use super::frame::{Frame, PairMark, Tab};
+use super::{Answered, render};
+use crate::app::Shared;
+use crate::format::{count, duration, encode, number, share};
+use crate::html::{Bar, Chip, Icon, Moment, tone, tone_icon};
+use crate::view::{About, Condition, DnsCounters, HostStatus, NetworkView, Severity, Status};
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Page {
+    frame: Frame,
+    headline: String,
+    headline_tone: &'static str,
+    headline_icon: Icon,
+    summary: String,
+    banner: Option<Banner>,
+    attention: Vec<Attention>,
+    tiles: Vec<Tile>,
+    answers: Answers,
+    networks: Vec<Network>,
+    hosts: Vec<Host>,
+    pair_sentence: String,
+}
+
+/// The partner is away: who, since when, what goes on, what waits, what to do.
+struct Banner {
+    partner: String,
+    since: Option<Moment>,
+    own: String,
+    waiting: Option<String>,
+    last_heard: Option<Moment>,
+    url: Option<String>,
+}
+
+struct Attention {
+    tone: &'static str,
+    icon: Icon,
+    what: String,
+    fix: String,
+    href: String,
+}
+
+struct Tile {
+    label: &'static str,
+    value: String,
+    note: String,
+    href: Option<&'static str>,
+}
+
+/// Where the answers came from, as one bar and its table.
+struct Answers {
+    total: u64,
+    parts: Vec<Part>,
+}
+
+struct Part {
+    class: &'static str,
+    label: &'static str,
+    number: String,
+    share: String,
+    /// On a scale of 1000.
+    x: u64,
+    width: u64,
+}
+
+struct Network {
+    id: String,
+    vlan: Option<u16>,
+    subnet: String,
+    policy: String,
+    dhcp: bool,
+    active: String,
+    pool: String,
+    bar: Bar,
+    href: String,
+}
+
+struct Host {
+    name: String,
+    own: bool,
+    chip: Chip,
+    reason: String,
+    facts: Vec<(&'static str, Fact)>,
+    url: Option<String>,
+}
+
+enum Fact {
+    Text(String),
+    Code(String),
+    Moment(Moment),
+}
+
+/// `GET /`
+pub(crate) async fn overview(
+    State(app): State<Shared>,
+    Extension(visit): Extension<Visit>,
+) -> Answered {
+    let status = app.backend.status().await?;
+    let networks = app.backend.networks().await?;
+    let lists = app.backend.lists().await?;
+    let frame = Frame::new(&app, &visit, "Overview", Tab::Overview, &status);
+    let devices: u64 = networks.iter().map(|n| n.active).sum();
+    let reserved: u64 = networks.iter().map(|n| n.reserved).sum();
+    let lists_on = lists.iter().filter(|l| l.enabled).count() as u64;
+    let worst = status.problems.iter().map(|p| p.severity).max().unwrap_or(Severity::Ok);
+    let (headline, severity) = headline(&status, worst);
+    let page = Page {
+        headline,
+        headline_tone: tone(severity),
+        headline_icon: tone_icon(severity),
+        summary: summary(&status, devices, frame.now),
+        banner: banner(&status, &frame),
+        attention: attention(&status),
+        tiles: tiles(&status, devices, reserved, lists_on),
+        answers: answers(&status.dns),
+        networks: networks.iter().map(network).collect(),
+        hosts: hosts(&status, &frame),
+        pair_sentence: status.pair.sentence(),
+        frame,
+    };
+    render(&page)
+}
+
+/// One sentence about everything.
+fn headline(status: &Status, worst: Severity) -> (String, Severity) {
+    let pair = &status.pair;
+    let (own, partner) = (&pair.own.name, pair.partner_name());
+    match pair.condition {
+        Condition::PartnerDown => (format!("{own} serves everything alone"), Severity::Warning),
+        Condition::Starting => (format!("{own} is starting"), Severity::Info),
+        Condition::CatchingUp { .. } => (format!("{partner} is catching up"), Severity::Info),
+        _ => match worst {
+            Severity::Bad => ("Something does not work".to_owned(), Severity::Bad),
+            Severity::Warning => ("Works, but needs a look".to_owned(), Severity::Warning),
+            Severity::Info | Severity::Ok => ("Everything works".to_owned(), Severity::Ok),
+        },
+    }
+}
+
+fn summary(status: &Status, devices: u64, now: jiff::Timestamp) -> String {
+    let dns = &status.dns;
+    let up = now.duration_since(status.started).unsigned_abs().as_secs();
+    format!(
+        "{} have an address. {} answered {} in the last {}, {} of them blocked.",
+        count(devices, "device", "devices").replace("1 device have", "1 device has"),
+        status.pair.own.name,
+        count(dns.queries, "DNS question", "DNS questions"),
+        duration(up),
+        share(dns.blocked, dns.queries),
+    )
+    .replacen("1 device have", "1 device has", 1)
+}
+
+fn banner(status: &Status, frame: &Frame) -> Option<Banner> {
+    let pair = &status.pair;
+    let partner = pair.partner.as_ref()?;
+    if pair.condition != Condition::PartnerDown {
+        return None;
+    }
+    Some(Banner {
+        partner: partner.name.clone(),
+        since: pair.since.map(|at| frame.clock(at)),
+        own: pair.own.name.clone(),
+        waiting: match pair.unsynced {
+            0 => None,
+            1 => Some("1 change waits".to_owned()),
+            n => Some(format!("{} changes wait", number(n))),
+        },
+        last_heard: partner.last_heard.map(|at| frame.ago(at)),
+        url: partner.url.clone(),
+    })
+}
+
+fn attention(status: &Status) -> Vec<Attention> {
+    let one = |problem: &crate::view::Problem| Attention {
+        tone: tone(problem.severity),
+        icon: tone_icon(problem.severity),
+        what: problem.what.clone(),
+        fix: problem.fix.clone(),
+        href: match &problem.about {
+            About::List(id) => format!("/lists#list-{}", encode(id)),
+            About::Network(id) => format!("/leases?network={}", encode(id)),
+            About::Partner | About::Host => "/#hosts".to_owned(),
+        },
+    };
+    status.problems.iter().filter(|p| p.severity != Severity::Ok).map(one).collect()
+}
+
+fn tiles(status: &Status, devices: u64, reserved: u64, lists_on: u64) -> Vec<Tile> {
+    let dns = &status.dns;
+    let cached = dns.cached + dns.local;
+    vec![
+        Tile {
+            label: "Devices",
+            value: number(devices),
+            note: count(reserved, "reservation", "reservations"),
+            href: Some("/leases?state=active"),
+        },
+        Tile {
+            label: "DNS questions",
+            value: number(dns.queries),
+            note: format!("{} answered from memory", share(cached, dns.queries)),
+            href: None,
+        },
+        Tile {
+            label: "Blocked",
+            value: share(dns.blocked, dns.queries),
+            note: count(dns.blocked, "question", "questions"),
+            href: None,
+        },
+        Tile {
+            label: "Block rules",
+            value: number(status.blocked_names),
+            note: format!("from {}", count(lists_on, "list", "lists")),
+            href: Some("/lists"),
+        },
+    ]
+}
+
+fn answers(dns: &DnsCounters) -> Answers {
+    let counted = [
+        ("blocked", "Blocked", dns.blocked),
+        ("cached", "From the cache", dns.cached),
+        ("local", "Local names", dns.local),
+        ("forwarded", "Forwarded", dns.forwarded),
+        ("failed", "Failed", dns.failed),
+    ];
+    let total: u64 = counted.iter().map(|(_, _, n)| n).sum();
+    let scale = |n: u64| {
+        if total == 0 { 0 } else { (u128::from(n) * 1000 / u128::from(total)) as u64 }
+    };
+    let mut before = 0;
+    let parts = counted.map(|(class, label, n)| {
+        let x = scale(before);
+        before += n;
+        let width = scale(before) - x;
+        Part { class, label, number: number(n), share: share(n, total), x, width }
+    });
+    Answers { total, parts: parts.into() }
+}
+
+fn network(n: &NetworkView) -> Network {
+    let pool = if n.pool_size == 0 {
+        "no pool".to_owned()
+    } else {
+        format!("{} of {}", number(n.pool_used), number(n.pool_size))
+    };
+    Network {
+        id: n.id.clone(),
+        vlan: n.vlan,
+        subnet: n.subnet.clone(),
+        policy: n.policy.clone().unwrap_or_else(|| "default".to_owned()),
+        dhcp: n.dhcp,
+        active: count(n.active, "device", "devices"),
+        bar: Bar::fill(format!("{}: {pool} addresses in use", n.id), n.pool_used, n.pool_size),
+        pool,
+        href: format!("/leases?network={}", encode(&n.id)),
+    }
+}
+
+fn hosts(status: &Status, frame: &Frame) -> Vec<Host> {
+    let mark = PairMark::new(&status.pair, frame.now, &frame.zone);
+    let both = [Some(&status.pair.own), status.pair.partner.as_ref()];
+    both.into_iter()
+        .flatten()
+        .zip(mark.dots)
+        .enumerate()
+        .map(|(i, (host, dot))| Host {
+            name: host.name.clone(),
+            own: i == 0,
+            chip: Chip::new(
+                dot.tone,
+                match dot.tone {
+                    "ok" => "ok",
+                    "warn" => "clock",
+                    "info" => "sync",
+                    _ => "warn",
+                },
+                dot.word,
+            ),
+            reason: host.reason.clone(),
+            facts: facts(host, frame),
+            url: if i == 0 { None } else { host.url.clone() },
+        })
+        .collect()
+}
+
+fn facts(host: &HostStatus, frame: &Frame) -> Vec<(&'static str, Fact)> {
+    let mut facts = vec![("Protocol state", Fact::Code(host.state.clone()))];
+    if let Some(since) = host.since {
+        facts.push(("In it since", Fact::Moment(frame.clock(since))));
+    }
+    if let Some(heard) = host.last_heard {
+        facts.push(("Last heard of", Fact::Moment(frame.ago(heard))));
+    }
+    if let Some(started) = host.started {
+        let up = frame.now.duration_since(started).unsigned_abs().as_secs();
+        facts.push(("Running for", Fact::Text(duration(up))));
+    }
+    if let Some(address) = &host.address {
+        facts.push(("Address", Fact::Code(address.clone())));
+    }
+    if let Some(version) = &host.version {
+        facts.push(("Version", Fact::Text(version.clone())));
+    }
+    facts
+}
