@@ -58,13 +58,11 @@ impl NameHasher {
         }
         let mut hasher = self.0;
         let mut end = at;
-        let mut labels = 0_u8;
-        for &offset in offsets[..count].iter().rev() {
+        for (labels, &offset) in (1_u8..).zip(offsets[..count].iter().rev()) {
             let start = usize::from(offset);
             let Some(label) = wire.get(start..end) else { return };
             hasher.write(label);
             end = start;
-            labels += 1;
             each(Suffix { hash: hasher.finish(), labels, offset, whole: start == 0 });
         }
     }

@@ -41,6 +41,7 @@ pub struct Fetcher {
     public: Client,
     any: Client,
     limits: Limits,
+    is_public: fn(IpAddr) -> bool,
 }
 
 /// One list to fetch.
@@ -140,6 +141,14 @@ impl Default for Limits {
 impl Fetcher {
     /// A fetcher that resolves names with `resolver`.
     pub fn new(resolver: Arc<dyn Resolve>, limits: Limits) -> Result<Self, FetchError> {
+        Self::guarded(resolver, limits, is_public)
+    }
+
+    fn guarded(
+        resolver: Arc<dyn Resolve>,
+        limits: Limits,
+        is_public: fn(IpAddr) -> bool,
+    ) -> Result<Self, FetchError> {
         let tls = tls_config()?;
         let client = |resolver: Arc<dyn Resolve>| {
             Client::builder()
@@ -154,8 +163,8 @@ impl Fetcher {
                 .build()
                 .map_err(|error| FetchError::Connection(error.to_string()))
         };
-        let public = client(Arc::new(PublicOnly(resolver.clone())))?;
-        Ok(Self { public, any: client(resolver)?, limits })
+        let public = client(Arc::new(PublicOnly { resolver: resolver.clone(), is_public }))?;
+        Ok(Self { public, any: client(resolver)?, limits, is_public })
     }
 
     /// Tries the addresses in turn; the first that has the list decides.
@@ -210,7 +219,10 @@ impl Fetcher {
         let client = if allow_private { &self.any } else { &self.public };
         let mut url = Url::parse(address).map_err(|_| FetchError::Url)?;
         for _ in 0..=self.limits.redirects {
-            check_url(&url, allow_private)?;
+            let address = check_url(&url)?;
+            if let Some(address) = address.filter(|a| !allow_private && !(self.is_public)(*a)) {
+                return Err(FetchError::Private(address.to_string()));
+            }
             let request = client.get(url.clone()).headers(headers(known));
             let response = request.send().await.map_err(|error| explain(&error))?;
             if !is_redirect(response.status()) {
@@ -266,18 +278,14 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn check_url(url: &Url, allow_private: bool) -> Result<(), FetchError> {
+/// The address in a URL that has one instead of a name: it never reaches the resolver, where
+/// names are checked.
+fn check_url(url: &Url) -> Result<Option<IpAddr>, FetchError> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(FetchError::Url);
     }
     let host = url.host_str().ok_or(FetchError::Url)?;
-    // An address in the URL never reaches the resolver, where names are checked.
-    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) if !allow_private && !is_public(address) => {
-            Err(FetchError::Private(address.to_string()))
-        }
-        _ => Ok(()),
-    }
+    Ok(host.trim_matches(['[', ']']).parse().ok())
 }
 
 /// The innermost cause, which is the one that says something; ours is passed on as it is.
@@ -332,7 +340,10 @@ fn tls_config() -> Result<rustls::ClientConfig, FetchError> {
 }
 
 /// Lets through public addresses only.
-struct PublicOnly(Arc<dyn Resolve>);
+struct PublicOnly {
+    resolver: Arc<dyn Resolve>,
+    is_public: fn(IpAddr) -> bool,
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -341,7 +352,8 @@ struct PrivateAddress(String);
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
-        let resolving = self.0.resolve(name);
+        let resolving = self.resolver.resolve(name);
+        let is_public = self.is_public;
         Box::pin(async move {
             let all: Vec<SocketAddr> = resolving.await?.collect();
             let private = all.iter().find(|addr| !is_public(addr.ip())).copied();
@@ -416,5 +428,7 @@ impl std::fmt::Display for FetchErrors {
 
 impl std::error::Error for FetchErrors {}
 
+#[cfg(test)]
+pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lanward_blocklists::refresh::{self, UnixSecs};
-use lanward_blocklists::{CompiledFilter, HashKey, ListKind, Table};
+use lanward_blocklists::{CompiledFilter, Format, HashKey, ListKind, Report, Table};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -424,7 +424,7 @@ impl Task {
             id: list.id.to_string(),
             entries: report.map(|report| report.rules),
             entries_delta: memory.entries_delta,
-            format: report.and_then(|report| report.format()).map(|format| format.as_str()),
+            format: report.and_then(Report::format).map(Format::as_str),
             skipped: report
                 .map(|report| report.skipped().map(|(kind, n)| (kind.as_str(), n)).collect())
                 .unwrap_or_default(),

@@ -78,10 +78,12 @@ fn a_name_in_several_lists_has_all_of_them() {
         ("c", ListKind::Allow, "x.example\n"),
     ]);
     let mut found = Vec::new();
-    table
-        .lookup(table.hasher().whole(WireName::parse("x.example").unwrap().as_bytes()), |member| {
-            found.push(member.list)
-        });
+    table.lookup(
+        table.hasher().whole(WireName::parse("x.example").unwrap().as_bytes()),
+        |member| {
+            found.push(member.list);
+        },
+    );
     assert_eq!(found, [0, 1, 2]);
     assert_eq!(table.rules(), 2);
 }
