@@ -139,6 +139,8 @@ async fn why(
     let name = Name::parse(name)
         .map_err(|wrong| Refusal::field("name", format!("{} {}", wrong.message, wrong.fix)))?;
     let policy = match (policy, client) {
+        // The host itself is in no network.
+        (None, Some(client)) if client.is_loopback() => Some("default".to_owned()),
         (None, Some(client)) => network_of(backend, client).await?.policy,
         (policy, _) => policy,
     };

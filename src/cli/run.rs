@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Common, Done, Failure};
+use super::{Common, Done, Failure, text};
 use crate::settings::load::{self, Loaded};
 
 /// What the daemon was started with.
@@ -35,13 +35,15 @@ impl Run {
 }
 
 impl RunOptions {
-    /// Reads the settings, with what was said on the command line in place. The error shows every
-    /// mistake with its lines.
+    /// Reads the settings, with what was said on the command line in place. Every mistake in
+    /// them is shown with its lines on standard error.
     pub fn load(&self) -> Result<Loaded, miette::Report> {
         let mut loaded = load::load(self.config.as_deref()).map_err(|reports| {
             let colours = super::colours_on_stderr();
-            let shown: String = reports.iter().map(|report| report.render(colours)).collect();
-            miette::miette!("the settings have mistakes, so nothing was started:\n{shown}")
+            for report in &reports {
+                text::complain(report.render(colours).trim_end());
+            }
+            miette::miette!("the settings have mistakes, so nothing was started.")
         })?;
         if let Some(folder) = &self.data_dir {
             loaded.host.node.data_dir = std::path::absolute(folder).unwrap_or(folder.clone());

@@ -29,7 +29,6 @@ pub(super) struct Shown {
 pub(super) struct Pair {
     pub(super) own: Host,
     pub(super) partner: Option<Host>,
-    pub(super) unsynced: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,30 +85,27 @@ impl Shown {
             "warning" => Tone::Attention,
             _ => Tone::Good,
         };
-        let headline = text::toned(&text::clean(&self.headline), tone);
-        text::print_line(&format!("{headline}. {}", text::clean(&self.sentence)));
-        let hosts = std::iter::once(&self.pair.own).chain(&self.pair.partner);
-        let rows: Vec<Vec<String>> = hosts
+        text::print_line(&text::toned(&text::clean(&self.headline), tone));
+        text::print_text(&self.sentence);
+        text::print_line("");
+        let hosts = || std::iter::once(&self.pair.own).chain(&self.pair.partner);
+        let rows: Vec<Vec<String>> = hosts()
             .map(|host| {
                 vec![
                     host.name.clone(),
                     if host.up { "up" } else { "down" }.to_owned(),
                     host.state.clone(),
                     text::from_now(host.since.as_deref()),
-                    host.url.clone().or(host.address.clone()).unwrap_or_else(|| "-".into()),
                 ]
             })
             .collect();
-        text::print_line("");
-        let head = ["HOST", "", "STATE", "SINCE", "ADDRESS"];
+        let head = ["HOST", "", "STATE", "SINCE"];
         text::table(&head, &rows).iter().for_each(|line| text::print_line(line));
         text::print_line("");
-        for host in std::iter::once(&self.pair.own).chain(&self.pair.partner) {
-            let line = format!("{}: {}", host.name, host.reason);
-            text::print_line(&text::clean(&line));
-        }
-        if self.pair.unsynced > 0 {
-            text::print_line(&format!("{} changes wait for the partner.", self.pair.unsynced));
+        for host in hosts() {
+            let place = host.url.as_ref().or(host.address.as_ref());
+            let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+            text::print_text(&format!("{}{place}: {}", host.name, host.reason));
         }
     }
 
@@ -117,7 +113,7 @@ impl Shown {
         self.tell_pair();
         let dns = &self.dns;
         text::print_line("");
-        text::print_line(&format!(
+        text::print_text(&format!(
             "DNS since {}: {} queries, {} blocked, {} from the cache, {} forwarded, {} failed.",
             text::from_now(Some(&self.started)),
             dns.queries,
@@ -126,16 +122,15 @@ impl Shown {
             dns.forwarded,
             dns.failed,
         ));
-        text::print_line(&format!(
+        text::print_text(&format!(
             "{} names are blocked. Lanward {}.",
-            self.blocked_names,
-            text::clean(&self.version)
+            self.blocked_names, self.version
         ));
         for problem in &self.problems {
             let tone = if problem.severity == "bad" { Tone::Bad } else { Tone::Attention };
             text::print_line("");
             text::print_line(&text::toned(&text::clean(&problem.what), tone));
-            text::print_line(&format!("  {}", text::clean(&problem.fix)));
+            text::print_text(&problem.fix);
         }
     }
 }

@@ -17,6 +17,21 @@ pub(super) fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// Prints a sentence or two, cleaned, broken between words at 80 columns.
+pub(super) fn print_text(text: &str) {
+    let mut line = String::new();
+    for word in clean(text).split_whitespace() {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            print_line(&std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    print_line(&line);
+}
+
 /// Prints JSON, each record readable.
 pub(super) fn print_json(value: &serde_json::Value) {
     print_line(&serde_json::to_string_pretty(value).unwrap_or_default());

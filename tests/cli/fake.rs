@@ -1,0 +1,295 @@
+//! A daemon that answers the command line from a made-up household, through the production
+//! protocol, socket and the backend the pages have.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use jiff::{Timestamp, ToSpan};
+use lanward::admin::{ClaimReply, InviteReply, Reply, Request, answer};
+use lanward::io::admin_socket::AdminSocket;
+use lanward_dhcp::HwAddr;
+use lanward_web::view::*;
+use lanward_web::{Answer, Backend};
+
+/// A household and what was done to it.
+#[derive(Clone)]
+pub(crate) struct Household {
+    pub(crate) partner_up: bool,
+    pub(crate) list_error: Option<String>,
+    pub(crate) hostile_name: String,
+    pub(crate) done: Arc<Mutex<Vec<String>>>,
+}
+
+impl Household {
+    pub(crate) fn in_order() -> Household {
+        Household {
+            partner_up: true,
+            list_error: None,
+            hostile_name: "camera".to_owned(),
+            done: Arc::default(),
+        }
+    }
+
+    /// Serves it on a socket below `folder`, from a thread that lives as long as the test.
+    pub(crate) fn serve(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("admin.sock");
+        let (backend, at) = (self.clone(), path.clone());
+        let (ready, bound) = std::sync::mpsc::channel();
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("runtime").block_on(async move {
+                let socket = AdminSocket::bind(&at).expect("bind");
+                let (send, mut requests) = tokio::sync::mpsc::channel(1);
+                tokio::spawn(socket.serve(send));
+                ready.send(()).expect("the test waits");
+                while let Some((request, reply)) = requests.recv().await {
+                    let _ = reply.send(backend.reply(request).await);
+                }
+            });
+        };
+        std::thread::Builder::new().spawn(work).expect("thread");
+        bound.recv().expect("the daemon is up");
+        path
+    }
+
+    pub(crate) fn done(&self) -> Vec<String> {
+        self.done.lock().expect("lock").clone()
+    }
+
+    fn note(&self, what: String) -> InForce {
+        self.done.lock().expect("lock").push(what);
+        match self.partner_up {
+            true => InForce::BothHosts,
+            false => InForce::PartnerLater { partner: "pi-b".into() },
+        }
+    }
+
+    async fn reply(&self, request: Request) -> Reply {
+        match answer(self, request).await {
+            Ok(reply) => reply,
+            Err(Request::PairInvite) => {
+                Reply::done(&InviteReply { invite: "lw1-abc".into(), valid_secs: 600 })
+            }
+            Err(Request::Claim) => Reply::done(&ClaimReply {
+                code: Some("7K2M-9QXA".into()),
+                url: "http://127.0.0.1:8053/setup".into(),
+                valid_secs: Some(1800),
+            }),
+            Err(other) => panic!("nobody asks for {other:?}"),
+        }
+    }
+}
+
+fn ago(secs: i64) -> Option<Timestamp> {
+    Some(Timestamp::now() - secs.seconds())
+}
+
+fn mac() -> HwAddr {
+    HwAddr::ethernet([2, 0, 0x5e, 0x10, 0, 1])
+}
+
+fn ready<T: Send + 'static>(value: T) -> Answer<'static, T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl Backend for Household {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn status(&self) -> Answer<'_, Result<Status, Unavailable>> {
+        let host = |name: &str, up| HostStatus {
+            name: name.into(),
+            up,
+            state: if self.partner_up { "NORMAL" } else { "COMMUNICATIONS-INTERRUPTED" }.into(),
+            reason: if self.partner_up { "Both agree." } else { "No answer for 3 s." }.into(),
+            since: ago(3700),
+            last_heard: None,
+            started: ago(7200),
+            version: Some("0.1.0".into()),
+            address: Some("10.0.10.2".into()),
+            url: Some(format!("http://{name}.home.arpa:8053/")),
+        };
+        let condition = if self.partner_up { Condition::BothUp } else { Condition::PartnerDown };
+        ready(Ok(Status {
+            household: "Home".into(),
+            version: "0.1.0".into(),
+            started: ago(7200).expect("time"),
+            pair: PairStatus {
+                condition,
+                since: ago(3700),
+                own: host("pi-a", true),
+                partner: Some(host("pi-b", self.partner_up)),
+                unsynced: if self.partner_up { 0 } else { 12 },
+            },
+            dns: DnsCounters { queries: 100, blocked: 18, ..DnsCounters::default() },
+            blocked_names: 1000,
+            problems: Vec::new(),
+        }))
+    }
+
+    fn networks(&self) -> Answer<'_, Result<Vec<NetworkView>, Unavailable>> {
+        let network = |id: &str, vlan: u8, policy: &str| NetworkView {
+            id: id.into(),
+            vlan: Some(vlan.into()),
+            subnet: format!("10.0.{vlan}.0/24"),
+            router: None,
+            policy: Some(policy.into()),
+            dhcp: true,
+            pools: Vec::new(),
+            pool_size: 100,
+            pool_used: 2,
+            active: 2,
+            reserved: 0,
+            lease_secs: 86_400,
+        };
+        ready(Ok(vec![network("home", 10, "family"), network("iot", 30, "strict")]))
+    }
+
+    fn policies(&self) -> Answer<'_, Result<Vec<PolicyView>, Unavailable>> {
+        let policy =
+            |id: &str, network: &str| PolicyView { id: id.into(), networks: vec![network.into()] };
+        ready(Ok(vec![policy("family", "home"), policy("strict", "iot")]))
+    }
+
+    fn leases(&self) -> Answer<'_, Result<Vec<LeaseRow>, Unavailable>> {
+        let row = |network: &str, addr: [u8; 4], name: &str| LeaseRow {
+            addr: addr.into(),
+            network: network.into(),
+            state: LeaseState::Active,
+            name: Some(name.into()),
+            hw: Some(mac()),
+            vendor_class: None,
+            reserved: None,
+            expires: ago(-11_530),
+            last_seen: ago(60),
+            served_by: Some("pi-a".into()),
+        };
+        ready(Ok(vec![
+            row("iot", [10, 0, 30, 100], &self.hostile_name),
+            row("iot", [10, 0, 30, 20], "plug"),
+            row("home", [10, 0, 10, 100], "phone"),
+        ]))
+    }
+
+    fn reservations(&self) -> Answer<'_, Result<Vec<ReservationView>, Unavailable>> {
+        ready(Ok(vec![ReservationView {
+            id: "r1".into(),
+            network: "iot".into(),
+            hw: Some(mac()),
+            addr: [10, 0, 30, 20].into(),
+            name: None,
+            comment: None,
+            staged: None,
+            locked: None,
+        }]))
+    }
+
+    fn reserve(&self, new: NewReservation) -> Answer<'_, Result<Saved, EditError>> {
+        if new.addr == Ipv4Addr::new(10, 0, 30, 21) {
+            return ready(Err(EditError::field("addr", "10.0.30.21 is reserved for *plug*.")));
+        }
+        let name = new.name.unwrap_or_default();
+        let what = format!("reserve {} {} {} {name}", new.network, new.hw, new.addr);
+        let in_force = self.note(what);
+        ready(Ok(Saved { id: "r2".into(), in_force }))
+    }
+
+    fn unreserve(&self, id: String) -> Answer<'_, Result<Removed<NewReservation>, EditError>> {
+        let in_force = self.note(format!("unreserve {id}"));
+        let was = NewReservation {
+            replaces: None,
+            network: "iot".into(),
+            hw: mac(),
+            addr: [10, 0, 30, 20].into(),
+            name: None,
+            comment: None,
+        };
+        ready(Ok(Removed { was, in_force }))
+    }
+
+    fn release(&self, addr: Ipv4Addr) -> Answer<'_, Result<InForce, EditError>> {
+        if addr.octets()[2] != 30 {
+            return ready(Err(EditError::NotFound(format!("The lease on {addr}"))));
+        }
+        ready(Ok(self.note(format!("release {addr}"))))
+    }
+
+    fn lists(&self) -> Answer<'_, Result<Vec<ListRow>, Unavailable>> {
+        ready(Ok(vec![ListRow {
+            id: "ads".into(),
+            name: "Advertising".into(),
+            source: "https://lists.example/ads.txt".into(),
+            kind: ListKind::Block,
+            enabled: true,
+            policies: vec!["family".into()],
+            entries: Some(123_456),
+            entries_delta: None,
+            skipped_lines: Some(3),
+            last_success: ago(7300),
+            last_attempt: ago(100),
+            next_attempt: ago(-100),
+            error: self.list_error.clone(),
+            held: None,
+            activity: ListActivity::Idle,
+            locked: None,
+        }]))
+    }
+
+    fn add_list(&self, new: NewList) -> Answer<'_, Result<Saved, EditError>> {
+        let policies = new.policies.join("+");
+        let in_force = self.note(format!("add {} {:?} {policies}", new.source, new.kind));
+        ready(Ok(Saved { id: "new".into(), in_force }))
+    }
+
+    fn remove_list(&self, id: String) -> Answer<'_, Result<Removed<NewList>, EditError>> {
+        ready(Err(EditError::Locked(format!("{id} is declared in /etc/lanward/household.toml."))))
+    }
+
+    fn set_list_enabled(&self, id: String, on: bool) -> Answer<'_, Result<InForce, EditError>> {
+        ready(Ok(self.note(format!("enable {id} {on}"))))
+    }
+
+    fn update_list(&self, id: Option<String>) -> Answer<'_, Result<(), EditError>> {
+        self.note(format!("update {id:?}"));
+        ready(Ok(()))
+    }
+
+    fn accept_held(&self, id: String) -> Answer<'_, Result<InForce, EditError>> {
+        ready(Ok(self.note(format!("accept {id}"))))
+    }
+
+    fn why(&self, question: WhyQuestion) -> Answer<'_, Result<WhyAnswer, Unavailable>> {
+        let policies = match question.policy {
+            Some(policy) => vec![policy],
+            None => vec!["family".into(), "strict".into()],
+        };
+        let of = |policy: String| WhyPolicy {
+            policy,
+            networks: vec!["iot".into()],
+            verdict: WhyVerdict::Blocked,
+            matches: vec![WhyMatch {
+                list: "ads".into(),
+                list_name: "Advertising".into(),
+                rule: "||ads.example^".into(),
+                kind: ListKind::Block,
+                in_use: true,
+                decides: true,
+            }],
+        };
+        ready(Ok(WhyAnswer {
+            name: question.name,
+            exempt: None,
+            policies: policies.into_iter().map(of).collect(),
+        }))
+    }
+
+    fn owner_password_hash(&self) -> Answer<'_, Result<Option<String>, Unavailable>> {
+        ready(Ok(None))
+    }
+
+    fn set_owner_password_hash(&self, phc: String) -> Answer<'_, Result<InForce, EditError>> {
+        ready(Ok(self.note(phc)))
+    }
+}
