@@ -4,4 +4,5 @@ pub mod admin_socket;
 pub mod clock;
 pub mod fetch;
 pub mod interfaces;
+pub mod link;
 pub mod store;
