@@ -9,4 +9,5 @@ pub mod io;
 pub mod lists;
 pub mod names;
 pub mod node;
+pub mod pairing;
 pub mod settings;
