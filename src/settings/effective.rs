@@ -8,6 +8,8 @@ mod filtering;
 mod local;
 mod networks;
 mod options;
+mod pools;
+mod reservations;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

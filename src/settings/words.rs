@@ -1,15 +1,20 @@
 //! The small values settings are made of: how they are written, and what is said when they are
 //! written wrong.
 
+mod addresses;
+mod names;
+
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv4Net};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::fields::{Read, Wrong, shown};
+
+use addresses::parse_ipv4;
+pub use names::{Id, Name};
 
 /// A length of time, written `10s`, `90m`, `24h`, `7d`, or several together (`1h30m`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,94 +37,9 @@ pub struct Mac(pub [u8; 6]);
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hex(pub Vec<u8>);
 
-/// A DNS name: lower case, without the final dot, each label 1 to 63 bytes, 253 in all.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name(String);
-
 /// An upstream resolver, written `9.9.9.9`, `9.9.9.9:5353` or `[2620:fe::fe]:53`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Upstream(pub SocketAddr);
-
-/// An id people give a network, policy or list: 1 to 63 of `a-z 0-9 - _ .`, beginning with a
-/// letter or a digit.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(String);
-
-impl Id {
-    /// The id, when `text` is one.
-    pub fn parse(text: &str) -> Result<Id, Wrong> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let good = text.len() <= 63
-            && text.starts_with(fits)
-            && text.chars().all(|c| fits(c) || "-_.".contains(c));
-        good.then(|| Id(text.to_owned())).ok_or_else(|| {
-            Wrong::new(
-                format!("{} is not an id.", shown(&Value::from(text))),
-                "Use 1 to 63 small letters, digits, hyphens, underscores and dots.",
-            )
-        })
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Name {
-    /// The name, when `text` is one. Letters outside ASCII must stand in their `xn--` form.
-    pub fn parse(text: &str) -> Result<Name, Wrong> {
-        let bad = |why: &str| {
-            Wrong::new(
-                format!("{} is not a domain name: {why}.", shown(&Value::from(text))),
-                "Write a name such as nas or nas.home.arpa.",
-            )
-        };
-        let text = text.strip_suffix('.').unwrap_or(text);
-        if text.is_empty() {
-            return Err(bad("it is empty"));
-        }
-        if !text.is_ascii() {
-            return Err(bad("it has letters outside ASCII; write their xn-- form"));
-        }
-        if text.len() > 253 {
-            return Err(bad("it is longer than 253 letters"));
-        }
-        for label in text.split('.') {
-            if label.is_empty() {
-                return Err(bad("it has an empty part"));
-            }
-            if label.len() > 63 {
-                return Err(bad("a part is longer than 63 letters"));
-            }
-            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-                return Err(bad("only letters, digits, hyphens, underscores and dots fit"));
-            }
-        }
-        Ok(Name(text.to_ascii_lowercase()))
-    }
-
-    /// The name as text, without the final dot.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The name itself when it has a dot, else the name inside `domain`.
-    pub fn in_domain(&self, domain: &str) -> String {
-        if self.0.contains('.') { self.0.clone() } else { format!("{}.{domain}", self.0) }
-    }
-
-    /// The labels one after another as on the wire, each after its length, ending with a zero.
-    pub fn to_wire(&self) -> Vec<u8> {
-        let mut wire = Vec::with_capacity(self.0.len() + 2);
-        for label in self.0.split('.') {
-            wire.push(label.len() as u8);
-            wire.extend_from_slice(label.as_bytes());
-        }
-        wire.push(0);
-        wire
-    }
-}
 
 impl Range {
     /// Whether `addr` is one of them.
@@ -170,18 +90,6 @@ impl fmt::Display for Hex {
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.port() == 53 { write!(f, "{}", self.0.ip()) } else { write!(f, "{}", self.0) }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -240,112 +148,6 @@ macro_rules! read_number {
     )*};
 }
 read_number!(u8, u16, u32);
-
-impl Read for Ipv4Addr {
-    fn read(value: &Value) -> Result<Ipv4Addr, Wrong> {
-        let text = text(value, "an IPv4 address", "10.0.20.5")?;
-        parse_ipv4(&text)
-    }
-}
-
-fn parse_ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
-    text.parse().map_err(|_| {
-        let parts: Vec<&str> = text.split('.').collect();
-        let number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let why = if parts.len() != 4 || !parts.iter().all(number) {
-            "it has four numbers with dots between them"
-        } else if parts.iter().any(|part| part.len() > 1 && part.starts_with('0')) {
-            "a part must not begin with 0"
-        } else {
-            "each part goes to 255"
-        };
-        Wrong::new(
-            format!("{} is not an IPv4 address: {why}.", shown(&Value::from(text))),
-            "Write an address such as 10.0.20.5.",
-        )
-    })
-}
-
-impl Read for Ipv6Addr {
-    fn read(value: &Value) -> Result<Ipv6Addr, Wrong> {
-        let text = text(value, "an IPv6 address", "fd00::5")?;
-        text.parse().map_err(|_| {
-            Wrong::new(
-                format!("{} is not an IPv6 address.", shown(value)),
-                "Write an address such as fd00::5.",
-            )
-        })
-    }
-}
-
-impl Read for IpAddr {
-    fn read(value: &Value) -> Result<IpAddr, Wrong> {
-        let text = text(value, "an IP address", "10.0.20.5")?;
-        if text.contains(':') {
-            return Ipv6Addr::read(value).map(IpAddr::from);
-        }
-        parse_ipv4(&text).map(IpAddr::from)
-    }
-}
-
-impl Read for SocketAddr {
-    fn read(value: &Value) -> Result<SocketAddr, Wrong> {
-        let text = text(value, "an address with a port", "0.0.0.0:53")?;
-        text.parse().map_err(|_| {
-            Wrong::new(
-                format!("{} is not an address with a port.", shown(value)),
-                "Write it such as 0.0.0.0:53 or [::]:53.",
-            )
-        })
-    }
-}
-
-impl Read for Ipv4Net {
-    fn read(value: &Value) -> Result<Ipv4Net, Wrong> {
-        let text = text(value, "a subnet", "10.0.20.0/24")?;
-        let Some((addr, len)) = text.split_once('/') else {
-            return Err(Wrong::new(
-                format!("{} is not a subnet: it has no prefix length.", shown(value)),
-                "Write it such as 10.0.20.0/24.",
-            ));
-        };
-        let addr = parse_ipv4(addr)?;
-        let net =
-            len.parse().ok().and_then(|len| Ipv4Net::new(addr, len).ok()).ok_or_else(|| {
-                Wrong::new(
-                    format!("/{len} is not a prefix length: it goes from 0 to 32."),
-                    format!("Write it such as {addr}/24."),
-                )
-            })?;
-        whole_net(IpNet::V4(net)).map(|_| net)
-    }
-}
-
-impl Read for IpNet {
-    fn read(value: &Value) -> Result<IpNet, Wrong> {
-        let text = text(value, "a subnet", "fd00:20::/64")?;
-        if !text.contains(':') {
-            return Ipv4Net::read(value).map(IpNet::from);
-        }
-        let net = text.parse().map_err(|_| {
-            Wrong::new(
-                format!("{} is not a subnet.", shown(value)),
-                "Write it such as fd00:20::/64.",
-            )
-        })?;
-        whole_net(net)
-    }
-}
-
-fn whole_net(net: IpNet) -> Result<IpNet, Wrong> {
-    if net.addr() == net.network() {
-        return Ok(net);
-    }
-    Err(Wrong::new(
-        format!("{} is an address inside {}, not the subnet.", net.addr(), net.trunc()),
-        format!("Write {}.", net.trunc()),
-    ))
-}
 
 impl Read for Period {
     fn read(value: &Value) -> Result<Period, Wrong> {
@@ -429,12 +231,6 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-impl Read for Name {
-    fn read(value: &Value) -> Result<Name, Wrong> {
-        Name::parse(&text(value, "a domain name", "nas.home.arpa")?)
-    }
-}
-
 impl Read for Upstream {
     fn read(value: &Value) -> Result<Upstream, Wrong> {
         let text = text(value, "an upstream resolver", "9.9.9.9")?;
@@ -445,12 +241,6 @@ impl Read for Upstream {
                 "Write an IP address such as 9.9.9.9, or with a port: 9.9.9.9:5353.",
             )
         })
-    }
-}
-
-impl Read for Id {
-    fn read(value: &Value) -> Result<Id, Wrong> {
-        Id::parse(&text(value, "an id", "iot")?)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
-use lanward_dhcp::{ClientKey, HwAddr};
 use lanward_dns::{ClientNetwork, PolicyId};
 
-use super::{Effective, HostView, Household, NetworkView, ReservedName, filtering, options};
+use super::pools::pools;
+use super::reservations::reservations;
+use super::{Effective, HostView, Household, NetworkView, filtering, options};
 use crate::settings::problem::{Place, Problem};
 use crate::settings::records::{Dhcp, Network, Record, Reservation};
 use crate::settings::words::Range;
@@ -233,175 +233,17 @@ fn dhcp_options(
     all
 }
 
-/// The addresses to lend: pools inside the subnet, less what is taken; ascending and disjoint.
-fn pools(
-    dhcp: &Dhcp,
-    view: &NetworkView,
-    taken: &[Range],
-    effective: &mut Effective,
-) -> Vec<RangeInclusive<Ipv4Addr>> {
-    let key = Network::key(&view.id);
-    let (lowest, highest) = hosts(view.subnet);
-    let mut free: Vec<Range> = Vec::new();
-    for (i, pool) in dhcp.pools.iter().enumerate() {
-        let place = Place::new(&key, format!("dhcp.pools[{i}]"));
-        let stray = [pool.first, pool.last].into_iter().find(|addr| !view.subnet.contains(addr));
-        if let Some(stray) = stray {
-            effective.problems.push(
-                Problem::error(
-                    place,
-                    format!("{stray} is outside *{}* {}.", view.id, view.subnet),
-                    format!("Use addresses from {lowest} to {highest}."),
-                )
-                .with(Place::new(&key, "subnet")),
-            );
-            continue;
-        }
-        let earlier = dhcp.pools[..i]
-            .iter()
-            .position(|other| other.first <= pool.last && pool.first <= other.last);
-        if let Some(j) = earlier {
-            effective.problems.push(
-                Problem::error(
-                    place,
-                    format!("The pool {pool} overlaps the pool {}.", dhcp.pools[j]),
-                    "Leave the shared addresses in one of them.",
-                )
-                .with(Place::new(&key, format!("dhcp.pools[{j}]"))),
-            );
-            continue;
-        }
-        let (first, last) = (pool.first.max(lowest), pool.last.min(highest));
-        if first <= last {
-            free.push(Range { first, last });
-        }
-    }
-    for hole in taken {
-        free = free.into_iter().flat_map(|range| cut(range, *hole)).flatten().collect();
-    }
-    free.sort();
-    free.into_iter().map(|range| range.first..=range.last).collect()
-}
-
-/// What is left of `range` without `hole`.
-fn cut(range: Range, hole: Range) -> [Option<Range>; 2] {
-    let (first, last) = (u32::from(range.first), u32::from(range.last));
-    let (from, to) = (u32::from(hole.first), u32::from(hole.last));
-    if to < first || last < from {
-        return [Some(range), None];
-    }
-    let below = (first < from)
-        .then(|| Range { first: range.first, last: Ipv4Addr::from(from.saturating_sub(1)) });
-    let above = (to < last)
-        .then(|| Range { first: Ipv4Addr::from(to.saturating_add(1)), last: range.last });
-    [below, above]
-}
-
-/// The reservations of one network that can be in force, and their names.
-fn reservations(
-    network_id: &str,
-    network: &Network,
-    domain: &Arc<str>,
-    household: &Household,
-    effective: &mut Effective,
-) -> Vec<lanward_dhcp::Reservation> {
-    let mut kept: Vec<(&str, &Reservation)> = Vec::new();
-    let here = household.reservations.iter().filter(|(_, r)| r.network.as_str() == network_id);
-    for (id, reservation) in here {
-        let key = Reservation::key(id);
-        let mut inside = Inside { id: network_id, subnet: network.subnet, key: &key, effective };
-        if !inside.usable(reservation.address, "address") {
-            continue;
-        }
-        if let Some((other, field, message)) = clash(&kept, reservation) {
-            effective.problems.push(
-                Problem::error(
-                    Place::new(&key, field),
-                    message,
-                    "Keep one of the two reservations, or change this one.",
-                )
-                .with(Place::new(Reservation::key(other), field)),
-            );
-            continue;
-        }
-        let somebodys = network.router == Some(reservation.address)
-            || network.service_addresses.contains(&reservation.address);
-        if somebodys {
-            effective.problems.push(
-                Problem::error(
-                    Place::new(&key, "address"),
-                    format!("{} is the network's own.", reservation.address),
-                    "Reserve an address that neither the router nor this pair uses.",
-                )
-                .with(Place::new(Network::key(network_id), "")),
-            );
-            continue;
-        }
-        kept.push((id, reservation));
-    }
-    for (_, reservation) in &kept {
-        if let Some(name) = &reservation.name {
-            let name = format!("{name}.{domain}").into();
-            effective.reserved_names.push(ReservedName { name, addr: reservation.address });
-        }
-    }
-    kept.iter()
-        .map(|(_, reservation)| lanward_dhcp::Reservation {
-            hw: reservation.mac.map(|mac| HwAddr::ethernet(mac.0)),
-            client_id: reservation
-                .client_id
-                .as_ref()
-                .map(|id| ClientKey::Id(id.0.as_slice().into())),
-            addr: reservation.address,
-            hostname: reservation.name.as_ref().map(|name| name.as_str().into()),
-        })
-        .collect()
-}
-
-/// The earlier reservation that `new` cannot stand beside: its id, the field, and why.
-fn clash<'h>(
-    kept: &[(&'h str, &Reservation)],
-    new: &Reservation,
-) -> Option<(&'h str, &'static str, String)> {
-    kept.iter().find_map(|(id, old)| {
-        let holder = || match (&old.name, old.mac, &old.client_id) {
-            (Some(name), Some(mac), _) => format!("*{name}* ({mac})"),
-            (Some(name), None, _) => format!("*{name}*"),
-            (None, Some(mac), _) => mac.to_string(),
-            (None, None, Some(id)) => format!("client {id}"),
-            (None, None, None) => "another device".to_owned(),
-        };
-        if old.address == new.address {
-            return Some((
-                *id,
-                "address",
-                format!("{} is reserved for {}.", old.address, holder()),
-            ));
-        }
-        if old.mac.is_some() && old.mac == new.mac {
-            return Some((*id, "mac", format!("{} has {} already.", holder(), old.address)));
-        }
-        if old.client_id.is_some() && old.client_id == new.client_id {
-            return Some((*id, "client_id", format!("{} has {} already.", holder(), old.address)));
-        }
-        if old.name.is_some() && old.name == new.name {
-            return Some((*id, "name", format!("{} is called so already.", old.address)));
-        }
-        None
-    })
-}
-
 /// Checks addresses against the subnet they must lie in.
-struct Inside<'a> {
-    id: &'a str,
-    subnet: Ipv4Net,
-    key: &'a str,
-    effective: &'a mut Effective,
+pub(super) struct Inside<'a> {
+    pub(super) id: &'a str,
+    pub(super) subnet: Ipv4Net,
+    pub(super) key: &'a str,
+    pub(super) effective: &'a mut Effective,
 }
 
 impl Inside<'_> {
     /// Whether a device can have `addr`; tells when not.
-    fn usable(&mut self, addr: Ipv4Addr, field: &str) -> bool {
+    pub(super) fn usable(&mut self, addr: Ipv4Addr, field: &str) -> bool {
         let (lowest, highest) = hosts(self.subnet);
         if (lowest..=highest).contains(&addr) {
             return true;
@@ -422,15 +264,8 @@ impl Inside<'_> {
     }
 }
 
-impl Range {
-    /// The range of one address.
-    pub fn one(addr: Ipv4Addr) -> Range {
-        Range { first: addr, last: addr }
-    }
-}
-
 /// The lowest and the highest address a device may have.
-fn hosts(subnet: Ipv4Net) -> (Ipv4Addr, Ipv4Addr) {
+pub(super) fn hosts(subnet: Ipv4Net) -> (Ipv4Addr, Ipv4Addr) {
     let (network, broadcast) = (subnet.network(), subnet.broadcast());
     if subnet.prefix_len() >= 31 {
         return (network, broadcast);

@@ -1,3 +1,4 @@
+use ipnet::{IpNet, Ipv4Net};
 use proptest::prelude::*;
 
 use super::*;
