@@ -45,8 +45,9 @@ impl Question {
     }
 
     /// A request with a random id and a random mix of upper and lower case.
-    fn request(&self) -> DnsRequest {
+    fn request(&self, edns: bool) -> DnsRequest {
         let mut options = DnsRequestOptions::default();
+        options.use_edns = edns;
         options.edns_payload_len = UDP_PAYLOAD;
         options.edns_set_dnssec_ok = self.dnssec_ok;
         options.case_randomization = true;
@@ -167,7 +168,21 @@ impl Forwarders {
 }
 
 async fn ask_one(forwarder: &Forwarder, question: &Question) -> Result<Message, FailureKind> {
-    match forwarder.pool.send(question.request()).first_answer().await {
+    match ask_once(forwarder, question, true).await {
+        // RFC 6891, 7: whoever does not know EDNS says so, and is asked without.
+        Err(FailureKind::Answered(Rcode::FORM_ERR | Rcode::NOT_IMP)) => {
+            ask_once(forwarder, question, false).await
+        }
+        result => result,
+    }
+}
+
+async fn ask_once(
+    forwarder: &Forwarder,
+    question: &Question,
+    edns: bool,
+) -> Result<Message, FailureKind> {
+    match forwarder.pool.send(question.request(edns)).first_answer().await {
         Ok(response) => Ok(response.into_message()),
         Err(NetError::Dns(DnsError::NoRecordsFound(none))) => Ok(negative(question, none)),
         Err(NetError::Dns(DnsError::ResponseCode(code))) => {

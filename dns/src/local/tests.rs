@@ -45,6 +45,21 @@ fn verdict(names: &LocalNames, owner: &str, rtype: RecordType) -> &'static str {
 }
 
 #[test]
+fn ten_thousand_hosts_are_built_and_found() {
+    let mut b = LocalNames::builder();
+    let home = zone("home.arpa");
+    b.zone(&home).reverse("10.0.0.0/8".parse().expect("net"), &home);
+    for index in 0..10_000u32 {
+        let address = Ipv4Addr::from_bits(0x0a00_0000 + index).to_string();
+        b.host(&host(&format!("host{index}.home.arpa"), &address)).expect("host");
+    }
+    let names = b.build();
+    assert_eq!(verdict(&names, "host9999.home.arpa", RecordType::A), "records");
+    assert_eq!(verdict(&names, "15.39.0.10.in-addr.arpa", RecordType::PTR), "records");
+    assert_eq!(verdict(&names, "39.0.10.in-addr.arpa", RecordType::PTR), "nodata");
+}
+
+#[test]
 fn names_in_own_zones_are_all_ours() {
     let names = house();
     assert_eq!(verdict(&names, "printer.home.arpa", RecordType::A), "records");

@@ -212,3 +212,48 @@ async fn more_questions_than_may_be_in_flight_fail_at_once_and_the_others_do_not
         .count();
     assert_eq!((good, refused), (2, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarder_that_does_not_know_edns_is_asked_without() {
+    let upstream = Upstream::start().await;
+    let house = House::start(upstreams(&[upstream.addr])).await;
+    assert_eq!(house.ask("old.example.", RecordType::A).await.answers.len(), 1);
+    assert_eq!(upstream.asked(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarder_that_changes_the_questions_case_is_asked_over_tcp() {
+    let upstream = Upstream::start().await;
+    let house = House::start(upstreams(&[upstream.addr])).await;
+    let text = "lower.abcdefghijklmnopqrstuvwxyz.example.";
+    assert_eq!(house.ask(text, RecordType::A).await.answers.len(), 1);
+    assert_eq!(upstream.asked(), 1, "once over UDP");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_must_not_leave_the_house_do_not() {
+    let upstream = Upstream::start().await;
+    let house = House::start(upstreams(&[upstream.addr])).await;
+    for text in [
+        "printer.local.",
+        "x.test.",
+        "x.onion.",
+        "x.invalid.",
+        "9.9.9.10.in-addr.arpa.",
+        "a.home.arpa.",
+    ] {
+        let answer = house.ask(text, RecordType::A).await;
+        assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain, "{text}");
+        assert_eq!(answer.authorities.len(), 1, "{text}");
+    }
+    let answer = house.ask("_dns.resolver.arpa.", RecordType::SVCB).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
+    assert_eq!(
+        house.ask("localhost.", RecordType::A).await.answers[0].data.to_string(),
+        "127.0.0.1"
+    );
+    assert_eq!(upstream.asked(), 0);
+    // The parent's DS record is public, and what tells a validating client to expect no signatures.
+    house.ask("home.arpa.", RecordType::DS).await;
+    assert_eq!(upstream.asked(), 1);
+}

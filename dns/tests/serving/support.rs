@@ -27,6 +27,7 @@ pub(crate) fn loopback() -> SocketAddr {
 
 /// A name server for the tests. Its names say what it does:
 /// `slow.` answers after a second, `fail.` SERVFAIL, `gone.` NXDOMAIN without SOA, `silent.` never,
+/// `old.` FORMERR to EDNS, `lower.` its question in lower case over UDP,
 /// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1;
 /// every other name has one address.
 pub(crate) struct Upstream {
@@ -113,6 +114,14 @@ async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
     match first.as_slice() {
         b"slow" => {
             tokio::time::sleep(Duration::from_secs(1)).await;
+            answer.answers.push(address(own, 300));
+        }
+        b"old" if query.edns.is_some() => {
+            answer.metadata.response_code = ResponseCode::FormErr;
+            answer.edns = None;
+        }
+        b"lower" if limit < 65535 => {
+            answer.queries[0].name = own.to_lowercase();
             answer.answers.push(address(own, 300));
         }
         b"silent" => return None,
