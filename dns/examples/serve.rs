@@ -2,13 +2,15 @@
 //!
 //!     serve --listen 127.0.0.1:5353 [--upstream 127.0.0.1:5301]... [--threads N] [--list FILE]
 //!
-//! FILE holds a domain a line, each blocked with everything below it. Serves every client, knows
-//! `printer.home.arpa`, and prints its counters at the end (Ctrl-C or SIGTERM).
+//! FILE holds a domain a line, each blocked with everything below it, and is read again on SIGHUP.
+//! Serves every client, knows `printer.home.arpa`, and prints its counters at the end (Ctrl-C or
+//! SIGTERM).
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lanward_dns::{
@@ -19,6 +21,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// A plain set of names: enough for a load test.
 struct Names(HashSet<Box<[u8]>>);
+
+impl Names {
+    fn read(list: Option<&PathBuf>) -> std::io::Result<Self> {
+        let Some(list) = list else { return Ok(Self(HashSet::new())) };
+        let text = std::fs::read_to_string(list)?;
+        let names = text.lines().flat_map(|line| line.trim().parse::<Name>());
+        Ok(Self(names.map(|name| name.as_wire().into()).collect()))
+    }
+}
 
 impl Filter for Names {
     fn verdict(&self, name: &[u8], _policy: PolicyId) -> Verdict {
@@ -40,7 +51,7 @@ impl Filter for Names {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
-    let (mut upstreams, mut names) = (Upstreams::default(), HashSet::new());
+    let (mut upstreams, mut list) = (Upstreams::default(), None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
@@ -48,32 +59,42 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--listen" => config.listen.push(value.parse()?),
             "--upstream" => upstreams.forwarders.push(Forwarder { addr: value.parse()? }),
             "--threads" => config.udp_workers = value.parse()?,
-            "--list" => {
-                let text = std::fs::read_to_string(value)?;
-                let parsed = text.lines().map(|line| line.trim().parse::<Name>());
-                names.extend(parsed.flatten().map(|name| name.as_wire().into()));
-            }
+            "--list" => list = Some(PathBuf::from(value)),
             _ => return Err(format!("unknown option {arg}").into()),
         }
     }
     if config.listen.is_empty() {
         config.listen.push(SocketAddr::from(([127, 0, 0, 1], 5353)));
     }
-    tokio::runtime::Runtime::new()?.block_on(serve(config, upstreams, Names(names)))
+    tokio::runtime::Runtime::new()?.block_on(serve(config, upstreams, list))
 }
 
-async fn serve(config: Config, upstreams: Upstreams, names: Names) -> Result<(), Box<dyn Error>> {
+async fn serve(
+    config: Config,
+    upstreams: Upstreams,
+    list: Option<PathBuf>,
+) -> Result<(), Box<dyn Error>> {
     let shared = Shared::new();
     shared.set_policies(everybody()?);
     shared.set_local(house()?);
     shared.set_upstreams(upstreams);
-    shared.set_filter(Arc::new(names));
+    shared.set_filter(Arc::new(Names::read(list.as_ref())?));
     let server = Server::start(config, shared.clone()).await?;
     println!("listening on {:?}", server.listening());
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let mut reload = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminate.recv() => break,
+            _ = reload.recv() => {
+                let (shared, list) = (shared.clone(), list.clone());
+                tokio::task::spawn_blocking(move || match Names::read(list.as_ref()) {
+                    Ok(names) => shared.set_filter(Arc::new(names)),
+                    Err(error) => eprintln!("the list stays as it was: {error}"),
+                });
+            }
+        }
     }
     let (answers, bytes) = server.cache_held();
     server.shutdown().await;

@@ -208,12 +208,10 @@ fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, 
             record
         })
         .filter(|r| r.dns_class == DNSClass::IN)
-        .filter(|r| match &r.data {
-            // RFC 6672: the DNAME that an alias was made from stands above it.
-            _ if r.record_type() == hickory_proto::rr::RecordType::Unknown(39) => {
-                names.iter().any(|name| r.name.zone_of(name))
-            }
-            _ => names.contains(&r.name),
+        .filter(|r| {
+            // RFC 6672, 3.1: the DNAME that an alias was made from stands above the alias.
+            let above = || names.iter().any(|name| r.name.zone_of(name));
+            names.contains(&r.name) || (is_type(r, crate::RecordType::DNAME) && above())
         })
         .filter(|r| dnssec_ok || !is_signature(r) || r.record_type() == asked.query_type())
         .collect();
@@ -246,12 +244,15 @@ fn belongs(record: &Record, negative: bool, dnssec_ok: bool) -> bool {
 }
 
 fn is_signature(record: &Record) -> bool {
-    u16::from(record.record_type()) == crate::RecordType::RRSIG.0
+    is_type(record, crate::RecordType::RRSIG)
 }
 
 fn is_denial(record: &Record) -> bool {
-    let rtype = u16::from(record.record_type());
-    rtype == crate::RecordType::NSEC.0 || rtype == crate::RecordType::NSEC3.0
+    is_type(record, crate::RecordType::NSEC) || is_type(record, crate::RecordType::NSEC3)
+}
+
+fn is_type(record: &Record, rtype: crate::RecordType) -> bool {
+    u16::from(record.record_type()) == rtype.0
 }
 
 /// Brings all TTLs within bounds and returns the answer's own.

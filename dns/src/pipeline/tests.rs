@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode, Query as Asked, ResponseCode};
-use hickory_proto::rr::rdata::{A, CNAME, SOA, SVCB};
+use hickory_proto::rr::rdata::{A, CNAME, NULL, SOA, SVCB};
 use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType as HickoryType};
 use proptest::prelude::*;
 
@@ -410,6 +410,23 @@ fn records_that_are_not_the_questions_are_not_believed() {
     let (_, answer) = house.ask("www.example.", HickoryType::A);
     assert_eq!(addresses(&answer), ["192.0.2.1"]);
     assert!(house.is_miss("bank.example.", HickoryType::A));
+}
+
+#[test]
+fn a_dname_stays_with_the_alias_made_from_it() {
+    let house = House::new();
+    let target = NULL::with(b"\x03new\x07example\0".to_vec());
+    let data = RData::Unknown { code: HickoryType::DNAME, rdata: target };
+    let records = vec![
+        Record::from_rdata(hickory("old.example."), 300, data.clone()),
+        Record::from_rdata(hickory("other.example."), 300, data),
+        cname("www.old.example.", "www.new.example."),
+        a("www.new.example.", 300, 4),
+    ];
+    house.learn("www.old.example.", HickoryType::A, records);
+    let (_, answer) = house.ask("www.old.example.", HickoryType::A);
+    let owners: Vec<String> = answer.answers.iter().map(|r| r.name.to_string()).collect();
+    assert_eq!(owners, ["old.example.", "www.old.example.", "www.new.example."]);
 }
 
 #[test]
