@@ -25,9 +25,10 @@ pub(crate) struct Entry {
     authentic: bool,
     answers: u16,
     authorities: u16,
+    /// The records; after them, two bytes each, where their TTLs stand. One allocation, because
+    /// each further one is a cache miss of the processor's for a rarely asked name.
     body: Box<[u8]>,
-    /// Where the TTLs stand in `body`.
-    ttl_at: Box<[u16]>,
+    records_len: u16,
     /// Names that the answer leads to: aliases' and services' targets. The filter judges them on
     /// every use, because lists and the asker's policy differ from time to time.
     targets: Box<[Name]>,
@@ -83,20 +84,19 @@ impl Entry {
         let wire = message.to_vec().ok()?;
         let name = message.queries.first()?.name();
         let question = name.iter().map(|label| 1 + label.len()).sum::<usize>() + 1 + 4;
-        let body = wire.get(HEADER + question..)?;
+        let records = wire.get(HEADER + question..)?;
         let (answers, authorities) = (message.answers.len(), message.authorities.len());
-        let ttl_at = ttl_offsets(&wire, HEADER + question, answers + authorities)?
-            .into_iter()
-            .map(|at| u16::try_from(at - HEADER - question))
-            .collect::<Result<_, _>>()
-            .ok()?;
+        let mut body = records.to_vec();
+        for at in ttl_offsets(&wire, HEADER + question, answers + authorities)? {
+            body.extend_from_slice(&u16::try_from(at - HEADER - question).ok()?.to_be_bytes());
+        }
         Some(Arc::new(Self {
             rcode,
             authentic,
             answers: u16::try_from(answers).ok()?,
             authorities: u16::try_from(authorities).ok()?,
             body: body.into(),
-            ttl_at,
+            records_len: u16::try_from(records.len()).ok()?,
             targets,
             stored: now,
             ttl_secs,
@@ -119,7 +119,7 @@ impl Entry {
     /// Bytes it takes.
     pub(crate) fn size(&self) -> usize {
         let targets = self.targets.iter().map(|target| 16 + target.as_wire().len());
-        size_of::<Self>() + self.body.len() + 2 * self.ttl_at.len() + targets.sum::<usize>()
+        size_of::<Self>() + self.body.len() + targets.sum::<usize>()
     }
 
     /// Writes the answer to `query`, which asks what this entry answers.
@@ -136,8 +136,8 @@ impl Entry {
         if self.authentic && how == Use::Fresh && (query.ad || query.dnssec_ok()) {
             reply.authentic();
         }
-        let body = reply.body(&self.body, self.answers, self.authorities);
-        self.age(body, how, now);
+        let (records, _) = self.parts();
+        self.age(reply.body(records, self.answers, self.authorities), how, now);
         let ede = (how == Use::Stale).then_some(Ede {
             code: match self.rcode {
                 Rcode::NX_DOMAIN => Ede::STALE_NXDOMAIN_ANSWER,
@@ -156,16 +156,21 @@ impl Entry {
         }
         wire.extend_from_slice(question);
         let start = wire.len();
-        wire.extend_from_slice(&self.body);
+        wire.extend_from_slice(self.parts().0);
         self.age(&mut wire[start..], how, now);
         Message::from_vec(&wire).ok()
     }
 
-    fn age(&self, body: &mut [u8], how: Use, now: Now) {
+    /// The records, and where their TTLs stand.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.body.split_at_checked(usize::from(self.records_len)).unwrap_or_default()
+    }
+
+    fn age(&self, records: &mut [u8], how: Use, now: Now) {
         let age = now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32;
-        for &at in &self.ttl_at {
-            let at = usize::from(at);
-            let Some(Ok(slot)) = body.get_mut(at..at + 4).map(<&mut [u8; 4]>::try_from) else {
+        for at in self.parts().1.chunks_exact(2) {
+            let at = usize::from(u16::from_be_bytes([at[0], at[1]]));
+            let Some(Ok(slot)) = records.get_mut(at..at + 4).map(<&mut [u8; 4]>::try_from) else {
                 continue;
             };
             let ttl = match how {
