@@ -6,6 +6,7 @@ mod check_config;
 mod claim;
 mod daemon;
 mod demo;
+mod household;
 mod leases;
 mod lists;
 mod pair;
@@ -73,6 +74,10 @@ enum Verb {
     Why(why::Why),
     /// Make a pair of two hosts.
     Pair(pair::Pair),
+    /// Print the household's settings as a household.toml.
+    Export(household::Export),
+    /// Make the household's settings what a household.toml says: all of it, or nothing.
+    Apply(household::Apply),
     /// Show the code that lets a browser claim this household.
     Claim(claim::Claim),
     /// Set the owner's password.
@@ -99,6 +104,8 @@ pub fn main() -> ExitCode {
         Verb::Lists(verb) => verb.execute(&common),
         Verb::Why(verb) => verb.execute(&common),
         Verb::Pair(verb) => verb.execute(&common),
+        Verb::Export(verb) => verb.execute(&common),
+        Verb::Apply(verb) => verb.execute(&common),
         Verb::Claim(verb) => verb.execute(&common),
         Verb::Passwd(verb) => verb.execute(&common),
     };

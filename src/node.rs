@@ -211,11 +211,18 @@ impl Node {
                 None => records.remove(key),
             };
         }
-        let written = |problem: &Problem| writes.iter().any(|(key, _)| *key == problem.place.key);
+        // A new record may also put an older one out of force (two reservations of one address);
+        // a record that is taken away may leave others that name it, and they are told as such.
+        let objects = |problem: &Problem| {
+            let other = problem.other.as_ref().map(|other| &other.key);
+            writes.iter().any(|(key, value)| {
+                *key == problem.place.key || value.is_some() && other == Some(key)
+            })
+        };
         let sentences: Vec<String> = derive(&records, &self.host)
             .problems
             .into_iter()
-            .filter(|problem| problem.severity == Severity::Error && written(problem))
+            .filter(|problem| problem.severity == Severity::Error && objects(problem))
             .map(|problem| format!("{} {}", problem.message, problem.fix))
             .collect();
         (!sentences.is_empty()).then_some(EditError::Invalid(sentences))

@@ -24,17 +24,6 @@ pub struct Declared {
     pub warnings: Report,
 }
 
-/// One change that makes the document say what the file says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The record.
-    pub key: String,
-    /// What the document says now.
-    pub old: Option<String>,
-    /// What the file says.
-    pub new: Option<String>,
-}
-
 impl Declared {
     /// Reads the text of a `household.toml`. All mistakes are told at once.
     pub fn parse(file: &str, text: String) -> Result<Declared, Report> {
@@ -56,30 +45,52 @@ impl Declared {
         Ok(Declared { records: reading.records, warnings: report })
     }
 
-    /// What to write so that the document says what the file says: records it declares that
-    /// differ, and records among `declared_before` that it no longer names. Everything else in
-    /// the document belongs to others and stays.
-    pub fn differences(
+    /// What to write so that the document says what the file of `node` says: records it declares
+    /// that differ, records that it declared before and no longer names, and the note of what it
+    /// declares. Everything else in the document belongs to others and stays.
+    pub fn writes(
         &self,
+        node: &str,
         document: &BTreeMap<String, String>,
-        declared_before: &BTreeSet<String>,
-    ) -> Vec<Difference> {
-        let changed = self.records.iter().filter_map(|(key, new)| {
-            let old = document.get(key);
-            let same = old.is_some_and(|old| same_json(old, new));
-            (!same).then(|| Difference {
-                key: key.clone(),
-                old: old.cloned(),
-                new: Some(new.clone()),
-            })
-        });
-        let gone = declared_before.iter().filter(|key| !self.records.contains_key(*key));
-        let gone = gone.filter_map(|key| {
-            let old = Some(document.get(key)?.clone());
-            Some(Difference { key: key.clone(), old, new: None })
-        });
-        changed.chain(gone).collect()
+    ) -> Vec<(String, Option<String>)> {
+        let note = format!("{DECLARED}{node}");
+        let before = document.get(&note).map(|note| keys_of(note)).unwrap_or_default();
+        let keys: Vec<&String> = self.records.keys().collect();
+        let mut wanted = self.records.clone();
+        wanted.insert(note, Value::from_iter(keys.into_iter().map(String::as_str)).to_string());
+        let gone = before.into_iter().filter(|key| !self.records.contains_key(key));
+        differences(document, &wanted, gone)
     }
+}
+
+/// The node whose file declares the record `key`, if one does: it cannot be edited elsewhere.
+pub fn declared_by<'d>(document: &'d BTreeMap<String, String>, key: &str) -> Option<&'d str> {
+    let notes = document.range(DECLARED.to_owned()..);
+    notes.take_while(|(note, _)| note.starts_with(DECLARED)).find_map(|(note, keys)| {
+        keys_of(keys).iter().any(|declared| declared == key).then(|| &note[DECLARED.len()..])
+    })
+}
+
+/// What to write so that `document` says what `wanted` says, and no longer says `gone`. Records
+/// that say the same in other words are left alone.
+pub fn differences(
+    document: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+    gone: impl IntoIterator<Item = String>,
+) -> Vec<(String, Option<String>)> {
+    let same =
+        |key: &String, new: &String| document.get(key).is_some_and(|old| same_json(old, new));
+    let changed = wanted.iter().filter(|(key, new)| !same(key, new));
+    let changed = changed.map(|(key, new)| (key.clone(), Some(new.clone())));
+    let gone = gone.into_iter().filter(|key| document.contains_key(key)).map(|key| (key, None));
+    changed.chain(gone).collect()
+}
+
+/// Records that note which others a node's file declares: a list of their keys.
+const DECLARED: &str = "declared/";
+
+fn keys_of(note: &str) -> Vec<String> {
+    serde_json::from_str(note).unwrap_or_default()
 }
 
 fn same_json(a: &str, b: &str) -> bool {

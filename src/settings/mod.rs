@@ -5,6 +5,7 @@
 //! deterministic function ([`derive`]) turns all of them into what is in force ([`Effective`]).
 
 pub mod effective;
+pub mod export;
 pub mod fields;
 pub mod host;
 pub mod household;
@@ -17,7 +18,7 @@ pub mod words;
 
 pub use effective::{Effective, HostView, derive};
 pub use host::HostConfig;
-pub use household::{Declared, Difference};
+pub use household::{Declared, declared_by, differences};
 pub use load::{Loaded, load};
 pub use problem::{Place, Problem, Severity};
 pub use report::{Finding, Report};

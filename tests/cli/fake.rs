@@ -76,6 +76,20 @@ impl Household {
                 url: "http://127.0.0.1:8053/setup".into(),
                 valid_secs: Some(1800),
             }),
+            Err(Request::Records) => Reply::done(&serde_json::json!({
+                "setting/domain": "home.arpa",
+                "list/ads": {"builtin": true},
+                "rule/old": {"kind": "deny", "name": "old.example"},
+                "user/owner": {"secret": "hash"},
+            })),
+            Err(Request::Edit { writes }) => {
+                let line = |w: &lanward::admin::RecordWrite| match &w.value {
+                    Some(value) => format!("{}={value}", w.key),
+                    None => format!("{} gone", w.key),
+                };
+                let lines: Vec<String> = writes.iter().map(line).collect();
+                Reply::done(&self.note(lines.join("; ")))
+            }
             Err(other) => panic!("nobody asks for {other:?}"),
         }
     }

@@ -254,6 +254,35 @@ fn an_invite_and_a_claim_say_what_to_do_with_them() {
     assert!(ran.out.contains("7K2M-9QXA") && ran.out.contains("http://"), "{ran:?}");
 }
 
+#[test]
+fn a_household_is_exported_and_applied_as_a_whole() {
+    let household = Household::in_order();
+    let ran = ask(&household, &["export"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("[[list]]") && ran.out.contains("id = \"ads\""), "{ran:?}");
+    assert!(!ran.out.contains("secret"), "users are no settings: {ran:?}");
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("h.toml");
+    let rule = "[[rule]]\nid = \"new\"\nkind = \"deny\"\nname = \"new.example\"\n";
+    let text = format!("domain = \"home.arpa\"\n[[list]]\nid = \"ads\"\nbuiltin = true\n{rule}");
+    std::fs::write(&file, &text).expect("write");
+    let file = file.to_str().expect("UTF-8");
+    let ran = ask(&household, &["apply", file, "--dry-run"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("+ rule/new ") && ran.out.contains("- rule/old "), "{ran:?}");
+    assert_eq!(household.done(), [""; 0]);
+    let ran = ask(&household, &["apply", file]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let done = household.done().join("");
+    assert!(done.contains("rule/new={") && done.contains("rule/old gone"), "{done}");
+    assert!(!done.contains("user/") && !done.contains("setting/domain"), "{done}");
+    std::fs::write(file, text.replace("deny", "dney")).expect("write");
+    let ran = ask(&household, &["apply", file]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("Did you mean \"deny\"?"), "{ran:?}");
+    assert_eq!(household.done().len(), 1, "nothing was changed");
+}
+
 /// The samples as they would be installed, with the household declared.
 fn installed(folder: &Path) -> (String, String) {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");

@@ -215,19 +215,28 @@ fn only_what_differs_is_written_and_what_is_no_longer_declared_is_removed() {
     // The same JSON in other words is no difference.
     let rule = &declared.records["rule/deny-a.example"];
     document.insert("rule/deny-a.example".into(), format!(" {rule} "));
-    let before = BTreeSet::from(["rule/deny-old.example".to_owned(), "list/gone".to_owned()]);
-    let differences = declared.differences(&document, &before);
+    document.insert("declared/pi-a".into(), r#"["rule/deny-old.example","list/gone"]"#.into());
+    document.insert("declared/pi-b".into(), r#"["rule/mine"]"#.into());
+    let note = r#"["rule/deny-a.example","setting/domain"]"#;
+    let writes = declared.writes("pi-a", &document);
     assert_eq!(
-        differences,
+        writes,
         [
-            Difference {
-                key: "setting/domain".into(),
-                old: Some("\"lan\"".into()),
-                new: Some("\"home.arpa\"".into()),
-            },
-            Difference { key: "rule/deny-old.example".into(), old: Some("{}".into()), new: None },
+            ("declared/pi-a".to_owned(), Some(note.to_owned())),
+            ("setting/domain".to_owned(), Some("\"home.arpa\"".to_owned())),
+            ("rule/deny-old.example".to_owned(), None),
         ]
     );
+    for (key, value) in writes {
+        match value {
+            Some(value) => document.insert(key, value),
+            None => document.remove(&key),
+        };
+    }
+    assert_eq!(declared.writes("pi-a", &document), [], "nothing is left to do");
+    assert_eq!(declared_by(&document, "setting/domain"), Some("pi-a"));
+    assert_eq!(declared_by(&document, "rule/mine"), Some("pi-b"));
+    assert_eq!(declared_by(&document, "rule/other"), None);
 }
 
 #[test]
