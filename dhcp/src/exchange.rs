@@ -23,6 +23,10 @@ pub(crate) struct Exchange {
     pub(crate) key: ClientKey,
     /// What this node calls itself towards the client.
     server_id: Option<Ipv4Addr>,
+    /// The address of this node to answer from: the one that was asked, so that firewalls and
+    /// relay agents know the answer for one. Differs from `server_id` where a relay agent stands
+    /// in for the server.
+    own_addr: Option<Ipv4Addr>,
 }
 
 impl Exchange {
@@ -36,9 +40,11 @@ impl Exchange {
         let scope = scopes.select(&request, rx.network.as_ref(), rx.dst)?;
         let key = client_key(scope, book, &request)?;
         let from = rx.network.as_ref().and_then(|id| scopes.get(id));
-        let server_id = scope
-            .server_id(&request, rx.dst)
-            .or_else(|| from.and_then(|from| from.network.server_addr));
+        let own_addr = is_unicast(rx.dst)
+            .then_some(rx.dst)
+            .or_else(|| from.and_then(|from| from.network.server_addr))
+            .or(scope.network.server_addr);
+        let server_id = scope.server_id(&request).or(own_addr);
         Ok(Exchange {
             network: scope.id.clone(),
             from: rx.network.clone(),
@@ -46,6 +52,7 @@ impl Exchange {
             dst: rx.dst,
             key,
             server_id,
+            own_addr,
             request,
         })
     }
@@ -53,6 +60,11 @@ impl Exchange {
     /// What this node calls itself towards the client.
     pub(crate) fn server_id(&self) -> Result<Ipv4Addr, Dropped> {
         self.server_id.ok_or(Dropped::NoServerAddress)
+    }
+
+    /// The address of this node to answer from.
+    pub(crate) fn source(&self) -> Result<Ipv4Addr, Dropped> {
+        self.own_addr.ok_or(Dropped::NoServerAddress)
     }
 
     /// Whether `id` names this node: the name it uses towards this client, any of its own

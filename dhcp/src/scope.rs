@@ -125,13 +125,9 @@ impl<'a> Scope<'a> {
     }
 
     /// This node's name on the network towards a client: what the relay agent wants to be told
-    /// as server identifier (RFC 5107), its own address there, or the address the message was
-    /// sent to.
-    pub(crate) fn server_id(&self, request: &Request, dst: Ipv4Addr) -> Option<Ipv4Addr> {
-        request
-            .relay_addr_option(relay_code::SERVER_ID_OVERRIDE)
-            .or(self.network.server_addr)
-            .or_else(|| is_unicast(dst).then_some(dst))
+    /// as server identifier (RFC 5107), else its own address there.
+    pub(crate) fn server_id(&self, request: &Request) -> Option<Ipv4Addr> {
+        request.relay_addr_option(relay_code::SERVER_ID_OVERRIDE).or(self.network.server_addr)
     }
 }
 

@@ -284,12 +284,12 @@ impl Server {
     ) -> Result<(), Dropped> {
         let scopes = Arc::clone(&self.scopes);
         let scope = scopes.get(&exchange.network).ok_or(Dropped::NoNetwork)?;
-        let source = exchange.server_id()?;
+        let (server_id, source) = (exchange.server_id()?, exchange.source()?);
         let client_id = exchange.request.client_id();
         let id = client_id.as_ref().filter(|_| scope.network.use_client_id);
         let reserved = scope.reservation_for(&exchange.request.hw, id);
         let hostname = reserved.and_then(|reservation| reservation.hostname.as_deref());
-        let payload = reply::encode(exchange, scope.network, hostname, source, say);
+        let payload = reply::encode(exchange, scope.network, hostname, server_id, say);
         match say {
             Say::Offer { .. } => self.counters.offers += 1,
             Say::Ack { .. } | Say::InformAck => self.counters.acks += 1,

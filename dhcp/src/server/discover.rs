@@ -23,7 +23,7 @@ impl Server {
         exchange: Exchange,
     ) -> Result<(), Dropped> {
         // Whether an answer can be given and sent is known before anything is kept for it.
-        exchange.server_id()?;
+        exchange.source()?;
         exchange.destination(Ipv4Addr::UNSPECIFIED)?;
         if self.probes.replace(now, &exchange) {
             return Err(Dropped::Repeated);

@@ -14,7 +14,7 @@ impl Server {
         book: &dyn LeaseBook,
         exchange: &Exchange,
     ) -> Result<(), Dropped> {
-        exchange.server_id()?;
+        exchange.source()?;
         let destination = exchange.inform_destination()?;
         let addr = Some(exchange.request.ciaddr).filter(|addr| !addr.is_unspecified());
         self.admit(now, book, exchange, Asking::Inform, addr)?;

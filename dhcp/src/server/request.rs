@@ -47,7 +47,7 @@ impl Server {
         exchange: Exchange,
     ) -> Result<(), Dropped> {
         let state = State::of(&exchange);
-        exchange.server_id()?;
+        exchange.source()?;
         let named = exchange.request.server_id();
         if state == State::Selecting && !named.is_some_and(|id| exchange.is_named(&self.scopes, id))
         {

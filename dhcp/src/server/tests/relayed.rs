@@ -110,6 +110,7 @@ fn the_relay_agent_may_stand_in_for_the_server() {
     let with = |msg: Msg| msg.option(code::RELAY_INFO, &info).relayed(SHED_RELAY);
     let offer = bench.talk(at(0), &with(Msg::new(DISCOVER, 1))).one();
     assert_eq!(offer.option(code::SERVER_ID), Some(&stand_in[..]));
+    assert_eq!(offer.source, OWN, "no host can send from another's address");
     let request = with(Msg::new(REQUEST, 1).select(stand_in.into(), offer.yiaddr));
     assert_eq!(bench.talk(at(1), &request).one().kind, ACK);
     assert_eq!(bench.book.asked.borrow().last(), Some(&(Asking::Addressed, None)));

@@ -217,6 +217,15 @@ fn a_declined_address_is_held_for_an_hour() {
 }
 
 #[test]
+fn a_declined_address_is_offered_to_nobody_while_the_book_settles() {
+    let mut bench = Bench::new();
+    let addr = bench.lease(at(0), 1);
+    bench.hand(at(0), &Msg::new(DECLINE, 1).asking_for(addr));
+    let offer = bench.hand(at(0), &Msg::new(DISCOVER, 1).asking_for(addr)).one();
+    assert_ne!(offer.yiaddr, addr);
+}
+
+#[test]
 fn option_108_is_for_clients_that_ask() {
     // Others would give up IPv4 (coredhcp #170); and it is 108, not 106.
     let mut bench = Bench::with(|config| {
