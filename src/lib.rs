@@ -9,5 +9,6 @@ pub mod io;
 pub mod lists;
 pub mod names;
 pub mod node;
+pub mod packet_socket;
 pub mod pairing;
 pub mod settings;

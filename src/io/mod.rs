@@ -2,7 +2,9 @@
 
 pub mod admin_socket;
 pub mod clock;
+pub mod dhcp_socket;
 pub mod fetch;
 pub mod interfaces;
 pub mod link;
+pub mod probe;
 pub mod store;
