@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(duration(3600 * 3 + 60 * 12 + 5), "3 h 12 min");
         assert_eq!(duration(86_400 * 2 + 3600 * 4 + 300), "2 d 4 h");
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let at = |secs| Timestamp::from_second(1_800_000_000 + secs).unwrap();
+        let at = |secs: i64| Timestamp::from_second(1_800_000_000 + secs).unwrap();
         assert_eq!(relative(at(-300), now), "5 min ago");
         assert_eq!(relative(at(3600), now), "in 1 h");
         assert_eq!(relative(at(2), now), "just now");

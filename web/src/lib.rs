@@ -35,3 +35,12 @@ pub use auth::password::hash_password;
 pub use backend::{Answer, Backend};
 pub use routes::router;
 pub use serve::serve;
+
+// The household that the example shows is the one the tests are done with.
+#[cfg(test)]
+extern crate self as lanward_web;
+#[cfg(test)]
+#[path = "../examples/fixture/household.rs"]
+mod household;
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,6 @@ struct Banner {
     own: String,
     waiting: Option<String>,
     last_heard: Option<Moment>,
-    url: Option<String>,
 }
 
 struct Attention {
@@ -78,6 +77,7 @@ struct Network {
     policy: String,
     dhcp: bool,
     active: String,
+    word: &'static str,
     pool: String,
     bar: Bar,
     href: String,
@@ -111,7 +111,7 @@ pub(crate) async fn overview(
     let reserved: u64 = networks.iter().map(|n| n.reserved).sum();
     let lists_on = lists.iter().filter(|l| l.enabled).count() as u64;
     let worst = status.problems.iter().map(|p| p.severity).max().unwrap_or(Severity::Ok);
-    let (headline, severity) = headline(&status, worst);
+    let (headline, severity) = headline(&status, worst, networks.is_empty());
     let page = Page {
         headline,
         headline_tone: tone(severity),
@@ -130,7 +130,7 @@ pub(crate) async fn overview(
 }
 
 /// One sentence about everything.
-fn headline(status: &Status, worst: Severity) -> (String, Severity) {
+fn headline(status: &Status, worst: Severity, no_networks: bool) -> (String, Severity) {
     let pair = &status.pair;
     let (own, partner) = (&pair.own.name, pair.partner_name());
     match pair.condition {
@@ -140,6 +140,7 @@ fn headline(status: &Status, worst: Severity) -> (String, Severity) {
         _ => match worst {
             Severity::Bad => ("Something does not work".to_owned(), Severity::Bad),
             Severity::Warning => ("Works, but needs a look".to_owned(), Severity::Warning),
+            _ if no_networks => ("Ready to be set up".to_owned(), Severity::Info),
             Severity::Info | Severity::Ok => ("Everything works".to_owned(), Severity::Ok),
         },
     }
@@ -148,15 +149,21 @@ fn headline(status: &Status, worst: Severity) -> (String, Severity) {
 fn summary(status: &Status, devices: u64, now: jiff::Timestamp) -> String {
     let dns = &status.dns;
     let up = now.duration_since(status.started).unsigned_abs().as_secs();
+    let devices = match devices {
+        0 => "No device has an address yet.".to_owned(),
+        1 => "1 device has an address.".to_owned(),
+        n => format!("{} devices have an address.", number(n)),
+    };
+    let own = &status.pair.own.name;
+    if dns.queries == 0 {
+        return format!("{devices} {own} has been up for {}; nobody asked it yet.", duration(up));
+    }
     format!(
-        "{} have an address. {} answered {} in the last {}, {} of them blocked.",
-        count(devices, "device", "devices").replace("1 device have", "1 device has"),
-        status.pair.own.name,
+        "{devices} {own} answered {} in the last {}, {} of them blocked.",
         count(dns.queries, "DNS question", "DNS questions"),
         duration(up),
         share(dns.blocked, dns.queries),
     )
-    .replacen("1 device have", "1 device has", 1)
 }
 
 fn banner(status: &Status, frame: &Frame) -> Option<Banner> {
@@ -175,7 +182,6 @@ fn banner(status: &Status, frame: &Frame) -> Option<Banner> {
             n => Some(format!("{} changes wait", number(n))),
         },
         last_heard: partner.last_heard.map(|at| frame.ago(at)),
-        url: partner.url.clone(),
     })
 }
 
@@ -259,7 +265,8 @@ fn network(n: &NetworkView) -> Network {
         subnet: n.subnet.clone(),
         policy: n.policy.clone().unwrap_or_else(|| "default".to_owned()),
         dhcp: n.dhcp,
-        active: count(n.active, "device", "devices"),
+        active: number(n.active),
+        word: if n.active == 1 { "device" } else { "devices" },
         bar: Bar::fill(format!("{}: {pool} addresses in use", n.id), n.pool_used, n.pool_size),
         pool,
         href: format!("/leases?network={}", encode(&n.id)),

@@ -174,11 +174,7 @@ impl ReservationForm {
                 .map(|n| (n.id.clone(), n.subnet.clone(), n.id == draft.network))
                 .collect(),
             network_error: (!network_error.is_empty()).then(|| network_error.join(" ")),
-            name: Field::text("name", "Name", draft.name)
-                .hint("What the device is called on the network.")
-                .optional()
-                .mono()
-                .errors(errors),
+            name: Field::text("name", "Name", draft.name).optional().mono().errors(errors),
             addr: Field::text("addr", "Address", draft.addr).mono().errors(errors),
             mac: Field::text("mac", "Hardware address", draft.mac).mono().errors(errors),
             comment: Field::text("comment", "Note", draft.comment).optional().errors(errors),
