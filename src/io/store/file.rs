@@ -1,13 +1,28 @@
 //! The redb file: one table, a CRC for each value.
+//!
+//! The file is never closed in order: what redb would write then is held back, so every start is
+//! a recovery after a crash. That is the path on which redb verifies all of its checksums before
+//! it follows a single pointer; after an orderly close it trusts the file and panics over some
+//! damages. It also leaves one way to start instead of two.
+//!
+//! A recovery takes a damaged last commit for one that was cut short, and goes back to the one
+//! before. Whether it was reported durable redb cannot know; so each commit carries a number,
+//! and the last number that was reported is kept beside the file. It is not flushed for each
+//! commit, and therefore only ever too low.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lanward_ha::{Restored, StoreId, Write};
-use redb::{Builder, Database, Durability, ReadableTable, TableDefinition};
-use tracing::warn;
+use redb::backends::FileBackend;
+use redb::{
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+};
+use tracing::{debug, warn};
 
 use super::StoreError;
 
@@ -21,6 +36,7 @@ const FORMAT: &str = "1";
 const OWN_PREFIX: &str = "meta/";
 const KEY_FORMAT: &str = "meta/format";
 const KEY_STORE_ID: &str = "meta/store-id";
+const KEY_COMMIT: &str = "meta/commit";
 pub(super) const KEY_TIME: &str = "meta/time";
 
 /// Why a file cannot be used.
@@ -46,6 +62,11 @@ pub(super) struct Opened {
 pub(super) struct StoreFile {
     database: Database,
     path: PathBuf,
+    /// Set before the database is dropped: it writes no more.
+    frozen: Arc<AtomicBool>,
+    /// The number of the last commit, and the file that keeps it.
+    commits: u64,
+    reported: File,
 }
 
 impl StoreFile {
@@ -69,17 +90,21 @@ impl StoreFile {
         if metadata.len() == 0 {
             return Err(Fault::Damaged("the file is empty".to_owned()));
         }
+        let (reported, number) = open_reported(path)?;
         let fault = |error: redb::Error| fault(path, error);
-        let mut database = builder().create_file(file).map_err(|error| fault(error.into()))?;
+        let (backend, frozen) = NeverClosed::new(file).map_err(fault)?;
+        let mut database =
+            builder().create_with_backend(backend).map_err(|error| fault(error.into()))?;
         let clean = database.check_integrity().map_err(|error| fault(error.into()))?;
-        let found = read(&database).map_err(fault)?;
-        let found = found.interpret(path)?;
+        let found = read(&database).map_err(fault)?.interpret(path)?;
+        let rolled_back = !clean || found.commits < number;
+        let commits = found.commits.max(number);
         Ok(Opened {
-            file: StoreFile { database, path: path.to_owned() },
+            file: StoreFile { database, path: path.to_owned(), frozen, commits, reported },
             restored: found.restored,
             store_id: found.store_id,
             created: false,
-            rolled_back: !clean,
+            rolled_back,
             time_floor: found.time_floor,
         })
     }
@@ -91,9 +116,10 @@ impl StoreFile {
 
     /// Makes writes durable, all or none: they are on the disk when this returns.
     pub(super) fn commit<'a>(
-        &self,
+        &mut self,
         writes: impl IntoIterator<Item = &'a Write>,
     ) -> Result<(), redb::Error> {
+        let number = self.commits + 1;
         let mut transaction = self.database.begin_write()?;
         transaction
             .set_durability(Durability::Immediate)
@@ -107,18 +133,91 @@ impl StoreFile {
                     None => drop(table.remove(key)?),
                 }
             }
+            let key = KEY_COMMIT.as_bytes();
+            table.insert(key, &*seal(key, &number.to_be_bytes()))?;
         }
         transaction.commit()?;
+        self.commits = number;
+        if let Err(error) = self.reported.write_all_at(&number.to_be_bytes(), 0) {
+            // Only the word of a rollback would be missing after a damage.
+            debug!("{}: cannot keep the commit number: {error}", self.path.display());
+        }
         Ok(())
+    }
+}
+
+impl Drop for StoreFile {
+    fn drop(&mut self) {
+        self.frozen.store(true, Ordering::Release);
+        let _ = self.reported.sync_data();
     }
 }
 
 #[cfg(test)]
 impl StoreFile {
     /// A store on a backend that can be made to fail.
-    pub(super) fn on(backend: impl redb::StorageBackend, path: &Path) -> StoreFile {
+    pub(super) fn on(backend: impl StorageBackend, path: &Path) -> StoreFile {
         let database = builder().create_with_backend(backend).unwrap();
-        StoreFile { database, path: path.to_owned() }
+        let (reported, _) = open_reported(path).unwrap();
+        let path = path.to_owned();
+        StoreFile { database, path, frozen: Arc::default(), commits: 0, reported }
+    }
+}
+
+/// A file that is not written to any more once it is frozen.
+#[derive(Debug)]
+struct NeverClosed {
+    file: FileBackend,
+    frozen: Arc<AtomicBool>,
+}
+
+impl NeverClosed {
+    fn new(file: File) -> Result<(NeverClosed, Arc<AtomicBool>), redb::Error> {
+        let frozen = Arc::new(AtomicBool::new(false));
+        let backend = NeverClosed { file: FileBackend::new(file)?, frozen: Arc::clone(&frozen) };
+        Ok((backend, frozen))
+    }
+
+    fn unless_frozen(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.frozen.load(Ordering::Acquire) { Ok(()) } else { write() }
+    }
+}
+
+/// The locks are left out: the data folder's lock keeps other processes away.
+impl StorageBackend for NeverClosed {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.unless_frozen(|| self.file.set_len(len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.unless_frozen(|| self.file.sync_data())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.unless_frozen(|| self.file.write(offset, data))
+    }
+}
+
+/// The file that keeps the number of the last reported commit, and the number.
+fn open_reported(path: &Path) -> Result<(File, u64), Fault> {
+    let path = path.with_extension("redb.reported");
+    let failed = |error| io_fault("open", &path, error);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(&path).map_err(failed)?;
+    let mut number = [0; 8];
+    match file.read_exact_at(&mut number, 0) {
+        Ok(()) => Ok((file, u64::from_be_bytes(number))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok((file, 0)),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -133,20 +232,22 @@ fn builder() -> Builder {
 fn create(path: &Path) -> Result<(), Fault> {
     let failed = |error| io_fault("create", path, error);
     let unfinished = path.with_extension("redb.new");
-    let options = {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        options
-    };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).mode(0o600);
     let file = options.open(&unfinished).map_err(failed)?;
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| failed(io::Error::other(error)))?;
-    let database = builder().create_file(file).map_err(|error| fault(&unfinished, error.into()))?;
-    let store = StoreFile { database, path: unfinished.clone() };
+    // The numbers of an earlier store are not this one's.
+    let (reported, _) = open_reported(path)?;
+    reported.set_len(0).map_err(failed)?;
+    let fault = |error: redb::Error| fault(&unfinished, error);
+    let (backend, frozen) = NeverClosed::new(file).map_err(fault)?;
+    let database = builder().create_with_backend(backend).map_err(|error| fault(error.into()))?;
+    let mut store = StoreFile { database, path: unfinished.clone(), frozen, commits: 0, reported };
     let write =
         |key: &str, value: &[u8]| Write { key: key.to_owned(), value: Some(value.to_vec()) };
     let writes = [write(KEY_FORMAT, FORMAT.as_bytes()), write(KEY_STORE_ID, &id)];
-    store.commit(&writes).map_err(|error| fault(&unfinished, error))?;
+    store.commit(&writes).map_err(fault)?;
     drop(store);
     fs::rename(&unfinished, path).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -164,11 +265,11 @@ struct Found {
 struct Meaning {
     restored: Restored,
     store_id: StoreId,
+    commits: u64,
     time_floor: Option<Vec<u8>>,
 }
 
 fn read(database: &Database) -> Result<Found, redb::Error> {
-    use redb::ReadableDatabase;
     let mut found = Found::default();
     let transaction = database.begin_read()?;
     let table = transaction.open_table(RECORDS)?;
@@ -204,9 +305,13 @@ impl Found {
         }
         let id = own(KEY_STORE_ID).and_then(|id| <[u8; 16]>::try_from(id.as_slice()).ok());
         let id = id.ok_or_else(|| Fault::Damaged("no readable store id".into()))?;
+        let commits = own(KEY_COMMIT).and_then(|number| number.as_slice().try_into().ok());
+        let commits = commits.map(u64::from_be_bytes);
+        let commits = commits.ok_or_else(|| Fault::Damaged("no readable commit number".into()))?;
         Ok(Meaning {
             restored: Restored { entries, damaged },
             store_id: StoreId(id),
+            commits,
             time_floor: own(KEY_TIME).cloned(),
         })
     }
