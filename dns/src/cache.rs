@@ -5,6 +5,7 @@
 //! insertion in the same shard, which needs an upstream's answer first. A copy of the cache for
 //! each worker would be free of locks but would multiply memory and misses by the number of cores.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,16 +88,20 @@ pub(crate) enum Cached {
 #[derive(Clone)]
 struct Weigh;
 
-impl quick_cache::Weighter<Box<[u8]>, Arc<Entry>> for Weigh {
-    fn weight(&self, key: &Box<[u8]>, entry: &Arc<Entry>) -> u64 {
-        key.len() as u64 + entry.size() as u64 + OVERHEAD
+impl quick_cache::Weighter<u64, Arc<Entry>> for Weigh {
+    fn weight(&self, _hash: &u64, entry: &Arc<Entry>) -> u64 {
+        entry.size() as u64 + OVERHEAD
     }
 }
 
 /// The cache. Safe to share between threads.
 pub(crate) struct Cache {
-    answers: Sharded<Box<[u8]>, Arc<Entry>, Weigh>,
-    failures: Sharded<Box<[u8]>, Failure>,
+    /// By the key's hash; the key itself stands in the entry, beside what is read anyway, so that
+    /// finding an entry touches less memory. Of two keys with one hash the later is kept.
+    answers: Sharded<u64, Arc<Entry>, Weigh>,
+    failures: Sharded<u64, Failure>,
+    /// Seeded anew in every process: nobody can prepare names that collide.
+    hasher: RandomState,
 }
 
 impl Key {
@@ -114,6 +119,10 @@ impl Key {
         Self { bytes, len: len as u16 + 3 }
     }
 
+    fn dnssec_ok(&self) -> bool {
+        self.as_bytes().last().is_some_and(|flags| flags & 1 != 0)
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -126,17 +135,19 @@ impl Cache {
         Self {
             answers: Sharded::with_weighter(items, bytes, Weigh),
             failures: Sharded::new(FAILURES),
+            hasher: RandomState::new(),
         }
     }
 
     pub(crate) fn get(&self, key: &[u8], now: Now) -> Cached {
-        let entry = self.answers.get(key);
+        let hash = self.hasher.hash_one(key);
+        let entry = self.answers.get(&hash).filter(|entry| entry.key() == key);
         if let Some(entry) = &entry
             && now < entry.expires()
         {
             return Cached::Fresh(entry.clone());
         }
-        let failure = self.failures.get(key).filter(|failure| now < failure.until);
+        let failure = self.failures.get(&hash).filter(|failure| now < failure.until);
         match (entry.filter(|entry| now.0 < entry.expires().0 + STALE_FOR), failure) {
             (Some(entry), failure) => Cached::Stale(entry, failure),
             (None, Some(failure)) => Cached::Failed(failure),
@@ -145,22 +156,24 @@ impl Cache {
     }
 
     /// Keeps an answer, unless its time to live is zero.
-    pub(crate) fn insert(&self, key: &[u8], entry: &Arc<Entry>) {
-        self.failures.remove(key);
+    pub(crate) fn insert(&self, entry: &Arc<Entry>) {
+        let hash = self.hasher.hash_one(entry.key());
+        self.failures.remove(&hash);
         if entry.lives() {
-            self.answers.insert(key.into(), entry.clone());
+            self.answers.insert(hash, entry.clone());
         }
     }
 
     /// Remembers that asking failed.
     pub(crate) fn insert_failure(&self, key: &[u8], why: FailureKind, now: Now) -> Failure {
-        let lasting = match self.failures.get(key) {
+        let hash = self.hasher.hash_one(key);
+        let lasting = match self.failures.get(&hash) {
             // Still failing soon after the last try: twice as long.
             Some(last) if now.0 < last.until.0 + FAILURE_MAX => (last.lasting * 2).min(FAILURE_MAX),
             _ => FAILURE_MIN,
         };
         let failure = Failure { why, until: Now(now.0 + lasting), lasting };
-        self.failures.insert(key.into(), failure);
+        self.failures.insert(hash, failure);
         failure
     }
 

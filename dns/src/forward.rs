@@ -63,7 +63,6 @@ struct Flight {
 /// How a question came back.
 struct Landed {
     key: Key,
-    dnssec_ok: bool,
     result: Result<Message, FailureKind>,
     took: Duration,
 }
@@ -145,22 +144,20 @@ impl Forwarding {
         let forwarders = self.forwarders.clone();
         let started = Instant::now();
         self.asking.spawn(async move {
-            let dnssec_ok = question.dnssec_ok;
             let result = forwarders.ask(question).await;
-            Landed { key, dnssec_ok, result, took: started.elapsed() }
+            Landed { key, result, took: started.elapsed() }
         });
     }
 
     fn land(&mut self, landed: Landed) {
-        let Landed { key, dnssec_ok, result, took } = landed;
+        let Landed { key, result, took } = landed;
         let now = self.clock.now();
-        let entry = result.and_then(|message| {
-            Entry::from_answer(message, dnssec_ok, now).ok_or(FailureKind::Garbled)
-        });
+        let entry = result
+            .and_then(|message| Entry::from_answer(message, &key, now).ok_or(FailureKind::Garbled));
         let ended = match entry {
             Ok(entry) => {
                 self.shared.upstream_tally().took(took, now.0);
-                self.pipeline.cache.insert(key.as_bytes(), &entry);
+                self.pipeline.cache.insert(&entry);
                 Ended::Answer(entry)
             }
             Err(why) => {

@@ -161,8 +161,9 @@ impl Pipeline {
         else {
             return false;
         };
-        let Some(entry) = Entry::from_answer(message, dnssec_ok, now) else { return false };
-        self.cache.insert(Key::new(name.as_wire(), rtype, dnssec_ok, cd).as_bytes(), &entry);
+        let key = Key::new(name.as_wire(), rtype, dnssec_ok, cd);
+        let Some(entry) = Entry::from_answer(message, &key, now) else { return false };
+        self.cache.insert(&entry);
         entry.lives()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hickory_proto::op::{Message, Query as Asked, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
 
-use super::{Now, STALE_TTL_SECS};
+use super::{Key, Now, STALE_TTL_SECS};
 use crate::name::Name;
 use crate::wire::{Ede, HEADER, Query, Rcode, Reply, ttl_offsets};
 
@@ -25,8 +25,9 @@ pub(crate) struct Entry {
     authentic: bool,
     answers: u16,
     authorities: u16,
-    /// The records; after them, two bytes each, where their TTLs stand. One allocation, because
-    /// each further one is a cache miss of the processor's for a rarely asked name.
+    /// The records; after them, two bytes each, where their TTLs stand; then the key. One
+    /// allocation, because each further one is a cache miss of the processor's for a rarely asked
+    /// name.
     body: Box<[u8]>,
     records_len: u16,
     /// Names that the answer leads to: aliases' and services' targets. The filter judges them on
@@ -49,7 +50,8 @@ impl Entry {
     /// Takes what belongs to the question from a forwarder's answer: the chain of aliases from the
     /// asked name on with the records at its end, and of the authority section what a negative or
     /// signed answer needs. Everything else a forwarder says is not believed.
-    pub(crate) fn from_answer(answer: Message, dnssec_ok: bool, now: Now) -> Option<Arc<Self>> {
+    pub(crate) fn from_answer(answer: Message, key: &Key, now: Now) -> Option<Arc<Self>> {
+        let dnssec_ok = key.dnssec_ok();
         let asked = answer.queries.first()?.clone();
         let rcode = match answer.metadata.response_code {
             ResponseCode::NoError => Rcode::NO_ERROR,
@@ -69,34 +71,14 @@ impl Entry {
         message.queries.push(asked);
         message.answers = answers;
         message.authorities = authorities;
-        let authentic = answer.metadata.authentic_data;
-        Self::encode(&message, rcode, authentic, targets, now, ttl_secs)
-    }
-
-    fn encode(
-        message: &Message,
-        rcode: Rcode,
-        authentic: bool,
-        targets: Box<[Name]>,
-        now: Now,
-        ttl_secs: u32,
-    ) -> Option<Arc<Self>> {
-        let wire = message.to_vec().ok()?;
-        let name = message.queries.first()?.name();
-        let question = name.iter().map(|label| 1 + label.len()).sum::<usize>() + 1 + 4;
-        let records = wire.get(HEADER + question..)?;
-        let (answers, authorities) = (message.answers.len(), message.authorities.len());
-        let mut body = records.to_vec();
-        for at in ttl_offsets(&wire, HEADER + question, answers + authorities)? {
-            body.extend_from_slice(&u16::try_from(at - HEADER - question).ok()?.to_be_bytes());
-        }
+        let (body, records_len) = encode(&message, key)?;
         Some(Arc::new(Self {
             rcode,
-            authentic,
-            answers: u16::try_from(answers).ok()?,
-            authorities: u16::try_from(authorities).ok()?,
-            body: body.into(),
-            records_len: u16::try_from(records.len()).ok()?,
+            authentic: answer.metadata.authentic_data,
+            answers: u16::try_from(message.answers.len()).ok()?,
+            authorities: u16::try_from(message.authorities.len()).ok()?,
+            body,
+            records_len,
             targets,
             stored: now,
             ttl_secs,
@@ -163,7 +145,16 @@ impl Entry {
 
     /// The records, and where their TTLs stand.
     fn parts(&self) -> (&[u8], &[u8]) {
-        self.body.split_at_checked(usize::from(self.records_len)).unwrap_or_default()
+        let (records, rest) =
+            self.body.split_at_checked(usize::from(self.records_len)).unwrap_or_default();
+        let ttls = 2 * (usize::from(self.answers) + usize::from(self.authorities));
+        (records, rest.get(..ttls).unwrap_or_default())
+    }
+
+    /// What it is kept under.
+    pub(crate) fn key(&self) -> &[u8] {
+        let (records, ttls) = self.parts();
+        self.body.get(records.len() + ttls.len()..).unwrap_or_default()
     }
 
     fn age(&self, records: &mut [u8], how: Use, now: Now) {
@@ -180,6 +171,21 @@ impl Entry {
             *slot = ttl.to_be_bytes();
         }
     }
+}
+
+/// An entry's body, and how many bytes of it are records.
+fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16)> {
+    let wire = message.to_vec().ok()?;
+    let name = message.queries.first()?.name();
+    let question = name.iter().map(|label| 1 + label.len()).sum::<usize>() + 1 + 4;
+    let start = HEADER + question;
+    let mut body = wire.get(start..)?.to_vec();
+    let records_len = u16::try_from(body.len()).ok()?;
+    for at in ttl_offsets(&wire, start, message.answers.len() + message.authorities.len())? {
+        body.extend_from_slice(&u16::try_from(at - start).ok()?.to_be_bytes());
+    }
+    body.extend_from_slice(key.as_bytes());
+    Some((body.into(), records_len))
 }
 
 /// The records that the asked name leads to through its aliases, in order, and the names they lead

@@ -4,16 +4,21 @@ use hickory_proto::rr::{Name as HickoryName, RData, Record};
 
 use super::*;
 
-fn entry(ttl: u32, data: RData, now: Now) -> Arc<Entry> {
+/// The key of the tests' questions: the cache does not look inside.
+fn key(text: &[u8]) -> Key {
+    Key::new(text, RecordType::A, false, false)
+}
+
+fn entry(text: &[u8], ttl: u32, data: RData, now: Now) -> Arc<Entry> {
     let name = HickoryName::from_ascii("www.example.").expect("name");
     let mut message = Message::response(1, OpCode::Query);
     message.queries.push(Asked::query(name.clone(), data.record_type()));
     message.answers.push(Record::from_rdata(name, ttl, data));
-    Entry::from_answer(message, false, now).expect("an entry")
+    Entry::from_answer(message, &key(text), now).expect("an entry")
 }
 
-fn address(ttl: u32, now: Now) -> Arc<Entry> {
-    entry(ttl, RData::A(A([192, 0, 2, 1].into())), now)
+fn address(text: &[u8], ttl: u32, now: Now) -> Arc<Entry> {
+    entry(text, ttl, RData::A(A([192, 0, 2, 1].into())), now)
 }
 
 fn at(secs: u64) -> Now {
@@ -23,24 +28,27 @@ fn at(secs: u64) -> Now {
 #[test]
 fn an_answer_is_fresh_then_stale_then_gone() {
     let cache = Cache::new(1 << 20);
-    cache.insert(b"k", &address(60, at(0)));
-    assert!(matches!(cache.get(b"k", at(59)), Cached::Fresh(_)));
-    assert!(matches!(cache.get(b"k", at(60)), Cached::Stale(_, None)));
-    assert!(matches!(cache.get(b"k", at(60 + 24 * 3600 - 1)), Cached::Stale(_, None)));
-    assert!(matches!(cache.get(b"k", at(60 + 24 * 3600)), Cached::Missing));
+    cache.insert(&address(b"k", 60, at(0)));
+    assert!(matches!(cache.get(key(b"k").as_bytes(), at(59)), Cached::Fresh(_)));
+    assert!(matches!(cache.get(key(b"k").as_bytes(), at(60)), Cached::Stale(_, None)));
+    assert!(matches!(
+        cache.get(key(b"k").as_bytes(), at(60 + 24 * 3600 - 1)),
+        Cached::Stale(_, None)
+    ));
+    assert!(matches!(cache.get(key(b"k").as_bytes(), at(60 + 24 * 3600)), Cached::Missing));
 }
 
 #[test]
 fn times_to_live_are_bounded() {
     let cache = Cache::new(1 << 20);
-    cache.insert(b"zero", &address(0, at(0)));
-    assert!(matches!(cache.get(b"zero", at(0)), Cached::Missing));
+    cache.insert(&address(b"zero", 0, at(0)));
+    assert!(matches!(cache.get(key(b"zero").as_bytes(), at(0)), Cached::Missing));
     // RFC 2181, 8: the highest bit means zero.
-    cache.insert(b"negative", &address(0x8000_0001, at(0)));
-    assert!(matches!(cache.get(b"negative", at(0)), Cached::Missing));
-    cache.insert(b"years", &address(0x7fff_ffff, at(0)));
-    assert!(matches!(cache.get(b"years", at(86_399)), Cached::Fresh(_)));
-    assert!(matches!(cache.get(b"years", at(86_400)), Cached::Stale(..)));
+    cache.insert(&address(b"negative", 0x8000_0001, at(0)));
+    assert!(matches!(cache.get(key(b"negative").as_bytes(), at(0)), Cached::Missing));
+    cache.insert(&address(b"years", 0x7fff_ffff, at(0)));
+    assert!(matches!(cache.get(key(b"years").as_bytes(), at(86_399)), Cached::Fresh(_)));
+    assert!(matches!(cache.get(key(b"years").as_bytes(), at(86_400)), Cached::Stale(..)));
 }
 
 #[test]
@@ -49,25 +57,28 @@ fn failures_are_remembered_longer_while_they_go_on() {
     let mut now = at(0);
     let mut lasting = Vec::new();
     for _ in 0..8 {
-        let failure = cache.insert_failure(b"k", FailureKind::Timeout, now);
+        let failure = cache.insert_failure(key(b"k").as_bytes(), FailureKind::Timeout, now);
         lasting.push(failure.lasting.as_secs());
         let last = Now(failure.until.0 - Duration::from_millis(1));
-        assert!(matches!(cache.get(b"k", last), Cached::Failed(_)));
-        assert!(matches!(cache.get(b"k", failure.until), Cached::Missing));
+        assert!(matches!(cache.get(key(b"k").as_bytes(), last), Cached::Failed(_)));
+        assert!(matches!(cache.get(key(b"k").as_bytes(), failure.until), Cached::Missing));
         now = failure.until;
     }
     assert_eq!(lasting, [1, 2, 4, 8, 16, 30, 30, 30]);
     let much_later = Now(now.0 + Duration::from_secs(120));
-    assert_eq!(cache.insert_failure(b"k", FailureKind::Timeout, much_later).lasting, FAILURE_MIN);
+    assert_eq!(
+        cache.insert_failure(key(b"k").as_bytes(), FailureKind::Timeout, much_later).lasting,
+        FAILURE_MIN
+    );
 }
 
 #[test]
 fn an_answer_ends_the_memory_of_failures() {
     let cache = Cache::new(1 << 20);
-    cache.insert_failure(b"k", FailureKind::Timeout, at(0));
-    cache.insert(b"k", &address(1, at(0)));
-    assert!(matches!(cache.get(b"k", at(0)), Cached::Fresh(_)));
-    assert!(matches!(cache.get(b"k", at(1)), Cached::Stale(_, None)));
+    cache.insert_failure(key(b"k").as_bytes(), FailureKind::Timeout, at(0));
+    cache.insert(&address(b"k", 1, at(0)));
+    assert!(matches!(cache.get(key(b"k").as_bytes(), at(0)), Cached::Fresh(_)));
+    assert!(matches!(cache.get(key(b"k").as_bytes(), at(1)), Cached::Stale(_, None)));
 }
 
 #[test]
@@ -75,7 +86,7 @@ fn the_cache_stays_within_its_bytes() {
     let cache = Cache::new(200_000);
     for index in 0..5000u32 {
         let text = RData::TXT(TXT::new(vec!["x".repeat(200)]));
-        cache.insert(&index.to_be_bytes(), &entry(300, text, at(0)));
+        cache.insert(&entry(&index.to_be_bytes(), 300, text, at(0)));
         assert!(cache.held().1 <= 200_000);
     }
     assert!(cache.held().0 > 100, "{:?}", cache.held());

@@ -32,7 +32,7 @@ const MAX_REST: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     asked: Asked,
-    pub(super) dnssec_ok: bool,
+    dnssec_ok: bool,
     cd: bool,
 }
 

@@ -16,8 +16,8 @@ pub enum LocalError {
     /// RFC 1034, 3.6.2: an alias has no other data, and a name one alias at most.
     #[error("{0} cannot have a CNAME record and other records at once")]
     AliasAndData(Name),
-    /// A TXT record needs one text at least, of 255 bytes at most.
-    #[error("the texts of {0} must be 1 to 255 bytes each, and one at least")]
+    /// A TXT record needs one text at least, each of 255 bytes at most (RFC 1035, 3.3.14).
+    #[error("the texts of {0} must be 255 bytes each at most, and one at least")]
     Text(Name),
 }
 
@@ -156,7 +156,7 @@ fn encode(record: &LocalRecord) -> Result<(RecordType, Box<[u8]>), LocalError> {
         RecordData::Txt(texts) => {
             let mut out = Vec::new();
             for text in texts {
-                let Ok(len @ 1..) = u8::try_from(text.len()) else {
+                let Ok(len) = u8::try_from(text.len()) else {
                     return Err(LocalError::Text(record.name.clone()));
                 };
                 out.push(len);

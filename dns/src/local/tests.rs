@@ -109,6 +109,17 @@ fn an_alias_beside_other_data_is_refused() {
 }
 
 #[test]
+fn texts_may_be_empty_but_not_missing_or_long() {
+    let mut b = LocalNames::builder();
+    let mut txt = |texts| b.record(&record("t.home.arpa", RecordData::Txt(texts))).err();
+    let refused = Some(LocalError::Text(name("t.home.arpa")));
+    assert_eq!(txt(vec![Vec::new()]), None);
+    assert_eq!(txt(vec![vec![b'x'; 255], vec![b'y'; 255]]), None);
+    assert_eq!(txt(Vec::new()), refused);
+    assert_eq!(txt(vec![vec![b'x'; 256]]), refused);
+}
+
+#[test]
 fn an_explicit_ptr_wins_over_the_hosts_own() {
     let mut b = LocalNames::builder();
     let ptr = record("1.0.0.10.in-addr.arpa", RecordData::Ptr(name("router.home.arpa")));

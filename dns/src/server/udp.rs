@@ -11,7 +11,8 @@ use std::time::Duration;
 use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvfrom, recvmsg, sendmsg,
+    sendto,
 };
 
 use super::{Handler, ReplyTo};
@@ -124,19 +125,20 @@ impl Endpoint {
     fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Peer)> {
         // Not `UdpSocket::recv_from`: that panics when a socket that was shut down wakes it without
         // an address.
-        let control = self.wildcard.then_some(control);
+        if !self.wildcard {
+            let (len, source) = recvfrom::<SockaddrStorage>(self.socket.as_raw_fd(), buffer)?;
+            let source = source.as_ref().and_then(to_std);
+            let source = source.ok_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable))?;
+            return Ok((len, Peer { source, asked: None }));
+        }
         let mut into = [IoSliceMut::new(buffer)];
         let fd = self.socket.as_raw_fd();
-        let message = recvmsg::<SockaddrStorage>(fd, &mut into, control, MsgFlags::empty())?;
-        let asked = if self.wildcard {
-            message.cmsgs()?.find_map(|control| match control {
-                ControlMessageOwned::Ipv4PacketInfo(info) => Some(AskedAddress::V4(info)),
-                ControlMessageOwned::Ipv6PacketInfo(info) => Some(AskedAddress::V6(info)),
-                _ => None,
-            })
-        } else {
-            None
-        };
+        let message = recvmsg::<SockaddrStorage>(fd, &mut into, Some(control), MsgFlags::empty())?;
+        let asked = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => Some(AskedAddress::V4(info)),
+            ControlMessageOwned::Ipv6PacketInfo(info) => Some(AskedAddress::V6(info)),
+            _ => None,
+        });
         let source = message.address.as_ref().and_then(to_std);
         let source = source.ok_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable))?;
         Ok((message.bytes, Peer { source, asked }))
@@ -144,26 +146,24 @@ impl Endpoint {
 
     /// Sends an answer; never waits for room in the socket's buffer.
     pub(crate) fn send(&self, answer: &[u8], peer: &Peer) -> io::Result<()> {
-        let from = match &peer.asked {
-            None => None,
-            // The kernel finds the way out by itself.
-            Some(AskedAddress::V4(info)) => Some(AskedAddress::V4(in_pktinfo {
-                ipi_ifindex: 0,
-                ipi_addr: nix::libc::in_addr { s_addr: 0 },
-                ..*info
-            })),
-            // A link-local address means nothing without its interface.
-            Some(AskedAddress::V6(info)) => Some(AskedAddress::V6(*info)),
-        };
-        let control = match &from {
-            None => None,
-            Some(AskedAddress::V4(info)) => Some(ControlMessage::Ipv4PacketInfo(info)),
-            Some(AskedAddress::V6(info)) => Some(ControlMessage::Ipv6PacketInfo(info)),
-        };
         let fd = self.socket.as_raw_fd();
         let to = SockaddrStorage::from(peer.source);
-        let answer = [IoSlice::new(answer)];
-        sendmsg(fd, &answer, control.as_slice(), MsgFlags::MSG_DONTWAIT, Some(&to))?;
+        let from = match peer.asked {
+            None => return Ok(sendto(fd, answer, &to, MsgFlags::MSG_DONTWAIT).map(drop)?),
+            // The kernel finds the way out by itself.
+            Some(AskedAddress::V4(info)) => AskedAddress::V4(in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_addr: nix::libc::in_addr { s_addr: 0 },
+                ..info
+            }),
+            // A link-local address means nothing without its interface.
+            Some(AskedAddress::V6(info)) => AskedAddress::V6(info),
+        };
+        let control = match &from {
+            AskedAddress::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+            AskedAddress::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+        };
+        sendmsg(fd, &[IoSlice::new(answer)], &[control], MsgFlags::MSG_DONTWAIT, Some(&to))?;
         Ok(())
     }
 }
