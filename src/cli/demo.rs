@@ -14,7 +14,7 @@ pub struct DemoOptions {
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
     /// End after so many seconds; one host is killed in the middle. Without it, keys decide.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(20..=86_400))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(10..=86_400))]
     seconds: Option<u64>,
 }
 

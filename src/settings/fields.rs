@@ -179,6 +179,16 @@ impl<'a> Fields<'a> {
                 .enumerate()
                 .filter_map(|(i, value)| read(self, value, &format!("{name}[{i}]")))
                 .collect(),
+            Some(Value::Object(_)) => {
+                self.wrong(
+                    name,
+                    Wrong::new(
+                        format!("There may be several of `{name}`."),
+                        format!("Write its header with two brackets: [[{name}]]"),
+                    ),
+                );
+                Vec::new()
+            }
             Some(other) => {
                 self.wrong(
                     name,

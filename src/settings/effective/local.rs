@@ -9,7 +9,7 @@ use crate::settings::records::{LocalRecord, Record, RecordData};
 
 /// Default MCLT: an hour bounds what may be lost to one lease, and old phones do not mind it.
 const MCLT: Duration = Duration::from_secs(3600);
-const MCLT_LEAST: Duration = Duration::from_secs(60);
+const MCLT_LEAST: Duration = Duration::from_secs(5);
 const MCLT_MOST: Duration = Duration::from_secs(86_400);
 
 pub(super) fn derive(household: &Household, effective: &mut Effective) {
@@ -20,7 +20,7 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
         effective.problems.push(Problem::error(
             Place::new("setting/mclt", "mclt"),
             format!("An MCLT of {} seconds is not used.", mclt.as_secs()),
-            "Use 1m to 24h; 1h suits a household.",
+            "Use 5s to 24h; 1h suits a household.",
         ));
     }
     let mut owners: BTreeMap<String, (String, bool)> = BTreeMap::new();

@@ -14,6 +14,9 @@ use crate::settings::problem::{Place, Problem};
 use crate::settings::records::{Dhcp, Network, Record, Reservation};
 use crate::settings::words::Range;
 
+/// Below this a device has hardly asked before its lease is over.
+const LEASE_LEAST_SECS: u64 = 10;
+
 pub(super) fn derive(household: &Household, host: &HostView, effective: &mut Effective) {
     let default = filtering::policy_id(household, "default").unwrap_or_default();
     for loopback in ["127.0.0.0/8", "::1/128"] {
@@ -128,16 +131,23 @@ fn scope(
     let fixed = [view.router, view.own, view.partner].into_iter().flatten();
     taken.extend(fixed.chain(view.service_addresses.iter().copied()).map(Range::one));
     let pools = pools(dhcp, view, &taken, effective);
-    if dhcp.lease_time.0.as_secs() < 60 {
+    let place = Place::new(&key, "dhcp.lease_time");
+    if dhcp.lease_time.0.as_secs() < LEASE_LEAST_SECS {
         effective.problems.push(Problem::error(
-            Place::new(&key, "dhcp.lease_time"),
-            format!("A lease of {} is too short to be renewed; 1m is used.", dhcp.lease_time),
-            "Use 1m or more; 24h suits a household.",
+            place,
+            format!("A lease of {} is too short to be renewed in time.", dhcp.lease_time),
+            "Use 10s or more; 24h suits a household.",
+        ));
+    } else if dhcp.lease_time.0.as_secs() < 60 {
+        effective.problems.push(Problem::warning(
+            place,
+            format!("With a lease of {} devices renew all the time.", dhcp.lease_time),
+            "24h suits a household.",
         ));
     }
     let longest = u64::from(u32::MAX - 1);
     let secs = |time: std::time::Duration| {
-        std::time::Duration::from_secs(time.as_secs().clamp(60, longest))
+        std::time::Duration::from_secs(time.as_secs().clamp(LEASE_LEAST_SECS, longest))
     };
     let lease_time = secs(dhcp.lease_time.0);
     let max_lease_time = secs(dhcp.max_lease_time.map_or(lease_time, |time| time.0));
@@ -203,7 +213,7 @@ fn dhcp_options(
         set(121, "dhcp.routes", options::routes(&dhcp.routes, view.router));
     }
     // Without any address the host is not known at all: a file is being checked.
-    let nobody = view.dns_servers.is_empty() && !host.addresses.is_empty();
+    let nobody = dhcp.dns.is_none() && view.dns_servers.is_empty() && !host.addresses.is_empty();
     let mut problems = Vec::new();
     for (i, option) in dhcp.options.iter().enumerate() {
         let place = Place::new(&key, format!("dhcp.options[{i}]"));

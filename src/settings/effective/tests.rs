@@ -430,7 +430,7 @@ proptest! {
             addrs.sort_unstable();
             prop_assert!(addrs.windows(2).all(|two| two[0] != two[1]), "one device an address");
             prop_assert!(addrs.iter().all(|addr| network.contains(*addr)));
-            prop_assert!(network.lease_time.as_secs() >= 60);
+            prop_assert!(network.lease_time.as_secs() >= 10);
             prop_assert!(network.max_lease_time >= network.lease_time);
             prop_assert!(network.options.values().all(|value| (1..=255).contains(&value.len())));
         }

@@ -154,6 +154,29 @@ fn a_record_given_twice_is_told_with_the_first() {
 }
 
 #[test]
+fn a_table_with_one_bracket_too_few_is_told_as_that() {
+    assert_eq!(
+        mistakes("[network]\nid = \"a\"\n"),
+        [
+            "household.toml:1:2: error: There may be several of `network`. Write its header with two \
+          brackets: [[network]]"
+        ]
+    );
+}
+
+#[test]
+fn a_short_lease_is_in_force_with_a_warning_and_one_too_short_is_refused() {
+    let of = |time: &str| {
+        format!("[[network]]\nid = \"a\"\nsubnet = \"10.0.0.0/24\"\ndhcp.lease_time = \"{time}\"\n")
+    };
+    let declared = Declared::parse("household.toml", of("20s")).expect("a warning only");
+    assert_eq!(declared.warnings.findings().len(), 1);
+    let effective = derive(&declared.records, &HostView::default());
+    assert_eq!(effective.dhcp.networks["a"].lease_time.as_secs(), 20);
+    assert!(mistakes(&of("5s"))[0].contains("4:19: error: A lease of 5s is too short"));
+}
+
+#[test]
 fn one_mistake_is_not_told_again_as_its_consequence() {
     let text = "[[list]]\nid = \"ads\"\nurl = \"lists.example\"\n\n\
                 [[policy]]\nid = \"family\"\nlists = [\"ads\"]\n";
