@@ -1,8 +1,35 @@
-//! The daemon's composition. (being written)
+//! The daemon's composition: what is opened in which order, who is told of what, and how it all
+//! ends. Decisions are made elsewhere.
+
+mod actor;
+mod admin;
+mod dhcp;
+mod handle;
+mod household;
+mod pairing;
 mod publish;
+mod publisher;
+mod start;
+mod wall;
+
+use std::process::ExitCode;
+
+use miette::{IntoDiagnostic, WrapErr};
+
+pub use handle::{Handle, Reach, Reading, Stopping};
+
+use crate::cli::RunOptions;
 
 /// Runs the daemon in the foreground until it is told to stop.
-pub fn run(options: crate::cli::RunOptions) -> miette::Result<std::process::ExitCode> {
+pub fn run(options: RunOptions) -> miette::Result<ExitCode> {
     let loaded = options.load()?;
-    Err(miette::miette!("{} cannot serve yet: its rooms are being built", loaded.host.node.name))
+    start::log(&loaded.host.log.filter);
+    if options.exit_with_parent {
+        let signal = nix::sys::signal::Signal::SIGKILL;
+        nix::sys::prctl::set_pdeathsig(signal).into_diagnostic()?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.into_diagnostic().wrap_err("the async runtime could not be started")?;
+    runtime.block_on(start::daemon(loaded))?;
+    Ok(ExitCode::SUCCESS)
 }

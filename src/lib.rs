@@ -1,8 +1,10 @@
 //! The Lanward daemon as a library: what the binary, the simulator and the lab are made of.
 
 pub mod admin;
+pub mod backend;
 pub mod cli;
 pub mod control;
+pub mod declared;
 pub mod demo;
 pub mod identity;
 pub mod io;

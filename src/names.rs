@@ -28,8 +28,8 @@ pub struct HostName {
 /// merely calls itself so. When two devices call themselves alike, the one with the lower address
 /// has the name; a device with two leases (wired and wireless) has both addresses under it only
 /// when it used one client identifier for both.
-pub fn derive<'a>(
-    leases: impl Iterator<Item = &'a Lease>,
+pub fn derive(
+    leases: impl Iterator<Item = Lease>,
     settings: &Effective,
     nodes: &[&str],
 ) -> Vec<HostName> {
@@ -49,7 +49,7 @@ pub fn derive<'a>(
             continue;
         }
         if let Some(network) = network_of(settings, lease.addr) {
-            names.add(lease, network);
+            names.add(&lease, network);
         }
     }
     names.out

@@ -14,6 +14,8 @@ pub struct RunOptions {
     pub data_dir: Option<PathBuf>,
     /// Where the admin socket is to be, instead of where the settings say.
     pub socket: Option<PathBuf>,
+    /// End when the process that started this one ends, however it ends.
+    pub exit_with_parent: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,9 @@ pub(super) struct Run {
     /// Keep leases, settings, keys and lists here instead of in the settings' data_dir.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// End when the process that started this one ends, however it ends.
+    #[arg(long)]
+    exit_with_parent: bool,
 }
 
 impl Run {
@@ -29,6 +34,7 @@ impl Run {
             config: common.config.clone(),
             data_dir: self.data_dir,
             socket: common.socket.clone(),
+            exit_with_parent: self.exit_with_parent,
         };
         crate::control::run(options).map_err(Failure::from)
     }

@@ -51,7 +51,7 @@ pub(super) fn local_names(
             negative_ttl_secs: NEGATIVE_TTL_SECS,
         })
     };
-    let mut add = |what: &str, result: Result<(), NotPublished>| {
+    let add = |what: &str, result: Result<(), NotPublished>| {
         if let Err(error) = result {
             debug!("{what} is not in DNS: {error}");
         }

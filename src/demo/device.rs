@@ -58,9 +58,9 @@ pub(super) async fn live(device: Device, relay: Relay, world: Arc<World>, seed: 
             .insert(device.name, (lease.addr, Instant::now()));
         let addr = lease.addr;
         let servers = lease.dns.clone();
-        let renewals = dice.roll() | 1;
+        let mut renewals = Dice(dice.roll() | 1);
         let why = tokio::select! {
-            why = keep(&device, &relay, &world, &mut replies, &mut Dice(renewals), lease) => why,
+            why = keep(&device, &relay, &world, &mut replies, &mut renewals, lease) => why,
             never = browse(&device, &world, &mut dice, addr, &servers) => match never {},
         };
         world.neighbours.lock().expect("no panic holds this").remove(device.name);

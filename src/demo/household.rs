@@ -77,7 +77,7 @@ impl Addresses {
             text += &format!(
                 "\n[[network]]\nid = \"{id}\"\nvlan = {third}\nsubnet = \"{net}.0/24\"\n\
                  router = \"{net}.1\"\npolicy = \"{policy}\"\n\n[network.dhcp]\n\
-                 pools = [\"{net}.100-{net}.199\"]\nlease_time = \"{LEASE_SECS}s\"\n\
+                 pools = [\"{net}.100-{net}.199\"]\nlease_time = \"{LEASE_SECS}s\"\nprobe = false\n\
                  dns = [\"{a}\", \"{b}\"]\n"
             );
         }

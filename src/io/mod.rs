@@ -6,5 +6,7 @@ pub mod dhcp_socket;
 pub mod fetch;
 pub mod interfaces;
 pub mod link;
+pub mod port_owner;
 pub mod probe;
+pub mod resolve;
 pub mod store;

@@ -57,7 +57,7 @@ fn lease(addr: [u8; 4], mac: u8, hostname: &str) -> Lease {
 }
 
 fn names(leases: &[Lease]) -> Vec<String> {
-    let names = derive(leases.iter(), &settings(), &["pi-a", "pi-b"]);
+    let names = derive(leases.iter().cloned(), &settings(), &["pi-a", "pi-b"]);
     names.iter().map(|n| format!("{} {}", n.name, n.addr)).collect()
 }
 

@@ -1,0 +1,370 @@
+//! The daemon as pages, API and command line see it: reads from the node's task and the list
+//! keeper, edits as changes of the household's records.
+
+mod leases;
+mod lists;
+mod status;
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lanward_web::backend::{Answer, Backend};
+use lanward_web::view::{
+    About, EditError, FieldError, InForce, LeaseRow, ListRow, NetworkView, NewList,
+    NewReservation, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
+    Unavailable, WhyAnswer, WhyQuestion,
+};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::control::{Handle, Reach, Reading, Stopping};
+use crate::declared;
+use crate::lists::ListKeeper;
+use crate::node;
+use crate::settings::records::{List, Record, Reservation};
+use crate::settings::words::{Id, Mac, Name};
+
+/// The key of the owner's record. Its password's hash is the only thing in it.
+const OWNER: &str = "user/owner";
+
+/// One daemon, seen from its pages.
+pub struct Daemon {
+    control: Handle,
+    lists: ListKeeper,
+    dns: Arc<lanward_dns::Shared>,
+    started: Timestamp,
+    /// Where people reach this node's pages.
+    url: Option<String>,
+    /// What the daemon found when it started and cannot mend by itself.
+    start_problems: Vec<Problem>,
+    /// Why DHCP is not served although it should be.
+    dhcp_problem: watch::Receiver<Option<String>>,
+    now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Daemon {
+    /// A daemon's face. `now` is the wall clock.
+    pub fn new(
+        control: Handle,
+        lists: ListKeeper,
+        dns: Arc<lanward_dns::Shared>,
+        url: Option<String>,
+        start_problems: Vec<Problem>,
+        dhcp_problem: watch::Receiver<Option<String>>,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Daemon {
+        let started = now();
+        let now = Box::new(now);
+        Daemon { control, lists, dns, started, url, start_problems, dhcp_problem, now }
+    }
+
+    /// The handle on the node's task.
+    pub fn control(&self) -> &Handle {
+        &self.control
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Reading<'_>) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.control.ask(move |reading| question(reading)).await.map_err(unavailable)
+    }
+
+    async fn write(&self, writes: Vec<(String, Option<String>)>) -> Result<InForce, EditError> {
+        match self.control.edit("owner", writes).await.map_err(unavailable)? {
+            Ok(reach) => Ok(in_force(reach)),
+            Err(node::EditError::Invalid(problems)) => {
+                let fields = problems
+                    .into_iter()
+                    .map(|message| FieldError { field: "", message: message.replace('*', "") });
+                Err(EditError::Fields(fields.collect()))
+            }
+            Err(error @ node::EditError::NotDurable(_)) => {
+                Err(Unavailable(error.to_string()).into())
+            }
+        }
+    }
+
+    /// A record's text, unless it is locked or absent.
+    async fn editable(&self, key: &str, what: &str) -> Result<String, EditError> {
+        let key = key.to_owned();
+        let (locked, json) = self
+            .read(move |reading| {
+                let records = reading.node.records();
+                (declared::locked(records, &key), records.get(&key).cloned())
+            })
+            .await?;
+        match (locked, json) {
+            (Some(why), _) => Err(EditError::Locked(why)),
+            (None, None) => Err(EditError::NotFound(what.to_owned())),
+            (None, Some(json)) => Ok(json),
+        }
+    }
+}
+
+fn unavailable(stopping: Stopping) -> Unavailable {
+    Unavailable(stopping.to_string())
+}
+
+fn in_force(reach: Reach) -> InForce {
+    match reach {
+        Reach::Alone => InForce::Here,
+        Reach::Both => InForce::BothHosts,
+        Reach::PartnerLater(partner) => InForce::PartnerLater { partner },
+    }
+}
+
+/// The record in a text the document held; it was valid when it was written.
+fn parsed<R: Record>(key: &str, json: &str) -> Result<R, EditError> {
+    R::from_json(key, json, &mut Vec::new())
+        .ok_or_else(|| Unavailable(format!("The record {key} cannot be read.")).into())
+}
+
+impl Backend for Daemon {
+    fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    fn status(&self) -> Answer<'_, Result<Status, Unavailable>> {
+        Box::pin(async move {
+            let statuses = self.lists.statuses();
+            let mut problems = self.start_problems.clone();
+            problems.extend(lists::problems(&statuses));
+            if let Some(why) = self.dhcp_problem.borrow().as_ref() {
+                let what = format!("DHCP is not served on this host: {why}");
+                let fix = "Free the port; Lanward tries again every few seconds.";
+                let bad = Daemon::host_problem(what, fix);
+                problems.push(Problem { severity: Severity::Bad, ..bad });
+            }
+            let around = status::Around {
+                started: self.started,
+                counters: self.dns.counters(),
+                blocked_names: statuses.iter().filter_map(|l| l.entries).sum(),
+                url: self.url.clone(),
+                problems,
+            };
+            self.read(move |reading| status::status(reading, around)).await
+        })
+    }
+
+    fn networks(&self) -> Answer<'_, Result<Vec<NetworkView>, Unavailable>> {
+        Box::pin(self.read(leases::networks))
+    }
+
+    fn policies(&self) -> Answer<'_, Result<Vec<PolicyView>, Unavailable>> {
+        Box::pin(self.read(|reading| {
+            let settings = reading.node.effective();
+            let view = |policy: &lanward_dns::Policy| PolicyView {
+                id: policy.name.clone(),
+                networks: settings
+                    .networks
+                    .iter()
+                    .filter(|n| *n.policy == *policy.name)
+                    .map(|n| n.id.to_string())
+                    .collect(),
+            };
+            settings.policies.policies.iter().map(view).collect()
+        }))
+    }
+
+    fn leases(&self) -> Answer<'_, Result<Vec<LeaseRow>, Unavailable>> {
+        Box::pin(self.read(leases::rows))
+    }
+
+    fn reservations(&self) -> Answer<'_, Result<Vec<ReservationView>, Unavailable>> {
+        Box::pin(self.read(leases::reservations))
+    }
+
+    fn reserve(&self, new: NewReservation) -> Answer<'_, Result<Saved, EditError>> {
+        Box::pin(async move {
+            let id = match &new.replaces {
+                Some(id) => {
+                    let key = Reservation::key(id);
+                    self.editable(&key, "The reservation").await?;
+                    id.clone()
+                }
+                None => reservation_id(&new),
+            };
+            let record = reservation(&new)?;
+            let key = Reservation::key(&id);
+            let in_force = self.write(vec![(key.clone(), Some(record.to_json()))]).await;
+            let in_force = in_force.map_err(|error| lists::at_field(error, "addr"))?;
+            let staged = self
+                .read(move |reading| {
+                    let all = leases::reservations(reading);
+                    all.into_iter().find(|r| Reservation::key(&r.id) == key).and_then(|r| r.staged)
+                })
+                .await?;
+            let in_force = staged.map_or(in_force, |reason| InForce::Staged { reason });
+            Ok(Saved { id, in_force })
+        })
+    }
+
+    fn unreserve(&self, id: String) -> Answer<'_, Result<Removed<NewReservation>, EditError>> {
+        Box::pin(async move {
+            let key = Reservation::key(&id);
+            let json = self.editable(&key, "The reservation").await?;
+            let record: Reservation = parsed(&key, &json)?;
+            let Some(mac) = record.mac else {
+                return Err(EditError::Locked(
+                    "It is for a client identifier: remove it with `lanward` on the host.".into(),
+                ));
+            };
+            let in_force = self.write(vec![(key, None)]).await?;
+            let was = NewReservation {
+                replaces: None,
+                network: record.network.to_string(),
+                hw: lanward_dhcp::HwAddr::ethernet(mac.0),
+                addr: record.address,
+                name: record.name.map(|n| n.to_string()),
+                comment: record.comment,
+            };
+            Ok(Removed { was, in_force })
+        })
+    }
+
+    fn release(&self, addr: Ipv4Addr) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            if !self.control.release(addr).await.map_err(unavailable)? {
+                return Err(EditError::NotFound(format!("The lease on {addr}")));
+            }
+            let partner = self.read(|reading| reading.node.pair().status().partner).await?;
+            Ok(match partner {
+                None => InForce::Here,
+                Some(partner) if partner.connected => InForce::BothHosts,
+                Some(partner) => InForce::PartnerLater { partner: partner.name },
+            })
+        })
+    }
+
+    fn lists(&self) -> Answer<'_, Result<Vec<ListRow>, Unavailable>> {
+        let statuses = self.lists.statuses();
+        Box::pin(self.read(move |reading| lists::rows(reading, &statuses)))
+    }
+
+    fn add_list(&self, new: NewList) -> Answer<'_, Result<Saved, EditError>> {
+        Box::pin(async move {
+            let (records, default) = self
+                .read(|reading| (reading.node.records().clone(), lists::effective(reading)))
+                .await?;
+            let (id, writes) = lists::add(&records, &default, &new)?;
+            let written = self.write(writes).await;
+            let in_force = written.map_err(|error| lists::at_field(error, "source"))?;
+            Ok(Saved { id, in_force })
+        })
+    }
+
+    fn remove_list(&self, id: String) -> Answer<'_, Result<Removed<NewList>, EditError>> {
+        Box::pin(async move {
+            self.settle_defaults().await?;
+            let key = List::key(&id);
+            let json = self.editable(&key, "The list").await?;
+            let list: List = parsed(&key, &json)?;
+            let records = self.read(|reading| reading.node.records().clone()).await?;
+            let (was, writes) = lists::remove(&records, &id, &list)?;
+            Ok(Removed { was, in_force: self.write(writes).await? })
+        })
+    }
+
+    fn set_list_enabled(&self, id: String, on: bool) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            self.settle_defaults().await?;
+            let key = List::key(&id);
+            let json = self.editable(&key, "The list").await?;
+            let list: List = parsed(&key, &json)?;
+            let list = List { enabled: on, ..list };
+            self.write(vec![(key, Some(list.to_json()))]).await
+        })
+    }
+
+    fn update_list(&self, id: Option<String>) -> Answer<'_, Result<(), EditError>> {
+        Box::pin(async move {
+            if let Some(id) = &id
+                && !self.lists.statuses().iter().any(|l| l.id == *id)
+            {
+                return Err(EditError::NotFound(format!("The list {id}")));
+            }
+            self.lists.update_now(id.as_deref());
+            Ok(())
+        })
+    }
+
+    fn accept_held(&self, id: String) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            let accepted = self.lists.accept_held(&id).await;
+            accepted.map_err(|error| EditError::field("id", error.to_string()))?;
+            Ok(InForce::Here)
+        })
+    }
+
+    fn why(&self, question: WhyQuestion) -> Answer<'_, Result<WhyAnswer, Unavailable>> {
+        let filter = self.lists.filter();
+        Box::pin(self.read(move |reading| lists::why(reading, &filter, &question)))
+    }
+
+    fn owner_password_hash(&self) -> Answer<'_, Result<Option<String>, Unavailable>> {
+        Box::pin(self.read(|reading| {
+            let json = reading.node.records().get(OWNER)?;
+            let value: Value = serde_json::from_str(json).ok()?;
+            value["password"].as_str().map(str::to_owned)
+        }))
+    }
+
+    fn set_owner_password_hash(&self, phc: String) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            let json = serde_json::json!({ "password": phc }).to_string();
+            self.write(vec![(OWNER.to_owned(), Some(json))]).await
+        })
+    }
+}
+
+impl Daemon {
+    /// Writes down the lists and policies that are in force by default, before one of them is
+    /// changed.
+    async fn settle_defaults(&self) -> Result<(), EditError> {
+        let (records, in_force) = self
+            .read(|reading| (reading.node.records().clone(), lists::effective(reading)))
+            .await?;
+        let writes = lists::missing_defaults(&records, &in_force);
+        if !writes.is_empty() {
+            self.write(writes).await?;
+        }
+        Ok(())
+    }
+
+    /// What needs attention on this host alone.
+    pub fn host_problem(what: impl Into<String>, fix: impl Into<String>) -> Problem {
+        Problem {
+            severity: Severity::Warning,
+            about: About::Host,
+            what: what.into(),
+            fix: fix.into(),
+        }
+    }
+}
+
+/// An id that both nodes would give the same reservation.
+fn reservation_id(new: &NewReservation) -> String {
+    let mac: String = new.hw.bytes().iter().map(|b| format!("{b:02x}")).collect();
+    format!("{}-{mac}", new.network)
+}
+
+fn reservation(new: &NewReservation) -> Result<Reservation, EditError> {
+    let wrong = |field, wrong: crate::settings::fields::Wrong| {
+        EditError::field(field, format!("{} {}", wrong.message, wrong.fix).replace('*', ""))
+    };
+    let mac: [u8; 6] = new.hw.bytes().try_into().map_err(|_| {
+        EditError::field("hw", "A reservation is for an Ethernet address of 6 bytes.")
+    })?;
+    let name = new.name.as_deref().filter(|n| !n.is_empty());
+    Ok(Reservation {
+        network: Id::parse(&new.network).map_err(|w| wrong("network", w))?,
+        mac: Some(Mac(mac)),
+        client_id: None,
+        address: new.addr,
+        name: name.map(Name::parse).transpose().map_err(|w| wrong("name", w))?,
+        comment: new.comment.clone().filter(|c| !c.is_empty()),
+    })
+}
+

@@ -1,0 +1,250 @@
+//! The task that owns the node: everything that happens on this host reaches the node here, one
+//! thing after another, and everything the node wants done leaves from here.
+
+use std::collections::HashMap;
+
+use lanward_dhcp::{Event as Dhcp, Received};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{debug, error, info, trace, warn};
+
+use super::dhcp::{DhcpFront, Heard};
+use super::handle::{Command, Reading};
+use super::wall;
+use crate::io::clock::{FLOOR_EVERY, NodeClock};
+use crate::io::interfaces::{self, OwnAddress};
+use crate::io::link::{LinkEvent, LinkSender};
+use crate::io::store::{Store, StoreEvent};
+use crate::node::{EditError, Input, Node, Output};
+use crate::settings::HostView;
+
+/// Counts changes, for whoever derives things from the node. Several changes in a row are one
+/// reason to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Of leases.
+    pub(super) leases: u64,
+    /// Of what is in force: settings, or the host's addresses.
+    pub(super) settings: u64,
+}
+
+/// Everything the task listens to, and what it answers through.
+pub(super) struct Actor {
+    pub(super) node: Node,
+    pub(super) clock: NodeClock,
+    pub(super) store: Store,
+    pub(super) store_events: mpsc::UnboundedReceiver<StoreEvent>,
+    /// The way to the partner, while there is one.
+    pub(super) partner: Option<LinkSender>,
+    pub(super) link_events: mpsc::Receiver<LinkEvent>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) addresses: mpsc::Receiver<Vec<OwnAddress>>,
+    pub(super) dhcp: DhcpFront,
+    pub(super) changes: watch::Sender<Changes>,
+    pub(super) waiting: Waiting,
+}
+
+/// Those who wait for the end of something.
+#[derive(Default)]
+pub(super) struct Waiting {
+    edits: HashMap<u64, oneshot::Sender<Result<(), EditError>>>,
+    releases: HashMap<u64, oneshot::Sender<bool>>,
+    last_id: u64,
+}
+
+impl Waiting {
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+impl Actor {
+    /// Runs until it is told to stop or nobody can tell it any more; then everything that was
+    /// given to the store is on the disk.
+    pub(super) async fn run(mut self) {
+        let mut floor = tokio::time::interval(FLOOR_EVERY);
+        floor.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.dhcp.set_networks(&self.node);
+        self.drain();
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::Stop) | None => break,
+                    Some(command) => self.command(command),
+                },
+                Some(event) = self.store_events.recv() => self.stored(event),
+                Some(event) = self.link_events.recv() => self.linked(event),
+                Some(addresses) = self.addresses.recv() => self.addresses_changed(addresses),
+                heard = self.dhcp.next() => self.heard(heard),
+                _ = floor.tick() => self.store.save_time(self.clock.floor()),
+                () = tokio::time::sleep_until(wake) => self.handle(Input::Timeout),
+            }
+            self.drain();
+        }
+        self.store.save_time(self.clock.floor());
+        let store = self.store;
+        // Closing waits for the disk.
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+
+    /// When the node wants to be woken.
+    fn wake(&self) -> Instant {
+        let now = self.clock.now();
+        let at = self.node.poll_timeout();
+        if let Some((at, why)) = at {
+            trace!("next wake-up in {} ms: {why}", at.since(now).as_millis());
+        }
+        // Nothing to wait for: look again in a while, which costs nothing.
+        let at = at.map_or(now + FLOOR_EVERY, |(at, _)| at);
+        Instant::now() + at.since(now)
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.node.handle(self.clock.now(), input);
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Ask(question) => {
+                let now = self.clock.now();
+                question(&mut Reading { node: &mut self.node, now, wall: wall::now() });
+            }
+            Command::Edit { author, writes, done } => {
+                let id = self.waiting.next_id();
+                self.waiting.edits.insert(id, done);
+                self.handle(Input::Edit { id, author, writes });
+            }
+            Command::Release { addr, done } => {
+                let id = self.waiting.next_id();
+                self.waiting.releases.insert(id, done);
+                self.handle(Input::Release { id, addr });
+            }
+            Command::Paired(config) => self.handle(Input::Paired(config)),
+            Command::CopyStore { target, done } => {
+                let _ = done.send(self.store.copy_to(&target));
+            }
+            Command::Stop => {}
+        }
+    }
+
+    fn stored(&mut self, event: StoreEvent) {
+        match event {
+            StoreEvent::Durable { seq } => self.handle(Input::Stored { seq }),
+            StoreEvent::Failed { error } => {
+                error!(
+                    "leases and settings cannot be saved on this host ({error}): it answers DNS \
+                     and gives no leases; the other host goes on. Check the disk, then restart."
+                );
+                self.handle(Input::StoreFailed { error });
+            }
+        }
+    }
+
+    fn linked(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { peer_addr, sender } => {
+                info!("the link to the partner is up ({peer_addr})");
+                self.partner = Some(sender);
+                self.handle(Input::LinkUp);
+            }
+            LinkEvent::Frame(frame) => self.handle(Input::Frame(&frame)),
+            LinkEvent::Down { reason } => {
+                self.partner = None;
+                warn!("the link to the partner is down: {reason}");
+                self.handle(Input::LinkDown { reason });
+            }
+        }
+    }
+
+    fn addresses_changed(&mut self, addresses: Vec<OwnAddress>) {
+        let host = HostView {
+            node: self.node.pair().status().node,
+            addresses: interfaces::reachable(&addresses),
+            partner_addresses: Vec::new(),
+        };
+        self.dhcp.set_addresses(addresses);
+        self.handle(Input::Host(host));
+        self.dhcp.set_networks(&self.node);
+        self.changes.send_modify(|changes| changes.settings += 1);
+    }
+
+    fn heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Packet { network, datagram } => self.handle(Input::Dhcp(Received {
+                network,
+                src: datagram.src,
+                dst: datagram.dst,
+                payload: &datagram.payload,
+            })),
+            Heard::Probe { probe, result } => self.handle(Input::ProbeDone { probe, result }),
+            Heard::Nothing => {}
+        }
+    }
+
+    /// Does what the node wants done.
+    fn drain(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Dhcp(transmit) => self.dhcp.send(&transmit),
+                Output::Probe(probe) => self.dhcp.probe(probe),
+                Output::Dropped(why) => trace!("DHCP packet not answered: {why}"),
+                Output::DhcpEvent(event) => log_dhcp(&event),
+                Output::Send(frame) => {
+                    if let Some(partner) = &self.partner {
+                        partner.send(frame);
+                    }
+                }
+                Output::CloseLink { reason } => {
+                    if let Some(partner) = &self.partner {
+                        partner.close(&reason);
+                    }
+                }
+                Output::Store(batch) => self.store.write(batch),
+                Output::EditDone { id, result } => {
+                    if let Some(done) = self.waiting.edits.remove(&id) {
+                        let _ = done.send(result);
+                    }
+                }
+                Output::ReleaseDone { id, released } => {
+                    if let Some(done) = self.waiting.releases.remove(&id) {
+                        let _ = done.send(released);
+                    }
+                }
+                Output::SettingsChanged => {
+                    self.dhcp.set_networks(&self.node);
+                    self.changes.send_modify(|changes| changes.settings += 1);
+                }
+                Output::LeasesChanged => {
+                    self.changes.send_modify(|changes| changes.leases += 1);
+                }
+                Output::Event(event) => info!("{}: {:?}: {}", event.who, event.what, event.why),
+            }
+        }
+    }
+}
+
+/// What happened to a client. Names and addresses of people's devices are for debugging; what
+/// wants somebody's attention is a warning.
+fn log_dhcp(event: &Dhcp) {
+    match event {
+        Dhcp::Conflict { network, addr, by } => {
+            let by = by.map_or_else(|| "something".to_owned(), |hw| hw.to_string());
+            warn!("{addr} on {network} is used by {by} without a lease: not given to anybody");
+        }
+        Dhcp::Ignoring { network, client, duration } => {
+            warn!(
+                "{client} on {network} declined too many addresses: ignored for {} min",
+                duration.as_secs() / 60
+            );
+        }
+        Dhcp::SharedClientId { network, client, hw: [a, b] } => {
+            warn!("{a} and {b} on {network} send the same client identifier {client}: give one a new machine-id");
+        }
+        Dhcp::PoolExhausted { network } => {
+            warn!("no free address on {network}: enlarge its pool");
+        }
+        other => debug!("DHCP: {other:?}"),
+    }
+}

@@ -1,0 +1,174 @@
+//! The DHCP server's sockets: opened when some network wants DHCP, opened again when that failed,
+//! and the mapping between interfaces and networks.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use lanward_dhcp::{NetworkId, Probe, ProbeHow, ProbeId, ProbeResult, Transmit};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use crate::io::dhcp_socket::{Datagram, DhcpSocket};
+use crate::io::interfaces::{self, OwnAddress};
+use crate::io::probe;
+use crate::node::Node;
+use crate::settings::host;
+
+/// The pause after the socket could not be opened.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Something the sockets heard.
+pub(super) enum Heard {
+    /// A datagram, with the network of the interface it came in by.
+    Packet { network: Option<NetworkId>, datagram: Datagram },
+    /// The end of a conflict probe.
+    Probe { probe: ProbeId, result: ProbeResult },
+    /// Nothing of interest.
+    Nothing,
+}
+
+/// The sockets of the DHCP server.
+pub(super) struct DhcpFront {
+    config: host::Dhcp,
+    socket: Option<DhcpSocket>,
+    /// Whether some network wants DHCP here.
+    wanted: bool,
+    retry_at: Instant,
+    addresses: Vec<OwnAddress>,
+    interfaces: BTreeMap<NetworkId, u32>,
+    done: mpsc::UnboundedSender<(ProbeId, ProbeResult)>,
+    probed: mpsc::UnboundedReceiver<(ProbeId, ProbeResult)>,
+    /// Why DHCP is not served, for people.
+    problem: watch::Sender<Option<String>>,
+    probing_told: bool,
+}
+
+impl DhcpFront {
+    /// No socket yet: that takes a network that wants DHCP. What goes wrong is said in `problem`.
+    pub(super) fn new(
+        config: host::Dhcp,
+        addresses: Vec<OwnAddress>,
+        problem: watch::Sender<Option<String>>,
+    ) -> DhcpFront {
+        let (done, probed) = mpsc::unbounded_channel();
+        DhcpFront {
+            config,
+            socket: None,
+            wanted: false,
+            retry_at: Instant::now(),
+            addresses,
+            interfaces: BTreeMap::new(),
+            done,
+            probed,
+            problem,
+            probing_told: false,
+        }
+    }
+
+    /// The host's addresses changed.
+    pub(super) fn set_addresses(&mut self, addresses: Vec<OwnAddress>) {
+        self.addresses = addresses;
+    }
+
+    /// What the node has in force changed.
+    pub(super) fn set_networks(&mut self, node: &Node) {
+        let settings = node.effective();
+        self.wanted = self.config.enabled && !settings.dhcp.networks.is_empty();
+        let attached = settings.networks.iter().filter_map(|network| {
+            let (own, _) = interfaces::attached(&self.addresses, network.subnet)?;
+            Some((network.id.clone(), own.index))
+        });
+        self.interfaces = attached.collect();
+        if !self.wanted && self.socket.take().is_some() {
+            info!("no network wants DHCP any more: its port is closed");
+            self.problem.send_replace(None);
+        } else if self.wanted && self.socket.is_none() {
+            self.open();
+        }
+    }
+
+    fn open(&mut self) {
+        let listen = SocketAddrV4::new(self.config.listen, self.config.server_port);
+        match DhcpSocket::open(listen, self.config.client_port) {
+            Ok(socket) => {
+                info!("DHCP is served on {listen}");
+                self.socket = Some(socket);
+                self.problem.send_replace(None);
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if self.problem.borrow().as_ref() != Some(&text) {
+                    warn!("DHCP is not served on this host: {text}");
+                }
+                self.problem.send_replace(Some(text));
+                self.retry_at = Instant::now() + RETRY;
+            }
+        }
+    }
+
+    /// Waits for the next thing. May be cancelled at any time without losing one.
+    pub(super) async fn next(&mut self) -> Heard {
+        let Some(socket) = &self.socket else {
+            if !self.wanted {
+                return match self.probed.recv().await {
+                    Some((probe, result)) => Heard::Probe { probe, result },
+                    None => std::future::pending().await,
+                };
+            }
+            sleep_until(self.retry_at).await;
+            self.open();
+            return Heard::Nothing;
+        };
+        tokio::select! {
+            received = socket.receive() => match received {
+                Ok(datagram) => {
+                    let index = datagram.ifindex;
+                    let on = |(_, i): &(&NetworkId, &u32)| **i == index;
+                    let network = self.interfaces.iter().find(on).map(|(id, _)| id.clone());
+                    Heard::Packet { network, datagram }
+                }
+                Err(error) => {
+                    warn!("the DHCP socket failed and is opened again: {error}");
+                    self.socket = None;
+                    self.retry_at = Instant::now() + Duration::from_millis(200);
+                    Heard::Nothing
+                }
+            },
+            Some((probe, result)) = self.probed.recv() => Heard::Probe { probe, result },
+        }
+    }
+
+    /// Sends a reply. A reply that cannot be sent is a lost packet: the client asks again.
+    pub(super) fn send(&self, transmit: &Transmit) {
+        let Some(socket) = &self.socket else { return };
+        let index = transmit.network.as_ref().and_then(|id| self.interfaces.get(id)).copied();
+        if let Err(error) = socket.send(transmit, index) {
+            debug!("a DHCP reply could not be sent: {error}");
+        }
+    }
+
+    /// Asks the link whether an address is in use.
+    pub(super) fn probe(&mut self, probe: Probe) {
+        let index = self.interfaces.get(&probe.network).copied();
+        if index.is_none() && probe.how == ProbeHow::Arp {
+            let _ = self.done.send((probe.id, ProbeResult::Unavailable));
+            return;
+        }
+        let tell = !std::mem::replace(&mut self.probing_told, true);
+        let done = self.done.clone();
+        tokio::spawn(async move {
+            let result = match probe::probe(probe.how, index, probe.addr).await {
+                Ok(result) => result,
+                Err(error) => {
+                    if tell {
+                        warn!("new addresses are given without asking the link first: {error}");
+                    }
+                    ProbeResult::Unavailable
+                }
+            };
+            let _ = done.send((probe.id, result));
+        });
+    }
+}

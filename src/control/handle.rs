@@ -1,0 +1,171 @@
+//! How the pages, the command line and background tasks reach the node: by message, never by lock.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lanward_dhcp::Time;
+use lanward_ha::PairConfig;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::node::{EditError, Node};
+
+/// Asks of one kind wait in the queue at most; more wait outside.
+const QUEUE: usize = 256;
+/// How long an edit waits for the partner before it is reported as "later".
+const PARTNER_PATIENCE: Duration = Duration::from_millis(900);
+
+/// The daemon is stopping: nobody reads its messages any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Lanward is stopping on this host. The other host answers.")]
+pub struct Stopping;
+
+/// Where an edit is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// There is one host, and it has it.
+    Alone,
+    /// On both.
+    Both,
+    /// Here; the partner of this name gets it when it is back.
+    PartnerLater(String),
+}
+
+/// What a question to the node sees.
+pub struct Reading<'a> {
+    /// The node.
+    pub node: &'a mut Node,
+    /// The time on the node's own line.
+    pub now: Time,
+    /// The wall clock at the same moment.
+    pub wall: Timestamp,
+}
+
+impl Reading<'_> {
+    /// A point of the node's time line as a date.
+    pub fn date(&self, at: Time) -> Timestamp {
+        let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+        let now = i64::try_from(self.now.as_millis()).unwrap_or(i64::MAX);
+        let date = self.wall.as_millisecond().saturating_add(millis.saturating_sub(now));
+        Timestamp::from_millisecond(date).unwrap_or(Timestamp::MAX)
+    }
+}
+
+type Question = Box<dyn FnOnce(&mut Reading<'_>) + Send>;
+
+/// One message to the node's task.
+pub(super) enum Command {
+    Ask(Question),
+    Edit {
+        author: String,
+        writes: Vec<(String, Option<String>)>,
+        done: oneshot::Sender<Result<(), EditError>>,
+    },
+    Release {
+        addr: Ipv4Addr,
+        done: oneshot::Sender<bool>,
+    },
+    Paired(PairConfig),
+    CopyStore {
+        target: PathBuf,
+        done: oneshot::Sender<io::Result<()>>,
+    },
+    Stop,
+}
+
+/// Reaches the node; clones reach the same one.
+#[derive(Clone)]
+pub struct Handle {
+    to: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    /// A handle and the queue it feeds.
+    pub(super) fn new() -> (Handle, mpsc::Receiver<Command>) {
+        let (to, from) = mpsc::channel(QUEUE);
+        (Handle { to }, from)
+    }
+
+    /// Asks the node something. The question runs on the node's own task: it reads and copies, it
+    /// does not compute.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Reading<'_>) -> T + Send + 'static,
+    ) -> Result<T, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |reading| {
+            // Nobody waiting any more is no error: a browser may have gone away.
+            let _ = reply.send(question(reading));
+        });
+        self.send(Command::Ask(question)).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Edits records of the household: all writes or none. Returns once they are durable here,
+    /// and says where they are in force.
+    pub async fn edit(
+        &self,
+        author: &str,
+        writes: Vec<(String, Option<String>)>,
+    ) -> Result<Result<Reach, EditError>, Stopping> {
+        let (done, answer) = oneshot::channel();
+        let author = author.to_owned();
+        self.send(Command::Edit { author, writes, done }).await?;
+        match answer.await.map_err(|_| Stopping)? {
+            Ok(()) => Ok(Ok(self.reach().await?)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Ends the lease of an address by hand; `false` when there was none.
+    pub async fn release(&self, addr: Ipv4Addr) -> Result<bool, Stopping> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Release { addr, done }).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Where the settings as they are now are in force. Waits a moment for the partner.
+    pub async fn reach(&self) -> Result<Reach, Stopping> {
+        let deadline = tokio::time::Instant::now() + PARTNER_PATIENCE;
+        loop {
+            let (partner, agreed) = self
+                .ask(|reading| {
+                    let partner = reading.node.pair().status().partner;
+                    (partner.map(|p| (p.name, p.connected)), reading.node.settings_agreed())
+                })
+                .await?;
+            match partner {
+                None => return Ok(Reach::Alone),
+                Some(_) if agreed == Some(true) => return Ok(Reach::Both),
+                Some((name, false)) => return Ok(Reach::PartnerLater(name)),
+                Some((name, true)) if tokio::time::Instant::now() >= deadline => {
+                    return Ok(Reach::PartnerLater(name));
+                }
+                Some(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// This node is one of a pair from now on.
+    pub async fn paired(&self, config: PairConfig) -> Result<(), Stopping> {
+        self.send(Command::Paired(config)).await
+    }
+
+    /// Copies the store, with everything that is durable now, to `target`.
+    pub async fn copy_store(&self, target: PathBuf) -> Result<io::Result<()>, Stopping> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::CopyStore { target, done }).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Asks the node's task to end.
+    pub async fn stop(&self) {
+        let _ = self.send(Command::Stop).await;
+    }
+
+    async fn send(&self, command: Command) -> Result<(), Stopping> {
+        self.to.send(command).await.map_err(|_| Stopping)
+    }
+}

@@ -1,0 +1,93 @@
+//! The task that keeps the data plane's snapshots in step with the node: local names, policies,
+//! upstreams, lists.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanward_dns::Shared;
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::actor::Changes;
+use super::handle::{Handle, Reading, Stopping};
+use super::publish;
+use crate::io::resolve::UpstreamResolver;
+use crate::lists::{ListKeeper, ListSettings};
+use crate::names::{self, HostName};
+use crate::settings::Effective;
+
+/// A burst of changes is published once: every lease of it is in DNS after this at the latest.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What is read from the node in one go.
+struct Snapshot {
+    settings: Effective,
+    hosts: Vec<HostName>,
+    nodes: Vec<(String, Vec<IpAddr>)>,
+}
+
+impl Snapshot {
+    fn read(reading: &Reading<'_>, own: &[IpAddr]) -> Snapshot {
+        let settings = reading.node.effective().clone();
+        let pair = reading.node.pair();
+        let status = pair.status();
+        let mut nodes = vec![(status.node, own.to_vec())];
+        if let Some(partner) = status.partner {
+            nodes.push((partner.name, pair.partner_addresses().to_vec()));
+        }
+        let names: Vec<&str> = nodes.iter().map(|(name, _)| name.as_str()).collect();
+        let leases = pair.bindings().map(lanward_ha::Binding::lease);
+        let hosts = names::derive(leases, &settings, &names);
+        Snapshot { settings, hosts, nodes }
+    }
+}
+
+/// Puts what the node says in force for DNS and the lists.
+pub(super) struct Publisher {
+    pub(super) control: Handle,
+    pub(super) dns: Arc<Shared>,
+    pub(super) lists: ListKeeper,
+    pub(super) resolver: UpstreamResolver,
+    pub(super) own: watch::Receiver<Vec<IpAddr>>,
+}
+
+impl Publisher {
+    /// Publishes after every change until the node's task ends.
+    pub(super) async fn run(self, mut changes: watch::Receiver<Changes>) {
+        let mut published = None;
+        let mut serial = 0;
+        loop {
+            let seen = *changes.borrow_and_update();
+            serial += 1;
+            let all = published != Some(seen.settings);
+            published = Some(seen.settings);
+            if self.publish(serial, all).await.is_err() || changes.changed().await.is_err() {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn publish(&self, serial: u32, all: bool) -> Result<(), Stopping> {
+        let own = self.own.borrow().clone();
+        let snapshot = self.control.ask(move |reading| Snapshot::read(reading, &own)).await?;
+        let Snapshot { settings, hosts, nodes } = snapshot;
+        if all {
+            self.dns.set_policies(settings.policies.clone());
+            self.dns.set_upstreams(publish::upstreams(&settings));
+            self.resolver.set_upstreams(settings.upstreams.clone());
+            self.lists.set_settings(ListSettings::from(&settings));
+        }
+        let count = hosts.len();
+        // A large household's index takes a few milliseconds to build.
+        let built = tokio::task::spawn_blocking(move || {
+            publish::local_names(&settings, &hosts, &nodes, serial)
+        });
+        if let Ok(names) = built.await {
+            self.dns.set_local(names);
+            debug!("{count} names of devices are published");
+        }
+        Ok(())
+    }
+}

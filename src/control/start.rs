@@ -1,0 +1,399 @@
+//! The start, in order: what cannot fail later is done first, and DNS answers before anything is
+//! fetched. And the end, in the reverse order.
+
+use std::io::{IsTerminal, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use lanward_blocklists::refresh::Pace;
+use lanward_dns::{Server, Shared, StartError};
+use lanward_ha::{PairConfig, Times};
+use lanward_web::{AuthConfig, Backend, ClaimCodes};
+use miette::{IntoDiagnostic, WrapErr, miette};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use super::actor::{Actor, Changes, Waiting};
+use super::admin::Admin;
+use super::dhcp::DhcpFront;
+use super::handle::Handle;
+use super::pairing::{Opened, Pairing};
+use super::{household, publisher, wall};
+use crate::backend::Daemon;
+use crate::identity::Identity;
+use crate::io::admin_socket::AdminSocket;
+use crate::io::clock::NodeClock;
+use crate::io::fetch::{Fetcher, Limits};
+use crate::io::interfaces::{self, OwnAddress, Watcher};
+use crate::io::port_owner;
+use crate::io::resolve::UpstreamResolver;
+use crate::io::store::Store;
+use crate::lists::{self, ListKeeper, ListSettings};
+use crate::node::{Node, NodeConfig};
+use crate::settings::HostView;
+use crate::settings::host::HostConfig;
+use crate::settings::load::Loaded;
+
+/// Starts the log. Under a service manager the journal adds the time itself.
+pub(super) fn log(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let builder = builder.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        let _ = builder.without_time().try_init();
+    } else {
+        let _ = builder.try_init();
+    }
+}
+
+/// Runs one daemon from start to end.
+pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
+    let Loaded { path, host, household } = loaded;
+    let data_dir = host.node.data_dir.clone();
+
+    // What the node is made from: its store, its key, its partner, its clock, its addresses.
+    let (store_to, store_events) = mpsc::unbounded_channel();
+    let dir = data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        Store::open(&dir, move |event| {
+            let _ = store_to.send(event);
+        })
+    });
+    let (store, restored, found) = opened.await.into_diagnostic()?.into_diagnostic()?;
+    let identity = Arc::new(Identity::load_or_create(&data_dir).into_diagnostic()?);
+    let own = interfaces::own_addresses().into_diagnostic().wrap_err("no own addresses")?;
+    let clock = NodeClock::start(found.time_floor.as_deref());
+    let (control, commands) = Handle::new();
+    let (own_to, own_seen) = watch::channel(interfaces::reachable(&own));
+    let Opened { pairing, events: link_events, partner } =
+        Pairing::open(&host, identity, control.clone(), found.store_id, own_seen.clone())?;
+    let config = NodeConfig {
+        pair: PairConfig {
+            node: host.node.name.clone(),
+            store: found.store_id,
+            partner,
+            times: Times::default(),
+        },
+        host: HostView {
+            node: host.node.name.clone(),
+            addresses: interfaces::reachable(&own),
+            partner_addresses: Vec::new(),
+        },
+    };
+    let node = Node::new(config, &restored, clock.now(), seed()?);
+
+    // DNS answers from here on: first what is local, and with the lists that are on the disk.
+    let dns = Shared::new();
+    dns.set_policies(node.effective().policies.clone());
+    let resolver = UpstreamResolver::default();
+    resolver.set_upstreams(node.effective().upstreams.clone());
+    let lists = start_lists(&data_dir, &dns, &resolver, ListSettings::from(node.effective())).await?;
+    let server = start_dns(&host, &dns).await?;
+
+    // Everything that asks the node.
+    let (changes, changed) = watch::channel(Changes::default());
+    let (dhcp_problem, dhcp_problems) = watch::channel(None);
+    let addresses = watch_addresses(own_to);
+    let actor = Actor {
+        node,
+        clock,
+        store,
+        store_events,
+        partner: None,
+        link_events,
+        commands,
+        addresses,
+        dhcp: DhcpFront::new(host.dhcp.clone(), own.clone(), dhcp_problem),
+        changes,
+        waiting: Waiting::default(),
+    };
+    let actor = tokio::spawn(actor.run());
+    let publishing = publisher::Publisher {
+        control: control.clone(),
+        dns: Arc::clone(&dns),
+        lists: lists.clone(),
+        resolver,
+        own: own_seen,
+    };
+    tokio::spawn(publishing.run(changed));
+    if let (Some(file), Some(declared)) = (host.household.clone(), household) {
+        for_people(&declared.warnings.render(false));
+        let node = host.node.name.clone();
+        tokio::spawn(household::keep(control.clone(), node, file, declared));
+    }
+
+    // Pages and command line.
+    let url = page_url(&host, &own);
+    let claim = Arc::new(claim_codes(&data_dir, &url));
+    let mut problems = Vec::new();
+    if let Some(moved) = &found.moved_aside {
+        problems.push(Daemon::host_problem(moved.to_string(), "Check the disk of this host."));
+    }
+    let now = wall::now;
+    let daemon = Arc::new(Daemon::new(
+        control.clone(),
+        lists,
+        Arc::clone(&dns),
+        Some(url.clone()),
+        problems,
+        dhcp_problems,
+        now,
+    ));
+    let (stop_web, web) = start_web(&host, &own, &daemon, &claim).await?;
+    let socket = host.socket(std::env::var_os("RUNTIME_DIRECTORY").as_deref().map(Path::new));
+    let socket = AdminSocket::bind(&socket).into_diagnostic()?;
+    let shown_socket = socket.path().to_owned();
+    let (asked_to, asked) = mpsc::channel(16);
+    tokio::spawn(socket.serve(asked_to));
+    let admin = Admin {
+        daemon: Arc::clone(&daemon),
+        claim: Arc::clone(&claim),
+        pairing: Arc::clone(&pairing),
+        url: url.clone(),
+    };
+    let admin = tokio::spawn(admin.run(asked));
+    if daemon.owner_password_hash().await.is_ok_and(|hash| hash.is_none()) {
+        claim.current();
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    info!("{} serves DNS on {}, pages on {url}", host.node.name, joined(server.listening()));
+    if path.is_none() {
+        say_what_next(&host, &server, &url, &shown_socket);
+    }
+
+    // Until somebody says so, or the node's task ends by itself, which it must not.
+    let mut ended = actor;
+    let by_itself = tokio::select! {
+        result = &mut ended => Some(result),
+        () = told_to_stop() => None,
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    info!("stopping");
+    let _ = stop_web.send(true);
+    admin.abort();
+    control.stop().await;
+    pairing.stop().await;
+    if by_itself.is_none() {
+        let _ = ended.await;
+    }
+    server.shutdown().await;
+    let _ = web.await;
+    match by_itself {
+        None => Ok(()),
+        Some(_) => Err(miette!("the node's task ended by itself; the log before this says why")),
+    }
+}
+
+fn seed() -> miette::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| miette!("the system gives no random bytes: {e}"))?;
+    Ok(seed)
+}
+
+async fn start_lists(
+    data_dir: &Path,
+    dns: &Arc<Shared>,
+    resolver: &UpstreamResolver,
+    settings: ListSettings,
+) -> miette::Result<ListKeeper> {
+    let fetcher = Fetcher::new(Arc::new(resolver.clone()), Limits::default());
+    let fetcher = fetcher.into_diagnostic().wrap_err("lists could not be fetched")?;
+    let dns = Arc::clone(dns);
+    let [a, b, c, d, e, f, g, h, ..] = seed()?;
+    let config = lists::Config {
+        dir: data_dir.join("lists"),
+        fetcher,
+        pace: Pace::default(),
+        seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        publish: Box::new(move |filter| dns.set_filter(filter)),
+    };
+    ListKeeper::start(config, settings).await.into_diagnostic().wrap_err("the lists' folder")
+}
+
+async fn start_dns(host: &HostConfig, dns: &Arc<Shared>) -> miette::Result<Server> {
+    let defaults = lanward_dns::Config::default();
+    let config = lanward_dns::Config {
+        listen: host.dns.listen.clone(),
+        udp_workers: host.dns.workers.unwrap_or(defaults.udp_workers),
+        cache_bytes: host.dns.cache_size,
+        ..defaults
+    };
+    Server::start(config, Arc::clone(dns)).await.map_err(|error| explain(&error))
+}
+
+/// What the user is told when DNS cannot be served: who is in the way, and what to do.
+fn explain(error: &StartError) -> miette::Report {
+    let StartError::Bind { addr, protocol, .. } = error else { return miette!("{error}") };
+    if error.is_not_permitted() {
+        return miette!(
+            help = "start it as the service in packaging/lanward.service, or as root, or give it \
+                    another port in [dns] listen",
+            "DNS cannot be served on {addr}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        );
+    }
+    if !error.is_in_use() {
+        return miette!("DNS cannot be served: {error}");
+    }
+    let owner = port_owner::owner(protocol, addr.port());
+    let by = owner.as_ref().map_or_else(
+        || "another program".to_owned(),
+        |owner| format!("{} (process {})", owner.name, owner.pid),
+    );
+    let help = match owner.as_ref().map(|owner| owner.name.as_str()) {
+        Some(name) if name.starts_with("systemd-resolve") => {
+            "set DNSStubListener=no in /etc/systemd/resolved.conf and restart systemd-resolved"
+                .to_owned()
+        }
+        Some("lanward") => "another Lanward runs on this host: stop that one first".to_owned(),
+        _ => "stop that program, or give Lanward another address or port in [dns] listen".to_owned(),
+    };
+    miette!(help = help, "DNS cannot be served on {addr}: {by} has {protocol} port {}", addr.port())
+}
+
+/// The daemon's own word of address changes: to the node's task, and to whoever only reads.
+fn watch_addresses(own: watch::Sender<Vec<IpAddr>>) -> mpsc::Receiver<Vec<OwnAddress>> {
+    let (seen_to, mut seen) = mpsc::channel(4);
+    let (to, addresses) = mpsc::channel(4);
+    tokio::spawn(async move {
+        let _watcher = Watcher::start(seen_to);
+        while let Some(all) = seen.recv().await {
+            own.send_replace(interfaces::reachable(&all));
+            if to.send(all).await.is_err() {
+                return;
+            }
+        }
+    });
+    addresses
+}
+
+/// The address people are told to open.
+fn page_url(host: &HostConfig, own: &[OwnAddress]) -> String {
+    let listen = host.web.listen.first().copied();
+    let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+    let addr = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        ip => {
+            let same = |addr: &IpAddr| addr.is_ipv4() == ip.is_ipv4();
+            interfaces::reachable(own).into_iter().find(same).unwrap_or(ip)
+        }
+    };
+    format!("http://{}/", SocketAddr::new(addr, listen.port()))
+}
+
+/// Codes are told to the terminal or journal, and kept in a file only the daemon's user can read.
+fn claim_codes(data_dir: &Path, url: &str) -> ClaimCodes {
+    let (file, url) = (data_dir.join("claim-code"), url.to_owned());
+    ClaimCodes::new(move |code| {
+        info!("nobody owns this household yet: open {url}setup and enter the claim code {code}");
+        let written = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&file)
+            .and_then(|mut file| writeln!(file, "{code}"));
+        if let Err(error) = written {
+            warn!("the claim code cannot be kept in {}: {error}", file.display());
+        }
+    })
+}
+
+type WebTask = tokio::task::JoinHandle<()>;
+
+async fn start_web(
+    host: &HostConfig,
+    own: &[OwnAddress],
+    daemon: &Arc<Daemon>,
+    claim: &Arc<ClaimCodes>,
+) -> miette::Result<(watch::Sender<bool>, WebTask)> {
+    let mut listeners = Vec::new();
+    for addr in &host.web.listen {
+        let bound = bind_web(*addr).map_err(|error| {
+            let owner = port_owner::owner("tcp", addr.port());
+            let by = owner.map_or_else(String::new, |o| format!(", {} has it", o.name));
+            miette!(
+                help = "stop that program, or give the pages another port in [web] listen",
+                "the pages cannot be served on {addr}: {error}{by}"
+            )
+        })?;
+        listeners.push(bound);
+    }
+    let name = &host.node.name;
+    let config = AuthConfig {
+        names: vec![name.clone(), format!("{name}.home.arpa"), "lanward".to_owned()],
+        addresses: interfaces::reachable(own),
+        claim: Arc::clone(claim),
+    };
+    let router = lanward_web::router(Arc::clone(daemon) as Arc<dyn Backend>, config);
+    let (stop, mut stopped) = watch::channel(false);
+    let web = tokio::spawn(async move {
+        let told = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = lanward_web::serve(listeners, router, told).await {
+            warn!("there are no pages: {error}");
+        }
+    });
+    Ok((stop, web))
+}
+
+/// Binds one address; `[::]` means IPv6 only, so that it can stand beside `0.0.0.0`.
+fn bind_web(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(128)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn told_to_stop() {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+fn joined(addrs: &[SocketAddr]) -> String {
+    addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Says more than a log line would, on its own lines; nothing when there is nothing to say.
+fn for_people(text: &str) {
+    if !text.trim().is_empty() {
+        warn!("{text}");
+    }
+}
+
+/// What somebody who started it without any file wants to know.
+#[allow(clippy::print_stderr, reason = "this is for the person at the terminal, not for the log")]
+fn say_what_next(host: &HostConfig, server: &Server, url: &str, socket: &Path) {
+    let dns = server.listening().first().copied();
+    let dns = dns.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 53)));
+    eprintln!(
+        "\nLanward runs alone, on safe defaults, for this machine only:\n\
+         \n  pages   {url}\n  DNS     {dns}   try: dig @{} -p {} doubleclick.net\n  \
+         DHCP    off\n  data    {}\n  \
+         command line   lanward --socket {} status\n\
+         \nNext: copy packaging/lanward.toml and packaging/household.toml to /etc/lanward, say \
+         which networks you\nhave, check them with `lanward check-config`, and start it again.\n",
+        dns.ip(),
+        dns.port(),
+        host.node.data_dir.display(),
+        socket.display(),
+    );
+}
