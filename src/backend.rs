@@ -5,23 +5,24 @@ mod leases;
 mod lists;
 mod status;
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
-    About, EditError, FieldError, InForce, LeaseRow, ListRow, NetworkView, NewList,
-    NewReservation, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
-    Unavailable, WhyAnswer, WhyQuestion,
+    About, EditError, FieldError, InForce, LeaseRow, ListRow, NetworkView, NewList, NewReservation,
+    PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer,
+    WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control::{Handle, Reach, Reading, Stopping};
-use crate::declared;
 use crate::lists::ListKeeper;
 use crate::node;
+use crate::settings::household::declared_by;
 use crate::settings::records::{List, Record, Reservation};
 use crate::settings::words::{Id, Mac, Name};
 
@@ -92,7 +93,7 @@ impl Daemon {
         let (locked, json) = self
             .read(move |reading| {
                 let records = reading.node.records();
-                (declared::locked(records, &key), records.get(&key).cloned())
+                (locked(records, &key), records.get(&key).cloned())
             })
             .await?;
         match (locked, json) {
@@ -113,6 +114,12 @@ fn in_force(reach: Reach) -> InForce {
         Reach::Both => InForce::BothHosts,
         Reach::PartnerLater(partner) => InForce::PartnerLater { partner },
     }
+}
+
+/// Why a record cannot be edited here, in one sentence; `None` when it can.
+pub(crate) fn locked(records: &BTreeMap<String, String>, key: &str) -> Option<String> {
+    let node = declared_by(records, key)?;
+    Some(format!("It is declared in the household file of {node}: change it there."))
 }
 
 /// The record in a text the document held; it was valid when it was written.
@@ -367,4 +374,3 @@ fn reservation(new: &NewReservation) -> Result<Reservation, EditError> {
         comment: new.comment.clone().filter(|c| !c.is_empty()),
     })
 }
-

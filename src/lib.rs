@@ -4,7 +4,6 @@ pub mod admin;
 pub mod backend;
 pub mod cli;
 pub mod control;
-pub mod declared;
 pub mod demo;
 pub mod identity;
 pub mod io;

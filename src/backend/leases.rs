@@ -8,7 +8,7 @@ use lanward_ha::PairState;
 use lanward_web::view::{LeaseRow, LeaseState, NetworkView, ReservationView, Reserved};
 
 use crate::control::Reading;
-use crate::{declared, names};
+use crate::names;
 use crate::settings::records::{Record, Reservation};
 use crate::settings::{Effective, Severity};
 
@@ -39,8 +39,7 @@ pub(super) fn rows(reading: &Reading<'_>) -> Vec<LeaseRow> {
                 && view.hw.is_none_or(|hw| row.hw.is_none_or(|theirs| theirs == hw))
             {
                 seen.insert(view.id.clone());
-                row.reserved =
-                    Some(Reserved { id: view.id.clone(), staged: view.staged.clone() });
+                row.reserved = Some(Reserved { id: view.id.clone(), staged: view.staged.clone() });
                 row.name = view.name.clone().or(row.name);
             }
             row
@@ -105,9 +104,8 @@ pub(super) fn reservations(reading: &Reading<'_>) -> Vec<ReservationView> {
                 .iter()
                 .find(|p| p.place.key == *key && p.severity == Severity::Error);
             let hw = record.mac.map(|mac| HwAddr::ethernet(mac.0));
-            let staged = problem
-                .map(|p| p.message.clone())
-                .or_else(|| staged(reading, settings, &record));
+            let staged =
+                problem.map(|p| p.message.clone()).or_else(|| staged(reading, settings, &record));
             Some(ReservationView {
                 id: key[prefix.len()..].to_owned(),
                 network: record.network.as_str().to_owned(),
@@ -116,7 +114,7 @@ pub(super) fn reservations(reading: &Reading<'_>) -> Vec<ReservationView> {
                 name: record.name.map(|name| name.to_string()),
                 comment: record.comment,
                 staged,
-                locked: declared::locked(reading.node.records(), key),
+                locked: super::locked(reading.node.records(), key),
             })
         })
         .collect()
@@ -167,11 +165,8 @@ pub(super) fn networks(reading: &Reading<'_>) -> Vec<NetworkView> {
                 pools: pools.iter().map(|p| format!("{}-{}", p.start(), p.end())).collect(),
                 pool_size: pools.iter().map(|p| size(p)).sum(),
                 pool_used: used.iter().filter(in_pool).count() as u64,
-                active: used
-                    .iter()
-                    .filter(here)
-                    .filter(|l| l.state == BindingState::Active)
-                    .count() as u64,
+                active: used.iter().filter(here).filter(|l| l.state == BindingState::Active).count()
+                    as u64,
                 reserved: scope.map_or(0, |s: &Network| s.reservations.len()) as u64,
                 lease_secs: scope.map_or(0, |s| s.lease_time.as_secs()),
             }

@@ -11,8 +11,8 @@ use lanward_web::view::{
     WhyAnswer, WhyMatch, WhyPolicy, WhyQuestion, WhyVerdict,
 };
 
+use super::locked;
 use crate::control::Reading;
-use crate::declared;
 use crate::lists::{Activity, ListStatus};
 use crate::settings::effective::{ListSpec, default_household};
 use crate::settings::records::{self, List, Policy, Record, Source};
@@ -53,7 +53,7 @@ pub(super) fn rows(reading: &Reading<'_>, statuses: &[ListStatus]) -> Vec<ListRo
                     Activity::Idle => ListActivity::Idle,
                     Activity::Fetching | Activity::Compiling => ListActivity::Updating,
                 },
-                locked: declared::locked(reading.node.records(), &List::key(&list.id)),
+                locked: locked(reading.node.records(), &List::key(&list.id)),
             }
         })
         .collect()
@@ -155,7 +155,7 @@ pub(super) fn add(
     let mut writes = missing_defaults(records, in_force);
     for policy_id in &new.policies {
         let key = Policy::key(policy_id);
-        if let Some(why) = declared::locked(records, &key) {
+        if let Some(why) = locked(records, &key) {
             let message = format!("The policy {policy_id} cannot use it. {why}");
             return Err(EditError::field("policies", message));
         }
@@ -213,7 +213,7 @@ pub(super) fn remove(
         if !policy.lists.iter().any(|used| used.as_str() == id) {
             continue;
         }
-        if let Some(why) = declared::locked(records, key) {
+        if let Some(why) = locked(records, key) {
             return Err(EditError::Locked(format!("The policy {policy_id} uses it. {why}")));
         }
         policy.lists.retain(|used| used.as_str() != id);
@@ -240,7 +240,10 @@ pub(super) fn at_field(error: EditError, field: &'static str) -> EditError {
         EditError::Fields(errors) => EditError::Fields(
             errors
                 .into_iter()
-                .map(|e| FieldError { field: if e.field.is_empty() { field } else { e.field }, ..e })
+                .map(|e| FieldError {
+                    field: if e.field.is_empty() { field } else { e.field },
+                    ..e
+                })
                 .collect(),
         ),
         other => other,

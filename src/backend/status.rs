@@ -49,11 +49,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     }
 }
 
-fn pair(
-    reading: &Reading<'_>,
-    started: Timestamp,
-    url: Option<String>,
-) -> PairStatus {
+fn pair(reading: &Reading<'_>, started: Timestamp, url: Option<String>) -> PairStatus {
     let ha = reading.node.pair().status();
     let version = Some(env!("CARGO_PKG_VERSION").to_owned());
     let own = HostStatus {
@@ -112,11 +108,7 @@ fn condition(reading: &Reading<'_>, ha: &Ha) -> Condition {
         PairState::Startup => Condition::Starting,
         PairState::Normal => {
             let silent = partner.last_contact.map_or(Duration::ZERO, |at| reading.now.since(at));
-            if silent > CHECKING_AFTER {
-                Condition::Checking { silent }
-            } else {
-                Condition::BothUp
-            }
+            if silent > CHECKING_AFTER { Condition::Checking { silent } } else { Condition::BothUp }
         }
         _ if partner.connected => {
             let total = ha.bindings.max(ha.unsynced) as u64;

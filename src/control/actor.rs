@@ -240,7 +240,9 @@ fn log_dhcp(event: &Dhcp) {
             );
         }
         Dhcp::SharedClientId { network, client, hw: [a, b] } => {
-            warn!("{a} and {b} on {network} send the same client identifier {client}: give one a new machine-id");
+            warn!(
+                "{a} and {b} on {network} send the same client identifier {client}: give one a new machine-id"
+            );
         }
         Dhcp::PoolExhausted { network } => {
             warn!("no free address on {network}: enlarge its pool");

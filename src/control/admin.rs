@@ -78,7 +78,7 @@ impl Admin {
         let keys: Vec<String> = writes.iter().map(|w| w.key.clone()).collect();
         let locked = self.daemon.control().ask(move |reading| {
             let records = reading.node.records();
-            keys.iter().find_map(|key| crate::declared::locked(records, key))
+            keys.iter().find_map(|key| crate::backend::locked(records, key))
         });
         if let Some(why) = locked.await.map_err(stopping)? {
             return Err(Refusal::new(RefusalKind::Locked, why));

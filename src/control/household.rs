@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use tracing::{debug, error, info, warn};
 
 use super::handle::{Handle, Stopping};
-use crate::declared;
 use crate::settings::household::Declared;
 use crate::settings::load;
 
@@ -53,11 +52,9 @@ async fn apply(
     file: &Path,
     declared: &Declared,
 ) -> Result<(), Stopping> {
-    let (name, path) = (node.to_owned(), file.display().to_string());
-    let (wanted, shown) = (declared.clone(), path.clone());
-    let writes = control
-        .ask(move |reading| declared::writes(reading.node.records(), &name, &path, &wanted))
-        .await?;
+    let (name, shown) = (node.to_owned(), file.display().to_string());
+    let wanted = declared.clone();
+    let writes = control.ask(move |reading| wanted.writes(&name, reading.node.records())).await?;
     if writes.is_empty() {
         debug!("{shown} says what is in force already");
         return Ok(());

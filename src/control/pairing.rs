@@ -152,10 +152,7 @@ impl Pairing {
         self.control.paired(self.for_node(&pair)).await.map_err(stopping)?;
         *link = Some(self.start_link(Some(&pair)).map_err(refusal)?);
         info!("joined {}: its leases and settings are taken over", pair.partner.name);
-        Ok(JoinReply {
-            partner: pair.partner.name,
-            backup: Some(backup.display().to_string()),
-        })
+        Ok(JoinReply { partner: pair.partner.name, backup: Some(backup.display().to_string()) })
     }
 
     /// Ends the link after what was sent has gone out.

@@ -92,7 +92,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     dns.set_policies(node.effective().policies.clone());
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
-    let lists = start_lists(&data_dir, &dns, &resolver, ListSettings::from(node.effective())).await?;
+    let lists =
+        start_lists(&data_dir, &dns, &resolver, ListSettings::from(node.effective())).await?;
     let server = start_dns(&host, &dns).await?;
 
     // Everything that asks the node.
@@ -250,7 +251,9 @@ fn explain(error: &StartError) -> miette::Report {
                 .to_owned()
         }
         Some("lanward") => "another Lanward runs on this host: stop that one first".to_owned(),
-        _ => "stop that program, or give Lanward another address or port in [dns] listen".to_owned(),
+        _ => {
+            "stop that program, or give Lanward another address or port in [dns] listen".to_owned()
+        }
     };
     miette!(help = help, "DNS cannot be served on {addr}: {by} has {protocol} port {}", addr.port())
 }

@@ -41,8 +41,12 @@ const WORLD: [&str; 12] = [
 ];
 
 /// Names on the built-in list; a device that wants ads asks for these.
-const ADS: [&str; 4] =
-    ["doubleclick.net.", "ads.doubleclick.net.", "googlesyndication.com.", "scorecardresearch.com."];
+const ADS: [&str; 4] = [
+    "doubleclick.net.",
+    "ads.doubleclick.net.",
+    "googlesyndication.com.",
+    "scorecardresearch.com.",
+];
 
 /// The addresses of one demo. `second` is the second byte of them all, so that two demos can run
 /// side by side.
@@ -112,8 +116,13 @@ const PRINTER: Device =
     Device { name: "printer", vlan: VLANS[0], index: 0, pause_millis: 2500, ads_percent: 0 };
 
 /// A device that is nobody's yet: it arrives while one node is dead.
-pub(super) const LATECOMER: Device =
-    Device { name: "visitor-tablet", vlan: VLANS[2], index: 99, pause_millis: 700, ads_percent: 20 };
+pub(super) const LATECOMER: Device = Device {
+    name: "visitor-tablet",
+    vlan: VLANS[2],
+    index: 99,
+    pause_millis: 700,
+    ads_percent: 20,
+};
 
 /// Everybody who is there from the start.
 pub(super) fn devices() -> Vec<Device> {

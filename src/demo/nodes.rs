@@ -82,10 +82,7 @@ impl Node {
 
     /// Starts the process. Its log goes to `log` in its folder.
     pub(super) fn start(&mut self) -> io::Result<()> {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.join("log"))?;
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.join("log"))?;
         let child = Command::new(std::env::current_exe()?)
             .arg("run")
             .arg("--config")

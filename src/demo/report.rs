@@ -226,11 +226,18 @@ impl Ledger {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |s: Option<f64>| s.map_or("not reached".into(), |s| format!("{s:.1} s"));
-        writeln!(f, "\n  {} devices for {:.0} s, one node killed in the middle\n", self.devices, self.seconds)?;
+        writeln!(
+            f,
+            "\n  {} devices for {:.0} s, one node killed in the middle\n",
+            self.devices, self.seconds
+        )?;
         let mut row = |what: &str, value: String| writeln!(f, "  {what:<44} {value:>14}");
         row("leases given", self.leases.to_string())?;
         row("leases renewed", self.renewals.to_string())?;
-        row("  by the other node than the one that gave it", self.renewals_by_the_other_node.to_string())?;
+        row(
+            "  by the other node than the one that gave it",
+            self.renewals_by_the_other_node.to_string(),
+        )?;
         row("leases lost", self.leases_lost.to_string())?;
         row("double addresses", self.double_addresses.to_string())?;
         row("queries answered", self.queries_answered.to_string())?;

@@ -91,7 +91,8 @@ async fn exchange(upstream: SocketAddr, name: &Name, rtype: RecordType) -> io::R
     loop {
         let len = socket.recv(&mut buffer).await?;
         let Ok(reply) = Message::from_vec(&buffer[..len]) else { continue };
-        let same = reply.queries.first().is_some_and(|q| q.name() == name && q.query_type() == rtype);
+        let same =
+            reply.queries.first().is_some_and(|q| q.name() == name && q.query_type() == rtype);
         if reply.metadata.id != id || !same {
             continue;
         }
