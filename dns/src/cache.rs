@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache as Sharded;
 
-use crate::RecordType;
 use crate::name::MAX_WIRE;
 use crate::wire::{Ede, Query, Rcode, Reply};
+use crate::{Name, RecordType};
 
 mod entry;
 
@@ -117,6 +117,11 @@ impl Key {
         bytes[..len].copy_from_slice(&name[..len]);
         bytes[len..len + 3].copy_from_slice(&[high, low, u8::from(dnssec_ok) | u8::from(cd) << 1]);
         Self { bytes, len: len as u16 + 3 }
+    }
+
+    fn is_for(&self, name: &Name, rtype: u16) -> bool {
+        let start = self.as_bytes().strip_prefix(name.as_wire());
+        start.and_then(|rest| rest.strip_prefix(&rtype.to_be_bytes())).is_some_and(|f| f.len() == 1)
     }
 
     fn dnssec_ok(&self) -> bool {

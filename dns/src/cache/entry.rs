@@ -53,6 +53,10 @@ impl Entry {
     pub(crate) fn from_answer(answer: Message, key: &Key, now: Now) -> Option<Arc<Self>> {
         let dnssec_ok = key.dnssec_ok();
         let asked = answer.queries.first()?.clone();
+        // Over TCP nobody has compared the question yet.
+        if !key.is_for(&to_name(asked.name())?, u16::from(asked.query_type())) {
+            return None;
+        }
         let rcode = match answer.metadata.response_code {
             ResponseCode::NoError => Rcode::NO_ERROR,
             ResponseCode::NXDomain => Rcode::NX_DOMAIN,

@@ -4,21 +4,34 @@ use hickory_proto::rr::{Name as HickoryName, RData, Record};
 
 use super::*;
 
-/// The key of the tests' questions: the cache does not look inside.
-fn key(text: &[u8]) -> Key {
-    Key::new(text, RecordType::A, false, false)
+fn key(label: &[u8]) -> Key {
+    key_of(label, RecordType::A)
 }
 
-fn entry(text: &[u8], ttl: u32, data: RData, now: Now) -> Arc<Entry> {
-    let name = HickoryName::from_ascii("www.example.").expect("name");
+fn key_of(label: &[u8], rtype: RecordType) -> Key {
+    Key::new(&[&[label.len() as u8], label, b"\0"].concat(), rtype, false, false)
+}
+
+fn answer(label: &[u8], ttl: u32, data: RData) -> Message {
+    let name = HickoryName::from_labels([label]).expect("name");
     let mut message = Message::response(1, OpCode::Query);
     message.queries.push(Asked::query(name.clone(), data.record_type()));
     message.answers.push(Record::from_rdata(name, ttl, data));
-    Entry::from_answer(message, &key(text), now).expect("an entry")
+    message
 }
 
-fn address(text: &[u8], ttl: u32, now: Now) -> Arc<Entry> {
-    entry(text, ttl, RData::A(A([192, 0, 2, 1].into())), now)
+fn address(label: &[u8], ttl: u32, now: Now) -> Arc<Entry> {
+    let answer = answer(label, ttl, RData::A(A([192, 0, 2, 1].into())));
+    Entry::from_answer(answer, &key(label), now).expect("an entry")
+}
+
+#[test]
+fn an_answer_to_another_question_is_none() {
+    let data = || RData::A(A([192, 0, 2, 1].into()));
+    let kept = |key: &Key| Entry::from_answer(answer(b"bank", 60, data()), key, at(0)).is_some();
+    assert!(kept(&key(b"bank")));
+    assert!(!kept(&key(b"other")));
+    assert!(!kept(&key_of(b"bank", RecordType::AAAA)));
 }
 
 fn at(secs: u64) -> Now {
@@ -86,7 +99,10 @@ fn the_cache_stays_within_its_bytes() {
     let cache = Cache::new(200_000);
     for index in 0..5000u32 {
         let text = RData::TXT(TXT::new(vec!["x".repeat(200)]));
-        cache.insert(&entry(&index.to_be_bytes(), 300, text, at(0)));
+        let label = format!("n{index}").into_bytes();
+        let key = key_of(&label, RecordType::TXT);
+        let entry = Entry::from_answer(answer(&label, 300, text), &key, at(0));
+        cache.insert(&entry.expect("an entry"));
         assert!(cache.held().1 <= 200_000);
     }
     assert!(cache.held().0 > 100, "{:?}", cache.held());
