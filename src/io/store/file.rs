@@ -99,8 +99,15 @@ impl StoreFile {
         let found = read(&database).map_err(fault)?.interpret(path)?;
         let rolled_back = !clean || found.commits < number;
         let commits = found.commits.max(number);
+        let mut file = StoreFile { database, path: path.to_owned(), frozen, commits, reported };
+        // A recovery ends with a two-phase commit, after which redb reads parts of the file
+        // before it verifies them; a commit of the ordinary kind has no such trust. Should it
+        // fail, so will the first write, and be reported.
+        if let Err(error) = file.commit([]) {
+            warn!("{}: the first commit failed: {error}", path.display());
+        }
         Ok(Opened {
-            file: StoreFile { database, path: path.to_owned(), frozen, commits, reported },
+            file,
             restored: found.restored,
             store_id: found.store_id,
             created: false,
