@@ -53,37 +53,53 @@ function parse(text) {
 tick();
 setInterval(tick, 15000);
 
+// What somebody has typed is never thrown away by a reload of ours.
+let typed = false;
+document.addEventListener('input', () => { typed = true; });
+const mayReload = () => !typed && !document.querySelector('form:focus-within, details[open]');
+
 // The two hosts.
 const pair = document.querySelector('[data-pair]');
 const lost = document.querySelector('[data-lost]');
-let told = pair?.querySelector('[data-pair-headline]').textContent;
+const headline = pair?.querySelector('[data-pair-headline]');
+let heard = Date.now();
 let misses = 0;
+
+function show(ha) {
+  for (const dot of ha.dots) {
+    const shown = pair.querySelector(`[data-dot="${CSS.escape(dot.name)}"]`);
+    if (!shown) continue;
+    shown.className = `dot ${dot.tone}`;
+    shown.querySelector('.hidden').textContent = ` ${dot.word}`;
+  }
+  pair.className = `pair ${ha.tone}`;
+  pair.title = ha.sentence;
+  const kind = (text) => text.replace(/\d+/g, '');
+  const changed = kind(headline.textContent) !== kind(ha.headline);
+  headline.textContent = ha.headline;
+  if (!changed) return;
+  pair.querySelector('.since')?.remove();
+  const icon = document.querySelector(`[data-icon="${ha.icon}"] svg`);
+  if (icon) pair.querySelector('[data-pair-icon]').replaceChildren(icon.cloneNode(true));
+  document.querySelector('[data-pair-live]').textContent = `${ha.headline}. ${ha.sentence}`;
+  // The overview tells the rest of it.
+  if (location.pathname === '/' && mayReload()) location.reload();
+}
 
 async function look() {
   try {
     const response = await fetch('/api/v1/ha', background);
-    if (response.status === 401) return location.reload();
+    if (response.status === 401 && mayReload()) return location.reload();
     if (!response.ok) throw new Error(response.status);
-    const ha = await response.json();
+    show(await response.json());
+    heard = Date.now();
     misses = 0;
     lost.hidden = true;
-    for (const dot of ha.dots) {
-      const shown = pair.querySelector(`[data-dot="${CSS.escape(dot.name)}"]`);
-      if (shown) shown.className = `dot ${dot.tone}`;
-    }
-    pair.className = `pair ${ha.tone}`;
-    pair.querySelector('[data-pair-headline]').textContent = ha.headline;
-    pair.title = ha.sentence;
-    // Another state has another icon and, on the overview, another page.
-    const kind = (text) => text.replace(/\d+/g, '');
-    if (kind(told) !== kind(ha.headline) && !document.querySelector('form:focus-within, details[open]')) location.reload();
-    told = ha.headline;
   } catch {
     misses += 1;
-    if (misses === 2) {
-      lost.querySelector('[data-lost-since]').textContent = clock.format(Date.now());
-      lost.hidden = false;
-    }
+    if (misses < 2) return;
+    lost.querySelector('[data-lost-since]').textContent = clock.format(heard);
+    lost.hidden = false;
   }
 }
 if (pair) {
@@ -101,7 +117,7 @@ if (document.querySelector('[data-updating]')) {
     const lists = await response.json();
     if (lists.every((list) => list.activity === 'idle')) {
       clearInterval(wait);
-      if (!document.querySelector('form:focus-within')) location.reload();
+      if (mayReload()) location.reload();
     }
   }, 2000);
 }

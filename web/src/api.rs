@@ -84,6 +84,7 @@ pub(crate) async fn status(State(app): State<Shared>) -> Answered<Response> {
 #[derive(Serialize)]
 struct Ha {
     tone: &'static str,
+    icon: &'static str,
     headline: String,
     sentence: String,
     dots: Vec<Dot>,
@@ -107,7 +108,14 @@ pub(crate) async fn ha(State(app): State<Shared>) -> Answered<Response> {
         .into_iter()
         .map(|dot| Dot { name: dot.name, tone: dot.tone, word: dot.word })
         .collect();
-    let ha = Ha { tone: mark.tone, headline: mark.headline, sentence: mark.sentence, dots, pair };
+    let ha = Ha {
+        tone: mark.tone,
+        icon: mark.icon.0,
+        headline: mark.headline,
+        sentence: mark.sentence,
+        dots,
+        pair,
+    };
     Ok(Json(ha).into_response())
 }
 
