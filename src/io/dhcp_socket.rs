@@ -223,7 +223,7 @@ impl DhcpSocket {
         to: SocketAddrV4,
         payload: &[u8],
     ) -> io::Result<()> {
-        let mut sockets = self.packet.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut sockets = self.packet.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(open) = sockets.get(&ifindex) {
             let from = SocketAddrV4::new(source, self.server_port);
             let frame = frame::udp(open.mac, to_mac, from, to, payload)?;

@@ -1,3 +1,5 @@
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 use super::*;
 
 #[test]
