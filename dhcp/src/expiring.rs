@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Time;
 
-/// A map of at most `limit` entries, each valid before its end. A full map gives up the entry
-/// that ends first: what is kept in here makes answers better, never correct.
+/// A map of at most `limit` entries, each valid before its end. An entry whose time is over stays
+/// until somebody takes it out ([`Expiring::pop_ended`]) or its place is needed: a full map gives
+/// up the entry that ends first.
 #[derive(Debug)]
 pub(crate) struct Expiring<K, V> {
     limit: usize,
@@ -20,9 +21,8 @@ impl<K: Ord + Clone, V> Expiring<K, V> {
     }
 
     /// Sets the entry of `key`, valid before `end`.
-    pub(crate) fn insert(&mut self, now: Time, key: K, value: V, end: Time) {
+    pub(crate) fn insert(&mut self, key: K, value: V, end: Time) {
         self.remove(&key);
-        self.forget_ended(now);
         if self.entries.len() >= self.limit
             && let Some((_, first)) = self.by_end.pop_first()
         {
@@ -73,10 +73,6 @@ impl<K: Ord + Clone, V> Expiring<K, V> {
     /// Whether another entry would push one out.
     pub(crate) fn is_full(&self) -> bool {
         self.entries.len() >= self.limit
-    }
-
-    fn forget_ended(&mut self, now: Time) {
-        while self.pop_ended(now).is_some() {}
     }
 }
 

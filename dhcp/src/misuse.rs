@@ -32,7 +32,7 @@ impl Declines {
     /// so that a client which goes on is ignored until it stops.
     pub(crate) fn count(&mut self, now: Time, client: &ClientKey) -> bool {
         let count = self.counts.get(now, client).copied().unwrap_or(0) + 1;
-        self.counts.insert(now, client.clone(), count, now + IGNORE_FOR);
+        self.counts.insert(client.clone(), count, now + IGNORE_FOR);
         count >= DECLINES
     }
 
@@ -72,12 +72,12 @@ impl SharedIds {
             Some(turns) => Turns { current: hw, before: Some(turns.current) },
             None => Turns { current: hw, before: None },
         };
-        self.seen.insert(now, client.clone(), turns, now + SHARED_WITHIN);
+        self.seen.insert(client.clone(), turns, now + SHARED_WITHIN);
         let other = known.filter(|known| known.before == Some(hw) && known.current != hw)?.current;
         if self.reported.get(now, client).is_some() {
             return None;
         }
-        self.reported.insert(now, client.clone(), (), now + REPORT_AGAIN);
+        self.reported.insert(client.clone(), (), now + REPORT_AGAIN);
         Some([other, hw])
     }
 }

@@ -33,8 +33,8 @@ impl Offers {
     ) {
         self.release(now, network, client);
         let (end, key) = (now + OFFER_HOLD, (network.clone(), client.clone()));
-        self.by_addr.insert(now, addr, key.clone(), end);
-        self.by_client.insert(now, key, addr, end);
+        self.by_addr.insert(addr, key.clone(), end);
+        self.by_client.insert(key, addr, end);
     }
 
     /// The address kept for the client.

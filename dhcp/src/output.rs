@@ -125,6 +125,9 @@ pub enum Dropped {
     /// The client asks for an address no record of it exists for.
     #[error("no record of this client at this address")]
     NoRecord,
+    /// The address is no longer one that is given out.
+    #[error("the address is no longer given out")]
+    NotServed,
     /// The address is not one of this client's.
     #[error("the address is not this client's")]
     NotTheirs,

@@ -48,7 +48,7 @@ impl Parked {
     /// Keeps a reply. The caller has asked [`Parked::is_full`] before it proposed the change.
     pub(crate) fn park(&mut self, now: Time, ticket: Ticket, reply: Reply) {
         self.messages.insert(message(&reply.exchange, reply.addr), ticket);
-        self.replies.insert(now, ticket, reply, now + KEEP);
+        self.replies.insert(ticket, reply, now + KEEP);
     }
 
     /// The reply that waited for `ticket`.

@@ -72,8 +72,8 @@ impl Probes {
         self.last_id += 1;
         let (id, end) = (ProbeId(self.last_id), now + DEADLINE);
         let client = (waiting.exchange.network.clone(), waiting.exchange.key.clone());
-        self.waiting.insert(now, id, waiting, end);
-        self.by_client.insert(now, client, id, end);
+        self.waiting.insert(id, waiting, end);
+        self.by_client.insert(client, id, end);
         Ok(id)
     }
 
@@ -114,7 +114,7 @@ impl Probes {
     pub(crate) fn note(&mut self, now: Time, addr: Ipv4Addr, in_use: bool) {
         let (found, duration) =
             if in_use { (Found::Conflict, CONFLICT_FOR) } else { (Found::Clear, CLEAR_FOR) };
-        self.found.insert(now, addr, found, now + duration);
+        self.found.insert(addr, found, now + duration);
     }
 
     fn forget_client(&mut self, waiting: &Waiting, id: ProbeId) {

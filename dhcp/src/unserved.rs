@@ -30,7 +30,7 @@ impl Unserved {
     pub(crate) fn hear(&mut self, now: Time, client: &ClientKey, kind: u8, secs: u16) -> bool {
         let key = (client.clone(), kind);
         let first = self.first_heard.get(now, &key).copied().unwrap_or(now);
-        self.first_heard.insert(now, key, first, now + ATTEMPT);
+        self.first_heard.insert(key, first, now + ATTEMPT);
         secs >= TRYING_SECS || now.since(first) >= RETRY_AFTER
     }
 

@@ -121,9 +121,9 @@ impl Server {
         if let Some((_, addr)) = best {
             return Ok(addr);
         }
-        self.exhausted.insert(now, scope.id.clone(), (), now + EXHAUSTED_FOR);
+        self.exhausted.insert(scope.id.clone(), (), now + EXHAUSTED_FOR);
         if self.exhaustion_reported.get(now, scope.id).is_none() {
-            self.exhaustion_reported.insert(now, scope.id.clone(), (), now + REPORT_AGAIN);
+            self.exhaustion_reported.insert(scope.id.clone(), (), now + REPORT_AGAIN);
             self.event(Event::PoolExhausted { network: scope.id.clone() });
         }
         Err(Dropped::PoolExhausted)

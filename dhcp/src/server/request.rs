@@ -185,13 +185,15 @@ impl Server {
             return Ok(Verdict::Deny(Denial::InUse));
         }
         book.may_grant(now, addr, key).map_err(Dropped::Refused)?;
+        let served = Self::is_for(scope, exchange, addr) && scope.network.server_addr != Some(addr);
+        if theirs && !served {
+            // The pools were changed: the binding lasts as long as was promised, and no longer.
+            return Err(Dropped::NotServed);
+        }
         if theirs {
             return Ok(Verdict::Grant { renewal: active });
         }
-        if state == State::InitReboot
-            || !Self::is_for(scope, exchange, addr)
-            || scope.network.server_addr == Some(addr)
-        {
+        if state == State::InitReboot || !served {
             return Err(Dropped::NoRecord);
         }
         if self.offers.is_held_for_another(now, addr, key) {
@@ -201,7 +203,11 @@ impl Server {
             return Err(Dropped::AddressInUse);
         }
         let offered = self.offers.of(now, scope.id, key) == Some(addr);
-        let clear = offered || !scope.network.probe || self.probes.is_clear(now, addr);
+        // An echo does not tell who answers: behind a relay agent a client that uses the address
+        // would be taken for another one.
+        let tells = scope.network.server_addr.is_some() || exchange.request.ciaddr != addr;
+        let probe = scope.network.probe && tells;
+        let clear = offered || !probe || self.probes.is_clear(now, addr);
         Ok(if clear { Verdict::Grant { renewal: false } } else { Verdict::GrantIfClear })
     }
 }

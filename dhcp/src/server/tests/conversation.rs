@@ -177,6 +177,24 @@ fn a_renewal_after_the_record_was_lost_is_taken_up() {
 }
 
 #[test]
+fn a_binding_outside_the_new_pools_lasts_as_promised_and_no_longer() {
+    let mut bench = Bench::new();
+    let addr = bench.lease(at(0), 1);
+    bench.reconfigure(|config| {
+        config.networks.get_mut(HOME).unwrap().pools = vec![home(200)..=home(209)];
+    });
+    for msg in [
+        Msg::new(REQUEST, 1).having(addr).to(SERVER),
+        Msg::new(REQUEST, 1).having(addr),
+        Msg::new(REQUEST, 1).asking_for(addr),
+    ] {
+        bench.hand(at(43_200), &msg).silent(Dropped::NotServed);
+    }
+    assert_eq!(bench.book.leases[&addr].state, BindingState::Active);
+    assert!(bench.lease(at(86_400), 1) >= home(200));
+}
+
+#[test]
 fn release_ends_the_binding_of_its_own_client_only() {
     let mut bench = Bench::new();
     let addr = bench.lease(at(0), 1);

@@ -49,6 +49,19 @@ fn a_reply_is_given_up_when_the_book_does_not_settle() {
 }
 
 #[test]
+fn an_overdue_reply_is_given_up_though_a_newer_one_was_parked_first() {
+    let mut bench = Bench::new();
+    let renewal = |n: u8| Msg::new(REQUEST, n).having(home(100 + n));
+    bench.hand(at(0), &renewal(1));
+    // The shell hands in a packet before it gets around to the timeout.
+    bench.hand(at(40), &renewal(2));
+    assert_eq!(bench.timeout(at(40)).drops, [Dropped::NotSettled]);
+    bench.book.proposed.clear();
+    bench.hand(at(41), &renewal(1));
+    assert_eq!(bench.book.proposed.len(), 1, "not taken for a repetition");
+}
+
+#[test]
 fn the_network_may_vanish_while_a_reply_waits() {
     let mut bench = Bench::new();
     let offer = bench.talk(at(0), &Msg::new(DISCOVER, 1)).one();

@@ -138,6 +138,23 @@ fn an_unknown_renewal_is_taken_up_after_a_probe() {
 }
 
 #[test]
+fn behind_a_relay_agent_an_unknown_renewal_is_not_probed() {
+    // The client would answer the echo itself, and an echo has no hardware address.
+    let mut bench = bench();
+    let renewal = Msg::new(REQUEST, 1).having([10, 0, 40, 104].into()).relayed(SHED_RELAY);
+    assert_eq!(bench.talk(at(0), &renewal).one().kind, ACK);
+}
+
+#[test]
+fn a_message_whose_probe_is_overdue_is_not_lost_to_a_newer_one() {
+    let mut bench = bench();
+    let first = bench.hand(at(0), &Msg::new(DISCOVER, 1)).probe();
+    // The shell hands in a packet before it gets around to the timeout.
+    bench.hand(at(2), &Msg::new(DISCOVER, 2)).probe();
+    assert_eq!(bench.timeout(at(2)).one().yiaddr, first.addr);
+}
+
+#[test]
 fn only_so_many_messages_wait_for_probes() {
     let mut bench = Bench::with(|config| {
         let home = config.networks.get_mut(HOME).unwrap();
