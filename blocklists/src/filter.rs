@@ -133,6 +133,10 @@ impl Filter for CompiledFilter {
                 self.user_rules(name, suffix, policy, &mut found);
             }
             found.protected |= self.protected.holds(name, suffix);
+            // No list has a rule for a bare top-level name.
+            if suffix.labels == 1 {
+                return;
+            }
             self.table.lookup(suffix.hash, |member| {
                 if mask.contains(member.list) {
                     let rule = RuleRef { list: ListId(member.list), labels: suffix.labels };

@@ -18,7 +18,7 @@ pub struct UnixSecs(pub u64);
 pub struct Pace {
     /// Between two successes (default 24 h).
     pub interval: Duration,
-    /// After the first failure; doubled with each further one (default 5 min).
+    /// After the first failure; doubled with each further one (default 30 s: a host that boots before its network must not stay unfiltered).
     pub first_retry: Duration,
     /// The longest wait after failures (default 6 h).
     pub last_retry: Duration,
@@ -74,7 +74,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(24 * 3600),
-            first_retry: Duration::from_secs(5 * 60),
+            first_retry: Duration::from_secs(30),
             last_retry: Duration::from_secs(6 * 3600),
         }
     }

@@ -26,9 +26,9 @@ pub struct RuleRef {
 pub enum Verdict {
     /// No rule matches.
     NoMatch,
-    /// An allow rule matches; it wins over every block rule.
+    /// An allow rule decides.
     Allowed(RuleRef),
-    /// A block rule matches and no allow rule does.
+    /// A block rule decides.
     Blocked(RuleRef),
 }
 

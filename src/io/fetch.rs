@@ -17,6 +17,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
+use rustls::pki_types::CertificateDer;
 
 pub use reqwest::dns::Resolve;
 
@@ -141,15 +142,16 @@ impl Default for Limits {
 impl Fetcher {
     /// A fetcher that resolves names with `resolver`.
     pub fn new(resolver: Arc<dyn Resolve>, limits: Limits) -> Result<Self, FetchError> {
-        Self::guarded(resolver, limits, is_public)
+        Self::guarded(resolver, limits, is_public, &[])
     }
 
     fn guarded(
         resolver: Arc<dyn Resolve>,
         limits: Limits,
         is_public: fn(IpAddr) -> bool,
+        more_roots: &[CertificateDer<'static>],
     ) -> Result<Self, FetchError> {
-        let tls = tls_config()?;
+        let tls = tls_config(more_roots)?;
         let client = |resolver: Arc<dyn Resolve>| {
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -328,8 +330,9 @@ pub(crate) fn unpack(packed: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, FetchE
     Ok(body)
 }
 
-fn tls_config() -> Result<rustls::ClientConfig, FetchError> {
+fn tls_config(more: &[CertificateDer<'static>]) -> Result<rustls::ClientConfig, FetchError> {
     let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(more.iter().cloned());
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
     let provider = Arc::new(rustls::crypto::ring::default_provider());

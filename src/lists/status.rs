@@ -1,6 +1,7 @@
 //! What there is to know about a list.
 
 use lanward_blocklists::refresh::{Past, UnixSecs};
+use lanward_blocklists::{Format, Report};
 use serde::{Deserialize, Serialize};
 
 /// One list as it is now. Success, attempt, error, size and change are separate facts.
@@ -30,6 +31,33 @@ pub struct ListStatus {
     pub acceptable: bool,
     /// What is going on with it.
     pub activity: Activity,
+}
+
+impl ListStatus {
+    pub(super) fn new(
+        id: &str,
+        memory: Memory,
+        report: Option<&Report>,
+        next_attempt: Option<UnixSecs>,
+        activity: Activity,
+    ) -> Self {
+        let past = memory.past();
+        let skipped = report.into_iter().flat_map(Report::skipped);
+        Self {
+            id: id.to_owned(),
+            entries: report.map(|report| report.rules),
+            entries_delta: memory.entries_delta,
+            format: report.and_then(Report::format).map(Format::as_str),
+            skipped: skipped.map(|(kind, count)| (kind.as_str(), count)).collect(),
+            last_success: past.last_success,
+            last_attempt: past.last_attempt,
+            next_attempt,
+            error: memory.error,
+            held: memory.held,
+            acceptable: memory.acceptable,
+            activity,
+        }
+    }
 }
 
 /// What is going on with a list at this moment.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lanward_blocklists::refresh::{self, UnixSecs};
-use lanward_blocklists::{CompiledFilter, Format, HashKey, ListKind, Report, Table};
+use lanward_blocklists::{CompiledFilter, HashKey, ListKind, Table, TableList};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -247,8 +247,7 @@ impl Task {
             self.memory.entry(id).or_default().error = Some(error);
         }
         // Better the old rules of a damaged copy than none, until it has been fetched again.
-        let known = |id: &String| self.table.lists().iter().any(|list| list.id == *id);
-        let loses = compiled.damaged.iter().any(known);
+        let loses = compiled.damaged.iter().any(|id| self.in_table(id).is_some());
         self.forget(&compiled.damaged);
         match compiled.table {
             Ok(_) if loses => {}
@@ -264,8 +263,7 @@ impl Task {
     /// Notes how many rules each list has won or lost.
     fn note_changes(&mut self, new: &Table) {
         for list in new.lists() {
-            let old = self.table.lists().iter().find(|old| old.id == list.id);
-            if let Some(old) = old.filter(|old| old.digest != list.digest) {
+            if let Some(old) = self.in_table(&list.id).filter(|old| old.digest != list.digest) {
                 let delta = list.report.rules.cast_signed() - old.report.rules.cast_signed();
                 self.memory.entry(list.id.clone()).or_default().entries_delta = Some(delta);
                 self.unsaved = true;
@@ -300,8 +298,7 @@ impl Task {
             self.wanted.remove(&id);
             self.fetching.insert(id.clone());
             let source = source_text(&list.source).to_owned();
-            let in_force = self.table.lists().iter().find(|known| known.id == id);
-            let rules = in_force.map(|known| known.report.rules);
+            let rules = self.in_table(&id).map(|known| known.report.rules);
             let (dir, fetcher) = (self.dir.clone(), self.config.fetcher.clone());
             self.jobs.spawn(async move {
                 let result = obtain::obtain(&dir, &fetcher, &list, rules).await;
@@ -410,9 +407,7 @@ impl Task {
 
     fn status(&self, list: &ListSpec) -> ListStatus {
         let memory = self.memory.get(&*list.id).cloned().unwrap_or_default();
-        let in_force = self.table.lists().iter().find(|known| known.id == *list.id);
-        let report = in_force.map(|known| &known.report);
-        let past = memory.past();
+        let in_force = self.in_table(&list.id);
         let activity = if self.fetching.contains(&*list.id) {
             Activity::Fetching
         } else if self.uncompiled.contains(&*list.id) || (self.compiling && in_force.is_none()) {
@@ -420,22 +415,13 @@ impl Task {
         } else {
             Activity::Idle
         };
-        ListStatus {
-            id: list.id.to_string(),
-            entries: report.map(|report| report.rules),
-            entries_delta: memory.entries_delta,
-            format: report.and_then(Report::format).map(Format::as_str),
-            skipped: report
-                .map(|report| report.skipped().map(|(kind, n)| (kind.as_str(), n)).collect())
-                .unwrap_or_default(),
-            last_success: past.last_success,
-            last_attempt: past.last_attempt,
-            next_attempt: is_fetched(list).then(|| self.due_at(now(), list)),
-            error: memory.error,
-            held: memory.held,
-            acceptable: memory.acceptable,
-            activity,
-        }
+        let next_attempt = is_fetched(list).then(|| self.due_at(now(), list));
+        let report = in_force.map(|known| &known.report);
+        ListStatus::new(&list.id, memory, report, next_attempt, activity)
+    }
+
+    fn in_table(&self, id: &str) -> Option<&TableList> {
+        self.table.lists().iter().find(|known| known.id == id)
     }
 }
 

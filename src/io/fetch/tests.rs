@@ -23,7 +23,7 @@ fn fetcher(limits: Limits) -> Fetcher {
 
 /// The test server's address counts as public, the others of loopback do not.
 fn fetcher_beside(limits: Limits, resolved: &str) -> Fetcher {
-    Fetcher::guarded(resolver(resolved), limits, |addr| addr == IpAddr::from([127, 0, 0, 1]))
+    Fetcher::guarded(resolver(resolved), limits, |addr| addr == IpAddr::from([127, 0, 0, 1]), &[])
         .unwrap()
 }
 
@@ -176,7 +176,7 @@ async fn private_addresses_are_refused_written_resolved_and_redirected_to() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_no_known_root_is_refused() {
+async fn a_certificate_needs_a_known_root_and_the_right_name() {
     let cert = rcgen::generate_simple_self_signed(vec!["lists.example".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(cert.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -192,6 +192,14 @@ async fn a_certificate_of_no_known_root_is_refused() {
     let error = body(&fetcher(Limits::default()), url).await.unwrap_err();
     assert!(error.contains("certificate"), "{error}");
     assert_eq!(server.requests(), [""; 0]);
+    let root = cert.cert.der().clone();
+    let knows =
+        Fetcher::guarded(resolver("127.0.0.1"), Limits::default(), is_public, &[root]).unwrap();
+    let url = format!("https://lists.example:{}/l", server.port);
+    assert_eq!(body(&knows, url).await.unwrap(), b"a.example\n");
+    let url = format!("https://other.example:{}/l", server.port);
+    let error = body(&knows, url).await.unwrap_err();
+    assert!(error.contains("certificate"), "{error}");
 }
 
 #[test]
