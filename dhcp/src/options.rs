@@ -51,7 +51,7 @@ pub(crate) mod relay_code {
 }
 
 /// All options of a message. Options that come in several pieces are joined in the order of the
-/// pieces, adjacent or not (RFC 3396 section 7).
+/// pieces, adjacent or not (RFC 3396).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options(BTreeMap<u8, Vec<u8>>);
 

@@ -193,7 +193,7 @@ fn fqdn_reply(exchange: &Exchange, network: &Network, hostname: Option<&str>) ->
 }
 
 /// What is sent back as it came: subnet selection (RFC 3011), client identifier (RFC 6842), and
-/// relay agent information, whole and last (RFC 3046 section 2.2).
+/// relay agent information, whole and last (RFC 3046).
 fn tail(exchange: &Exchange) -> Vec<u8> {
     let mut bytes = Vec::new();
     for echoed in [code::SUBNET_SELECTION, code::CLIENT_ID, code::RELAY_INFO] {
@@ -251,7 +251,7 @@ impl Encoded {
     }
 }
 
-/// Writes an option, in several pieces when it is longer than 255 bytes (RFC 3396 section 5).
+/// Writes an option, in several pieces when it is longer than 255 bytes (RFC 3396).
 fn write(bytes: &mut Vec<u8>, code: u8, value: &[u8]) {
     if value.is_empty() {
         bytes.extend_from_slice(&[code, 0]);
