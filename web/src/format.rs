@@ -29,6 +29,22 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// Begins with a capital letter, unless its first word is one of `names`, and ends with a full
+/// stop.
+pub(crate) fn as_sentence(text: &str, names: &[&str]) -> String {
+    let text = text.trim();
+    let first = text.split([' ', ',', ':']).next().unwrap_or_default();
+    let mut chars = text.chars();
+    let mut out = match chars.next() {
+        Some(c) if !names.contains(&first) => c.to_uppercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    };
+    if !out.is_empty() && !out.ends_with(['.', '!', '?', '…']) {
+        out.push('.');
+    }
+    out
+}
+
 /// `1 device`, `2 devices`.
 pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {many}", number(n)) }
@@ -106,6 +122,13 @@ mod tests {
         assert_eq!(share(24, 1000), "2.4 %");
         assert_eq!(share(18, 100), "18 %");
         assert_eq!(share(u64::MAX, u64::MAX), "100 %");
+    }
+
+    #[test]
+    fn sentences_look_like_sentences() {
+        assert_eq!(as_sentence("connected to pi-b", &["pi-b"]), "Connected to pi-b.");
+        assert_eq!(as_sentence("pi-b is gone", &["pi-a", "pi-b"]), "pi-b is gone.");
+        assert_eq!(as_sentence(" ", &[]), "");
     }
 
     #[test]

@@ -131,6 +131,8 @@ impl PairMark {
             let (tone, word) = partner_dot(pair.condition, partner.up);
             dots.push(Dot { name: partner.name.clone(), tone, word });
         }
+        // The same order on both hosts' pages.
+        dots.sort_by(|a, b| a.name.cmp(&b.name));
         PairMark {
             tone: html::tone(pair.severity()),
             icon: condition_icon(pair),

@@ -44,6 +44,7 @@ struct Line {
     id: String,
     name: String,
     source: String,
+    built_in: bool,
     chip: Chip,
     tint: &'static str,
     allow: bool,
@@ -311,7 +312,8 @@ fn line(row: &ListRow, policies: &[PolicyView], frame: &Frame) -> Line {
     Line {
         id: row.id.clone(),
         name: row.name.clone(),
-        source: if row.source.is_empty() { "built in".to_owned() } else { row.source.clone() },
+        built_in: row.source.is_empty(),
+        source: row.source.clone(),
         chip,
         tint,
         allow: row.kind == ListKind::Allow,

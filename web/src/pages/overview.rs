@@ -8,7 +8,7 @@ use axum::extract::State;
 use super::frame::{Frame, PairMark, Tab};
 use super::{Answered, render};
 use crate::app::Shared;
-use crate::format::{count, duration, encode, number, share};
+use crate::format::{as_sentence, count, duration, encode, number, share};
 use crate::html::{Bar, Chip, Icon, Moment, tone, tone_icon};
 use crate::view::{About, Condition, DnsCounters, HostStatus, NetworkView, Severity, Status};
 use crate::visit::Visit;
@@ -44,7 +44,8 @@ struct Attention {
     icon: Icon,
     what: String,
     fix: String,
-    href: String,
+    /// What it is about, by name, and where that is.
+    about: Vec<(String, String)>,
 }
 
 struct Tile {
@@ -185,19 +186,29 @@ fn banner(status: &Status, frame: &Frame) -> Option<Banner> {
     })
 }
 
+/// The same thing about several networks or lists is told once.
 fn attention(status: &Status) -> Vec<Attention> {
-    let one = |problem: &crate::view::Problem| Attention {
-        tone: tone(problem.severity),
-        icon: tone_icon(problem.severity),
-        what: problem.what.clone(),
-        fix: problem.fix.clone(),
-        href: match &problem.about {
-            About::List(id) => format!("/lists#list-{}", encode(id)),
-            About::Network(id) => format!("/leases?network={}", encode(id)),
-            About::Partner | About::Host => "/#hosts".to_owned(),
-        },
-    };
-    status.problems.iter().filter(|p| p.severity != Severity::Ok).map(one).collect()
+    let mut told: Vec<Attention> = Vec::new();
+    for problem in status.problems.iter().filter(|p| p.severity != Severity::Ok) {
+        let (name, href) = match &problem.about {
+            About::List(id) => (id.clone(), format!("/lists#list-{}", encode(id))),
+            About::Network(id) => (id.clone(), format!("/leases?network={}", encode(id))),
+            About::Partner => (status.pair.partner_name().to_owned(), "/#hosts".to_owned()),
+            About::Host => (status.pair.own.name.clone(), "/#hosts".to_owned()),
+        };
+        let what = problem.what.clone();
+        match told.iter_mut().find(|a| a.what == what && a.fix == problem.fix) {
+            Some(same) => same.about.push((name, href)),
+            None => told.push(Attention {
+                tone: tone(problem.severity),
+                icon: tone_icon(problem.severity),
+                what,
+                fix: problem.fix.clone(),
+                about: vec![(name, href)],
+            }),
+        }
+    }
+    told
 }
 
 fn tiles(status: &Status, devices: u64, reserved: u64, lists_on: u64) -> Vec<Tile> {
@@ -275,29 +286,26 @@ fn network(n: &NetworkView) -> Network {
 
 fn hosts(status: &Status, frame: &Frame) -> Vec<Host> {
     let mark = PairMark::new(&status.pair, frame.now, &frame.zone);
-    let both = [Some(&status.pair.own), status.pair.partner.as_ref()];
-    both.into_iter()
-        .flatten()
-        .zip(mark.dots)
-        .enumerate()
-        .map(|(i, (host, dot))| Host {
+    let own = &status.pair.own;
+    let card = |dot: super::frame::Dot| {
+        let partner = status.pair.partner.as_ref().filter(|p| p.name == dot.name);
+        let host = partner.unwrap_or(own);
+        let icon = match dot.tone {
+            "ok" => "ok",
+            "warn" => "clock",
+            "info" => "sync",
+            _ => "warn",
+        };
+        Host {
             name: host.name.clone(),
-            own: i == 0,
-            chip: Chip::new(
-                dot.tone,
-                match dot.tone {
-                    "ok" => "ok",
-                    "warn" => "clock",
-                    "info" => "sync",
-                    _ => "warn",
-                },
-                dot.word,
-            ),
-            reason: host.reason.clone(),
+            own: partner.is_none(),
+            chip: Chip::new(dot.tone, icon, dot.word),
+            reason: as_sentence(&host.reason, &[&own.name, status.pair.partner_name()]),
             facts: facts(host, frame),
-            url: if i == 0 { None } else { host.url.clone() },
-        })
-        .collect()
+            url: partner.and_then(|p| p.url.clone()),
+        }
+    };
+    mark.dots.into_iter().map(card).collect()
 }
 
 fn facts(host: &HostStatus, frame: &Frame) -> Vec<(&'static str, Fact)> {
