@@ -47,3 +47,22 @@ async fn the_watcher_reports_the_addresses_at_once_and_stops_when_dropped() {
     let end = tokio::time::timeout(Duration::from_secs(5), changes.recv()).await.unwrap();
     assert_eq!(end, None);
 }
+
+/// `unshare -rn cargo test -p lanward --lib -- --ignored an_address_that_comes`
+#[tokio::test]
+#[ignore = "changes the addresses of the network namespace it runs in"]
+async fn an_address_that_comes_and_goes_is_reported_within_a_second() {
+    let (sender, mut changes) = mpsc::channel(4);
+    let watcher = Watcher::start(sender);
+    assert!(watcher.from_kernel());
+    let has = |addresses: &[OwnAddress]| {
+        addresses.iter().any(|own| own.net.to_string() == "10.99.0.1/24")
+    };
+    assert!(!has(&changes.recv().await.unwrap()));
+    for (verb, expected) in [("add", true), ("del", false)] {
+        let ip = ["addr", verb, "10.99.0.1/24", "dev", "lo"];
+        assert!(std::process::Command::new("ip").args(ip).status().unwrap().success());
+        let told = tokio::time::timeout(Duration::from_secs(1), changes.recv()).await;
+        assert_eq!(told.ok().flatten().map(|now| has(&now)), Some(expected));
+    }
+}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::server::Acceptor;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -68,6 +69,10 @@ pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Sockets, LinkError> {
 fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    if addr.is_ipv6() {
+        // `[::]` must not take the IPv4 port that `0.0.0.0` is about to.
+        SockRef::from(&socket).set_only_v6(true)?;
+    }
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }

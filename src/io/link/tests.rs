@@ -453,6 +453,15 @@ async fn an_address_the_host_has_not_got_yet_is_waited_for() {
 }
 
 #[tokio::test]
+async fn all_ipv4_and_all_ipv6_addresses_may_be_listened_on_together() {
+    let (_dir, a) = new_identity();
+    let (first, _events) = start(&a, End::Listen(vec!["[::]:0".parse().unwrap()]), None);
+    let port = first.listening()[0].port();
+    let (_second, _events) =
+        start(&a, End::Listen(vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]), None);
+}
+
+#[tokio::test]
 async fn stopping_gives_the_port_free() {
     let pair = listening();
     let addr = pair.addr;

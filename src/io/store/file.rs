@@ -97,7 +97,8 @@ impl StoreFile {
             builder().create_with_backend(backend).map_err(|error| fault(error.into()))?;
         let clean = database.check_integrity().map_err(|error| fault(error.into()))?;
         let found = read(&database).map_err(fault)?.interpret(path)?;
-        let rolled_back = !clean || found.commits < number;
+        // What redb mended without going back lost nothing, if the number says so.
+        let rolled_back = found.commits < number || (!clean && found.commits != number);
         let commits = found.commits.max(number);
         let mut file = StoreFile { database, path: path.to_owned(), frozen, commits, reported };
         // A recovery ends with a two-phase commit, after which redb reads parts of the file
