@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lanward_dhcp::{BindingState, Client, ClientKey, Lease, Time};
 
-use crate::Rank;
+use crate::{Rank, record};
 
 /// How many changes each node made to a binding. It orders versions without comparing clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +139,18 @@ impl Binding {
             BindingState::Declined => Some(self.client_expiry + late),
             BindingState::Free | BindingState::Expired | BindingState::Released => None,
         }
+    }
+
+    /// Reads a record as the store keeps it under `key`; `None` for another kind of record, or
+    /// one that cannot be read.
+    pub fn from_store(key: &str, value: &[u8]) -> Option<Binding> {
+        let addr = record::binding_addr(key)?;
+        record::decode_binding(value).ok().filter(|binding| binding.addr == addr)
+    }
+
+    /// The key under which the store keeps the record of `addr`.
+    pub fn store_key(addr: Ipv4Addr) -> String {
+        record::binding_key(addr)
     }
 
     /// What the rest of the house is told of it.

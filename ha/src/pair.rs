@@ -40,6 +40,8 @@ mod join;
 mod link;
 mod proposals;
 mod states;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -231,7 +233,6 @@ impl Pair {
                 let mut binding = Binding::untouched(addr);
                 binding.state = lanward_dhcp::BindingState::Declined;
                 binding.client_expiry = now + held + self.config.times.guard;
-                binding.hold_until = binding.client_expiry;
                 binding.dirty = true;
                 binding.partner_knows = true;
                 self.table.put(binding);

@@ -2,3 +2,4 @@
 
 pub mod dhcp_client;
 pub mod lab;
+pub mod sim;

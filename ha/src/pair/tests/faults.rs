@@ -1,0 +1,186 @@
+//! Disks, frames and records that fail.
+
+use super::*;
+use crate::record::{Remembered, STATE_KEY};
+use crate::wire::Body;
+
+fn updates(frames: &VecDeque<Vec<u8>>) -> usize {
+    let is_update =
+        |frame: &&Vec<u8>| matches!(Body::from_frame(frame), Ok(Some(Body::Updates(_))));
+    frames.iter().filter(is_update).count()
+}
+
+#[test]
+fn nothing_is_told_to_anybody_before_it_is_on_the_disk() {
+    let mut bench = Bench::normal();
+    bench.sides[0].holds_disk = true;
+    bench.sides[0].holds_frames = true;
+    let ticket = bench.grant(0, EVEN, 1, DAY);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(updates(&bench.sides[0].frames), 0);
+    assert_eq!(bench.outcome(0, ticket), None, "not even by the MCLT rule");
+    bench.sides[0].holds_disk = false;
+    bench.settle();
+    assert_eq!(updates(&bench.sides[0].frames), 1);
+}
+
+#[test]
+fn a_partners_lease_is_confirmed_when_it_is_on_the_disk() {
+    let mut bench = Bench::normal();
+    bench.sides[1].holds_disk = true;
+    bench.sides[1].holds_frames = true;
+    bench.grant(0, EVEN, 1, DAY);
+    let acks = |bench: &Bench| {
+        let is_ack = |frame: &&Vec<u8>| matches!(Body::from_frame(frame), Ok(Some(Body::Acks(_))));
+        bench.sides[1].frames.iter().filter(is_ack).count()
+    };
+    assert_eq!(acks(&bench), 0);
+    bench.sides[1].holds_disk = false;
+    bench.settle();
+    assert_eq!(acks(&bench), 1);
+}
+
+#[test]
+fn a_state_is_on_the_disk_before_it_takes_effect() {
+    let mut bench = Bench::new();
+    bench.sides[0].holds_disk = true;
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Startup; 2]);
+    bench.sides[0].holds_disk = false;
+    bench.settle();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    let stored = Remembered::decode(&bench.sides[0].disk[STATE_KEY]).expect("a state");
+    assert_eq!(stored.state, PairState::Normal);
+}
+
+#[test]
+fn a_failed_store_ends_all_promises_and_says_so() {
+    let mut bench = Bench::normal();
+    bench.sides[0].holds_disk = true;
+    let ticket = bench.grant(0, EVEN, 1, DAY);
+    let now = bench.now;
+    bench.a().handle_store_failed(now, "No space left on device");
+    bench.settle();
+    assert_eq!(bench.outcome(0, ticket), Some(Outcome::Refused(Refusal::NotDurable)));
+    let later = bench.grant(0, EVEN, 2, DAY);
+    assert_eq!(bench.outcome(0, later), Some(Outcome::Refused(Refusal::NotDurable)));
+    let status = bench.sides[0].pair.status();
+    assert!(!status.serving && status.unfit.is_some());
+    // The partner hears of it with the next word, and answers everybody.
+    bench.pass(Duration::from_secs(1));
+    let network: NetworkId = "lan".into();
+    for n in 0..50 {
+        let answers =
+            bench.b().answering(now, Asking::Discover, &network, &client(n).key, Some(EVEN));
+        assert_eq!(answers, Answering::Yes);
+    }
+}
+
+#[test]
+fn a_damaged_record_is_held_back_and_refilled_by_the_partner() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let now = bench.now;
+    let mut entries: Vec<_> = bench.sides[0].disk.clone().into_iter().collect();
+    entries.retain(|(key, _)| *key != Binding::store_key(EVEN));
+    let restored = Restored { entries, damaged: vec![Binding::store_key(EVEN)] };
+    bench.cut();
+    bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, now);
+    bench.pass(Duration::from_secs(11));
+    assert_eq!(bench.states()[0], PairState::CommunicationsInterrupted);
+    assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::Held));
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::InUse));
+    assert_eq!(bench.may(0, EVEN, 1), Ok(()));
+    assert!(bench.tables_are_equal());
+}
+
+#[test]
+fn a_lost_confirmation_is_made_up_for_after_the_break() {
+    let mut bench = Bench::normal();
+    bench.sides[1].holds_frames = true;
+    bench.grant(0, EVEN, 1, DAY);
+    bench.sides[1].frames.clear();
+    bench.sides[1].holds_frames = false;
+    bench.cut();
+    assert_eq!(bench.sides[0].pair.status().unsynced, 1);
+    bench.link();
+    assert_eq!(bench.sides[0].pair.status().unsynced, 0);
+    assert!(bench.tables_are_equal());
+}
+
+#[test]
+fn a_restart_brings_back_what_was_stored() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let before = bench.sides[0].pair.binding(EVEN).cloned().expect("leased");
+    bench.restart(0);
+    let after = bench.sides[0].pair.binding(EVEN).cloned().expect("restored");
+    assert_eq!(Binding { written: 0, ..before }, after);
+}
+
+#[test]
+fn frames_that_are_not_frames_end_the_link_without_a_panic() {
+    let mut samples = vec![vec![0xff; 40], b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![0x0a, 0x7f]];
+    let mut bench = Bench::normal();
+    bench.sides[0].holds_frames = true;
+    bench.grant(0, EVEN, 1, DAY);
+    bench.pass(Duration::from_secs(1));
+    let real: Vec<Vec<u8>> = bench.sides[0].frames.iter().cloned().collect();
+    for frame in &real {
+        for at in 0..frame.len() {
+            let mut bent = frame.clone();
+            bent[at] ^= 0x55;
+            samples.push(bent);
+            samples.push(frame[..at].to_vec());
+        }
+    }
+    for sample in samples {
+        let mut bench = Bench::normal();
+        let now = bench.now;
+        bench.b().handle_frame(now, &sample);
+        bench.settle();
+    }
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    bench.b().handle_frame(now, &[0xff; 40]);
+    bench.settle();
+    assert_eq!(bench.sides[1].closed.len(), 1);
+    assert_eq!(bench.states()[1], PairState::CommunicationsInterrupted);
+}
+
+#[test]
+fn a_frame_of_a_later_version_is_skipped() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    // Field 99, of two bytes: a kind of frame this version does not know.
+    bench.b().handle_frame(now, &[0x9a, 0x06, 0x02, 0x08, 0x01]);
+    bench.settle();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+}
+
+#[test]
+fn bindings_before_a_hello_are_refused() {
+    let mut bench = Bench::interrupted();
+    let now = bench.now;
+    bench.b().handle_link_up(now);
+    let early = Body::UpdatesDone(crate::wire::Empty {}).into_frame();
+    bench.b().handle_frame(now, &early);
+    bench.settle();
+    assert_eq!(bench.sides[1].closed.len(), 1);
+}
+
+#[test]
+fn ten_thousand_bindings_cost_little_each() {
+    let mut bench = Bench::interrupted();
+    for n in 0..10_000_u32 {
+        let addr = Ipv4Addr::from(0x0a00_0000 + 2 * n);
+        let hw = HwAddr::new(1, &n.to_be_bytes()).expect("4 bytes");
+        let client = Client { key: ClientKey::Hw(hw), hw, ..client(0) };
+        bench.propose(0, Change::Grant { addr, client, desired: DAY });
+    }
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    assert!(bench.tables_are_equal());
+}
