@@ -8,7 +8,7 @@ use lanward_tests::sim::{Failure, Fault, Options, run};
 const SEEDS: u64 = 400;
 
 /// The failures among `seeds`, at most one a thread.
-fn failures(seeds: std::ops::Range<u64>, options: Options) -> Vec<Box<Failure>> {
+fn failures(seeds: std::ops::Range<u64>, options: Options) -> Vec<Failure> {
     let next = AtomicU64::new(seeds.start);
     let search = || {
         loop {
@@ -18,7 +18,7 @@ fn failures(seeds: std::ops::Range<u64>, options: Options) -> Vec<Box<Failure>> 
             }
             if let Err(failure) = run(seed, options) {
                 next.store(seeds.end, Ordering::Relaxed);
-                return Some(failure);
+                return Some(*failure);
             }
         }
     };

@@ -321,7 +321,7 @@ impl World {
             self.after(takes, Event::Packet { host, dst, src: packet.src, payload });
         }
         let kind = packet.payload.get(242).copied().unwrap_or(0);
-        let name = Kind::Discover.code().eq(&kind).then_some("DISCOVER").unwrap_or("packet");
+        let name = if kind == Kind::Discover.code() { "DISCOVER" } else { "message" };
         self.note(|| format!("a {name} from {} to {:?}", packet.src, packet.to));
     }
 }
