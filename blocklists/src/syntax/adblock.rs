@@ -69,6 +69,10 @@ fn not_a_name(text: &str) -> Option<Skip> {
 
 /// `example.com##.ad`, `#@#`, `#?#`, `#$#`, `#%#`, `$$`
 fn is_cosmetic(line: &str) -> bool {
+    // Nearly every line of a list: spares it nine searches.
+    if !line.bytes().any(|b| b == b'#' || b == b'$') {
+        return false;
+    }
     ["##", "#@#", "#?#", "#$#", "#%#", "#@?#", "#@$#", "#@%#", "$$"].iter().any(|mark| {
         line.find(mark).is_some_and(|at| {
             // "0.0.0.0 x ## note" is a hosts line with a comment: a selector has no space
