@@ -577,7 +577,7 @@ impl Pair {
         self.since = now;
         self.reason.clone_from(&reason);
         self.event(now, EventKind::Entered(self.state.name()), &reason);
-        self.announce();
+        self.announce(now);
     }
 
     fn lose_link(&mut self, now: Time, reason: &str) {

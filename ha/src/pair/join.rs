@@ -172,12 +172,14 @@ impl Pair {
         }
     }
 
-    /// Tells the partner the state in effect.
-    pub(super) fn announce(&mut self) {
+    /// Tells the partner the state in effect, and at once what follows from it: a partner that
+    /// knows the state but not that this node serves would go on answering everybody.
+    pub(super) fn announce(&mut self, now: Time) {
         if self.is_connected() {
             let state = pair_state_number(self.state.name());
             let body = Body::State(Announce { state, reason: self.reason.clone() });
             self.out.push_back(PairOutput::Send(body.into_frame()));
+            self.contact(now);
         }
     }
 
