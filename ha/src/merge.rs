@@ -4,6 +4,9 @@
 //! end without asking each other again; a rule that looks at a clock therefore leaves a version
 //! of its own behind, so that a disagreement is seen and settled in the next round.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use lanward_dhcp::{BindingState, Time};
