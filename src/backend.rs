@@ -6,7 +6,7 @@ mod lists;
 mod status;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -29,51 +29,60 @@ use crate::settings::words::{Id, Mac, Name};
 /// The key of the owner's record. Its password's hash is the only thing in it.
 const OWNER: &str = "user/owner";
 
+/// What a daemon's face is made of.
+pub struct Parts {
+    /// The node's task.
+    pub control: Handle,
+    /// The blocklists.
+    pub lists: ListKeeper,
+    /// DNS, for its counters.
+    pub dns: Arc<lanward_dns::Shared>,
+    /// Where people reach this node's pages.
+    pub url: Option<String>,
+    /// What the daemon found when it started and cannot mend by itself.
+    pub start_problems: Vec<Problem>,
+    /// Why DHCP is not served although it should be.
+    pub dhcp_problem: watch::Receiver<Option<String>>,
+    /// Where the partner is.
+    pub partner: watch::Receiver<Option<IpAddr>>,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+}
+
 /// One daemon, seen from its pages.
 pub struct Daemon {
-    control: Handle,
-    lists: ListKeeper,
-    dns: Arc<lanward_dns::Shared>,
+    parts: Parts,
     started: Timestamp,
-    /// Where people reach this node's pages.
-    url: Option<String>,
-    /// What the daemon found when it started and cannot mend by itself.
-    start_problems: Vec<Problem>,
-    /// Why DHCP is not served although it should be.
-    dhcp_problem: watch::Receiver<Option<String>>,
-    now: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 impl Daemon {
-    /// A daemon's face. `now` is the wall clock.
-    pub fn new(
-        control: Handle,
-        lists: ListKeeper,
-        dns: Arc<lanward_dns::Shared>,
-        url: Option<String>,
-        start_problems: Vec<Problem>,
-        dhcp_problem: watch::Receiver<Option<String>>,
-        now: impl Fn() -> Timestamp + Send + Sync + 'static,
-    ) -> Daemon {
-        let started = now();
-        let now = Box::new(now);
-        Daemon { control, lists, dns, started, url, start_problems, dhcp_problem, now }
+    /// The face of a daemon that has just started.
+    pub fn new(parts: Parts) -> Daemon {
+        Daemon { started: (parts.now)(), parts }
     }
 
     /// The handle on the node's task.
     pub fn control(&self) -> &Handle {
-        &self.control
+        &self.parts.control
+    }
+
+    /// The partner's address, and its pages if they are on the port that this node's are on.
+    fn partner_url(&self) -> Option<(String, String)> {
+        let addr = (*self.parts.partner.borrow())?;
+        let port =
+            self.parts.url.as_ref()?.trim_end_matches('/').rsplit(':').next()?.parse().ok()?;
+        Some((addr.to_string(), format!("http://{}/", SocketAddr::new(addr, port))))
     }
 
     async fn read<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Reading<'_>) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.control.ask(move |reading| question(reading)).await.map_err(unavailable)
+        self.parts.control.ask(move |reading| question(reading)).await.map_err(unavailable)
     }
 
     async fn write(&self, writes: Vec<(String, Option<String>)>) -> Result<InForce, EditError> {
-        match self.control.edit("owner", writes).await.map_err(unavailable)? {
+        match self.parts.control.edit("owner", writes).await.map_err(unavailable)? {
             Ok(reach) => Ok(in_force(reach)),
             Err(node::EditError::Invalid(problems)) => {
                 let fields = problems
@@ -130,15 +139,15 @@ fn parsed<R: Record>(key: &str, json: &str) -> Result<R, EditError> {
 
 impl Backend for Daemon {
     fn now(&self) -> Timestamp {
-        (self.now)()
+        (self.parts.now)()
     }
 
     fn status(&self) -> Answer<'_, Result<Status, Unavailable>> {
         Box::pin(async move {
-            let statuses = self.lists.statuses();
-            let mut problems = self.start_problems.clone();
+            let statuses = self.parts.lists.statuses();
+            let mut problems = self.parts.start_problems.clone();
             problems.extend(lists::problems(&statuses));
-            if let Some(why) = self.dhcp_problem.borrow().as_ref() {
+            if let Some(why) = self.parts.dhcp_problem.borrow().as_ref() {
                 let what = format!("DHCP is not served on this host: {why}");
                 let fix = "Free the port; Lanward tries again every few seconds.";
                 let bad = Daemon::host_problem(what, fix);
@@ -146,9 +155,10 @@ impl Backend for Daemon {
             }
             let around = status::Around {
                 started: self.started,
-                counters: self.dns.counters(),
+                counters: self.parts.dns.counters(),
                 blocked_names: statuses.iter().filter_map(|l| l.entries).sum(),
-                url: self.url.clone(),
+                url: self.parts.url.clone(),
+                partner_url: self.partner_url(),
                 problems,
             };
             self.read(move |reading| status::status(reading, around)).await
@@ -233,7 +243,7 @@ impl Backend for Daemon {
 
     fn release(&self, addr: Ipv4Addr) -> Answer<'_, Result<InForce, EditError>> {
         Box::pin(async move {
-            if !self.control.release(addr).await.map_err(unavailable)? {
+            if !self.parts.control.release(addr).await.map_err(unavailable)? {
                 return Err(EditError::NotFound(format!("The lease on {addr}")));
             }
             let partner = self.read(|reading| reading.node.pair().status().partner).await?;
@@ -246,7 +256,7 @@ impl Backend for Daemon {
     }
 
     fn lists(&self) -> Answer<'_, Result<Vec<ListRow>, Unavailable>> {
-        let statuses = self.lists.statuses();
+        let statuses = self.parts.lists.statuses();
         Box::pin(self.read(move |reading| lists::rows(reading, &statuses)))
     }
 
@@ -288,25 +298,25 @@ impl Backend for Daemon {
     fn update_list(&self, id: Option<String>) -> Answer<'_, Result<(), EditError>> {
         Box::pin(async move {
             if let Some(id) = &id
-                && !self.lists.statuses().iter().any(|l| l.id == *id)
+                && !self.parts.lists.statuses().iter().any(|l| l.id == *id)
             {
                 return Err(EditError::NotFound(format!("The list {id}")));
             }
-            self.lists.update_now(id.as_deref());
+            self.parts.lists.update_now(id.as_deref());
             Ok(())
         })
     }
 
     fn accept_held(&self, id: String) -> Answer<'_, Result<InForce, EditError>> {
         Box::pin(async move {
-            let accepted = self.lists.accept_held(&id).await;
+            let accepted = self.parts.lists.accept_held(&id).await;
             accepted.map_err(|error| EditError::field("id", error.to_string()))?;
             Ok(InForce::Here)
         })
     }
 
     fn why(&self, question: WhyQuestion) -> Answer<'_, Result<WhyAnswer, Unavailable>> {
-        let filter = self.lists.filter();
+        let filter = self.parts.lists.filter();
         Box::pin(self.read(move |reading| lists::why(reading, &filter, &question)))
     }
 

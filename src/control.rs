@@ -21,7 +21,7 @@ pub use handle::{Handle, Reach, Reading, Stopping};
 use crate::cli::RunOptions;
 
 /// Runs the daemon in the foreground until it is told to stop.
-pub fn run(options: RunOptions) -> miette::Result<ExitCode> {
+pub fn run(options: &RunOptions) -> miette::Result<ExitCode> {
     let loaded = options.load()?;
     start::log(&loaded.host.log.filter);
     if options.exit_with_parent {

@@ -163,7 +163,7 @@ pub(super) fn networks(reading: &Reading<'_>) -> Vec<NetworkView> {
                 policy: Some(network.policy.to_string()),
                 dhcp: network.dhcp,
                 pools: pools.iter().map(|p| format!("{}-{}", p.start(), p.end())).collect(),
-                pool_size: pools.iter().map(|p| size(p)).sum(),
+                pool_size: pools.iter().map(size).sum(),
                 pool_used: used.iter().filter(in_pool).count() as u64,
                 active: used.iter().filter(here).filter(|l| l.state == BindingState::Active).count()
                     as u64,

@@ -18,6 +18,9 @@ use crate::settings::effective::{ListSpec, default_household};
 use crate::settings::records::{self, List, Policy, Record, Source};
 use crate::settings::words::Id;
 
+/// Records to write: key and new JSON; `None` removes one.
+type Writes = Vec<(String, Option<String>)>;
+
 /// All lists, in the order of the settings, with how they are.
 pub(super) fn rows(reading: &Reading<'_>, statuses: &[ListStatus]) -> Vec<ListRow> {
     let settings = reading.node.effective();
@@ -114,7 +117,7 @@ pub(super) fn effective(reading: &Reading<'_>) -> BTreeMap<String, String> {
 pub(super) fn missing_defaults(
     records: &BTreeMap<String, String>,
     in_force: &BTreeMap<String, String>,
-) -> Vec<(String, Option<String>)> {
+) -> Writes {
     let missing = in_force.iter().filter(|(key, _)| !records.contains_key(*key));
     missing.map(|(key, json)| (key.clone(), Some(json.clone()))).collect()
 }
@@ -124,7 +127,7 @@ pub(super) fn add(
     records: &BTreeMap<String, String>,
     in_force: &BTreeMap<String, String>,
     new: &NewList,
-) -> Result<(String, Vec<(String, Option<String>)>), EditError> {
+) -> Result<(String, Writes), EditError> {
     let id = match &new.id {
         Some(id) => id.clone(),
         None => free_id(records, &new.name),
@@ -203,7 +206,7 @@ pub(super) fn remove(
     records: &BTreeMap<String, String>,
     id: &str,
     list: &List,
-) -> Result<(NewList, Vec<(String, Option<String>)>), EditError> {
+) -> Result<(NewList, Writes), EditError> {
     let prefix = Policy::key("");
     let mut writes = vec![(List::key(id), None)];
     let mut policies = Vec::new();

@@ -18,6 +18,8 @@ pub(super) struct Around {
     pub(super) counters: lanward_dns::Counters,
     pub(super) blocked_names: u64,
     pub(super) url: Option<String>,
+    /// Where the partner's pages are, by its address on the pair's link and this node's port.
+    pub(super) partner_url: Option<(String, String)>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -29,13 +31,13 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     let mut problems = around.problems;
     problems.extend(settings_problems(reading));
     problems.extend(pair_problems(&reading.node.pair().status()));
-    problems.sort_by(|a, b| b.severity.cmp(&a.severity));
+    problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     let counters = around.counters;
     Status {
         household: reading.node.effective().domain.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: around.started,
-        pair: pair(reading, around.started, around.url),
+        pair: pair(reading, around.started, around.url, around.partner_url),
         dns: DnsCounters {
             queries: counters.queries,
             blocked: counters.answered(Answered::Blocked),
@@ -49,7 +51,12 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     }
 }
 
-fn pair(reading: &Reading<'_>, started: Timestamp, url: Option<String>) -> PairStatus {
+fn pair(
+    reading: &Reading<'_>,
+    started: Timestamp,
+    url: Option<String>,
+    partner_url: Option<(String, String)>,
+) -> PairStatus {
     let ha = reading.node.pair().status();
     let version = Some(env!("CARGO_PKG_VERSION").to_owned());
     let own = HostStatus {
@@ -64,7 +71,7 @@ fn pair(reading: &Reading<'_>, started: Timestamp, url: Option<String>) -> PairS
         address: own_address(reading),
         url,
     };
-    let partner = ha.partner.as_ref().map(|partner| host(reading, partner));
+    let partner = ha.partner.as_ref().map(|partner| host(reading, partner, partner_url));
     PairStatus {
         condition: condition(reading, &ha),
         since: Some(reading.date(ha.since)),
@@ -80,7 +87,12 @@ fn own_address(reading: &Reading<'_>) -> Option<String> {
     networks.filter_map(|n| n.own).next().map(|addr| addr.to_string())
 }
 
-fn host(reading: &Reading<'_>, partner: &PartnerStatus) -> HostStatus {
+fn host(
+    reading: &Reading<'_>,
+    partner: &PartnerStatus,
+    reached: Option<(String, String)>,
+) -> HostStatus {
+    let (address, url) = reached.unzip();
     HostStatus {
         name: partner.name.clone(),
         up: partner.connected,
@@ -97,8 +109,8 @@ fn host(reading: &Reading<'_>, partner: &PartnerStatus) -> HostStatus {
         last_heard: partner.last_contact.map(|at| reading.date(at)),
         started: None,
         version: None,
-        address: None,
-        url: None,
+        address,
+        url,
     }
 }
 

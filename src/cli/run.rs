@@ -36,7 +36,7 @@ impl Run {
             socket: common.socket.clone(),
             exit_with_parent: self.exit_with_parent,
         };
-        crate::control::run(options).map_err(Failure::from)
+        crate::control::run(&options).map_err(Failure::from)
     }
 }
 

@@ -188,7 +188,7 @@ impl Actor {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Dhcp(transmit) => self.dhcp.send(&transmit),
-                Output::Probe(probe) => self.dhcp.probe(probe),
+                Output::Probe(probe) => self.dhcp.probe(&probe),
                 Output::Dropped(why) => trace!("DHCP packet not answered: {why}"),
                 Output::DhcpEvent(event) => log_dhcp(&event),
                 Output::Send(frame) => {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lanward_dhcp::{NetworkId, Probe, ProbeHow, ProbeId, ProbeResult, Transmit};
@@ -42,7 +44,8 @@ pub(super) struct DhcpFront {
     probed: mpsc::UnboundedReceiver<(ProbeId, ProbeResult)>,
     /// Why DHCP is not served, for people.
     problem: watch::Sender<Option<String>>,
-    probing_told: bool,
+    /// Whether the log says already that this host cannot probe.
+    probing_told: Arc<AtomicBool>,
 }
 
 impl DhcpFront {
@@ -63,7 +66,7 @@ impl DhcpFront {
             done,
             probed,
             problem,
-            probing_told: false,
+            probing_told: Arc::default(),
         }
     }
 
@@ -150,25 +153,25 @@ impl DhcpFront {
     }
 
     /// Asks the link whether an address is in use.
-    pub(super) fn probe(&mut self, probe: Probe) {
+    pub(super) fn probe(&self, probe: &Probe) {
         let index = self.interfaces.get(&probe.network).copied();
         if index.is_none() && probe.how == ProbeHow::Arp {
             let _ = self.done.send((probe.id, ProbeResult::Unavailable));
             return;
         }
-        let tell = !std::mem::replace(&mut self.probing_told, true);
-        let done = self.done.clone();
+        let (id, how, addr) = (probe.id, probe.how, probe.addr);
+        let (done, told) = (self.done.clone(), Arc::clone(&self.probing_told));
         tokio::spawn(async move {
-            let result = match probe::probe(probe.how, index, probe.addr).await {
+            let result = match probe::probe(how, index, addr).await {
                 Ok(result) => result,
                 Err(error) => {
-                    if tell {
+                    if !told.swap(true, Ordering::Relaxed) {
                         warn!("new addresses are given without asking the link first: {error}");
                     }
                     ProbeResult::Unavailable
                 }
             };
-            let _ = done.send((probe.id, result));
+            let _ = done.send((id, result));
         });
     }
 }

@@ -1,6 +1,6 @@
 //! The partner: who it is, the link to it, and how this host gets one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub(super) struct Pairing {
     desk: Arc<Desk>,
     events: mpsc::Sender<LinkEvent>,
     own: watch::Receiver<Vec<IpAddr>>,
+    /// Where the partner's link ends, as far as is known.
+    partner: watch::Sender<Option<IpAddr>>,
     /// The running link. It is another one after this node joined a pair.
     link: Mutex<Option<Link>>,
 }
@@ -70,6 +72,7 @@ impl Pairing {
             desk,
             events,
             own,
+            partner: watch::Sender::new(pair.as_ref().and_then(first_address)),
             link: Mutex::const_new(None),
         };
         let link = pairing.start_link(pair.as_ref()).map_err(|error| explain(&error))?;
@@ -101,6 +104,7 @@ impl Pairing {
             if self.control.paired(self.for_node(&pair)).await.is_err() {
                 return;
             }
+            self.partner.send_replace(first_address(&pair));
             if let Some(link) = &*self.link.lock().await {
                 link.set_partner(Some(pair.partner));
             }
@@ -151,8 +155,14 @@ impl Pairing {
         }
         self.control.paired(self.for_node(&pair)).await.map_err(stopping)?;
         *link = Some(self.start_link(Some(&pair)).map_err(refusal)?);
+        self.partner.send_replace(first_address(&pair));
         info!("joined {}: its leases and settings are taken over", pair.partner.name);
         Ok(JoinReply { partner: pair.partner.name, backup: Some(backup.display().to_string()) })
+    }
+
+    /// The partner's address, for links to its pages.
+    pub(super) fn partner(&self) -> watch::Receiver<Option<IpAddr>> {
+        self.partner.subscribe()
     }
 
     /// Ends the link after what was sent has gone out.
@@ -161,6 +171,10 @@ impl Pairing {
             link.stop().await;
         }
     }
+}
+
+fn first_address(pair: &PairIdentity) -> Option<IpAddr> {
+    pair.partner.addresses.first().map(SocketAddr::ip)
 }
 
 fn refusal(error: impl std::fmt::Display) -> Refusal {

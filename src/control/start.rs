@@ -1,5 +1,6 @@
 //! The start, in order: what cannot fail later is done first, and DNS answers before anything is
 //! fetched. And the end, in the reverse order.
+#![allow(clippy::disallowed_methods, reason = "the composition hands the cores their seed")]
 
 use std::io::{IsTerminal, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +25,7 @@ use super::dhcp::DhcpFront;
 use super::handle::Handle;
 use super::pairing::{Opened, Pairing};
 use super::{household, publisher, wall};
-use crate::backend::Daemon;
+use crate::backend::{Daemon, Parts};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
 use crate::io::clock::NodeClock;
@@ -41,6 +42,8 @@ use crate::settings::load::Loaded;
 
 /// Starts the log. Under a service manager the journal adds the time itself.
 pub(super) fn log(filter: &str) {
+    // hickory warns of every forged answer: whoever sends those must not fill the log.
+    let filter = format!("hickory_net=error,hickory_resolver=error,hickory_proto=error,{filter}");
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     let builder = builder.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
@@ -97,6 +100,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let server = start_dns(&host, &dns).await?;
 
     // Everything that asks the node.
+    let domain = Arc::clone(&node.effective().domain);
     let (changes, changed) = watch::channel(Changes::default());
     let (dhcp_problem, dhcp_problems) = watch::channel(None);
     let addresses = watch_addresses(own_to);
@@ -135,17 +139,24 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     if let Some(moved) = &found.moved_aside {
         problems.push(Daemon::host_problem(moved.to_string(), "Check the disk of this host."));
     }
-    let now = wall::now;
-    let daemon = Arc::new(Daemon::new(
-        control.clone(),
+    if found.rolled_back {
+        problems.push(Daemon::host_problem(
+            "The lease store of this host is older than what it has reported: its last writes \
+             were damaged, or an old copy was put back.",
+            "Check the disk of this host. In a pair the partner fills the gap by itself.",
+        ));
+    }
+    let daemon = Arc::new(Daemon::new(Parts {
+        control: control.clone(),
         lists,
-        Arc::clone(&dns),
-        Some(url.clone()),
-        problems,
-        dhcp_problems,
-        now,
-    ));
-    let (stop_web, web) = start_web(&host, &own, &daemon, &claim).await?;
+        dns: Arc::clone(&dns),
+        url: Some(url.clone()),
+        start_problems: problems,
+        dhcp_problem: dhcp_problems,
+        partner: pairing.partner(),
+        now: wall::now,
+    }));
+    let (stop_web, web) = start_web(&host, &own, &domain, &daemon, &claim).await?;
     let socket = host.socket(std::env::var_os("RUNTIME_DIRECTORY").as_deref().map(Path::new));
     let socket = AdminSocket::bind(&socket).into_diagnostic()?;
     let shown_socket = socket.path().to_owned();
@@ -311,6 +322,7 @@ type WebTask = tokio::task::JoinHandle<()>;
 async fn start_web(
     host: &HostConfig,
     own: &[OwnAddress],
+    domain: &str,
     daemon: &Arc<Daemon>,
     claim: &Arc<ClaimCodes>,
 ) -> miette::Result<(watch::Sender<bool>, WebTask)> {
@@ -328,7 +340,7 @@ async fn start_web(
     }
     let name = &host.node.name;
     let config = AuthConfig {
-        names: vec![name.clone(), format!("{name}.home.arpa"), "lanward".to_owned()],
+        names: vec![name.clone(), format!("{name}.{domain}"), "lanward".to_owned()],
         addresses: interfaces::reachable(own),
         claim: Arc::clone(claim),
     };
