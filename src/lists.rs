@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use lanward_blocklists::refresh::Pace;
 use lanward_blocklists::{CompiledFilter, Explanation, WireName};
-use lanward_dns::{Filter, PolicyId};
+use lanward_dns::{Filter, Policies, PolicyId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::fetch::Fetcher;
@@ -49,8 +49,9 @@ pub struct Config {
     pub pace: Pace,
     /// Spreads the fetches of different installations.
     pub seed: u64,
-    /// Called with every new filter, from the keeper's task: swap it in and return.
-    pub publish: Box<dyn Fn(Arc<dyn Filter>) + Send + Sync>,
+    /// Called with every new filter and the policies it was made for, from the keeper's task: swap
+    /// both in and return.
+    pub publish: Box<dyn Fn(Arc<dyn Filter>, Policies) + Send + Sync>,
 }
 
 /// A handle on the task that keeps the lists. The task ends when all handles are gone.

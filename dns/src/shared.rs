@@ -46,6 +46,16 @@ impl Shared {
         self.change(|snapshot| snapshot.filter = filter);
     }
 
+    /// Puts a filter and policies in force that belong together: a filter knows policies by their
+    /// index, so neither may meet an older one of the other.
+    pub fn set_filtering(&self, filter: Arc<dyn Filter>, policies: Policies) {
+        let policies = Arc::new(policies);
+        self.change(|snapshot| {
+            snapshot.filter = filter;
+            snapshot.policies = policies;
+        });
+    }
+
     /// Puts other local names in force.
     pub fn set_local(&self, local: LocalNames) {
         let local = Arc::new(local);

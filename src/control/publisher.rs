@@ -1,5 +1,5 @@
-//! The task that keeps the data plane's snapshots in step with the node: local names, policies,
-//! upstreams, lists.
+//! The task that keeps the data plane's snapshots in step with the node: local names, upstreams,
+//! and, by way of the list keeper, policies and the filter made for them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -74,7 +74,6 @@ impl Publisher {
         let snapshot = self.control.ask(move |reading| Snapshot::read(reading, &own)).await?;
         let Snapshot { settings, hosts, nodes } = snapshot;
         if all {
-            self.dns.set_policies(settings.policies.clone());
             self.dns.set_upstreams(publish::upstreams(&settings));
             self.resolver.set_upstreams(settings.upstreams.clone());
             self.lists.set_settings(ListSettings::from(&settings));

@@ -92,7 +92,6 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
-    dns.set_policies(node.effective().policies.clone());
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
     let lists =
@@ -222,7 +221,7 @@ async fn start_lists(
         fetcher,
         pace: Pace::default(),
         seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        publish: Box::new(move |filter| dns.set_filter(filter)),
+        publish: Box::new(move |filter, policies| dns.set_filtering(filter, policies)),
     };
     ListKeeper::start(config, settings).await.into_diagnostic().wrap_err("the lists' folder")
 }

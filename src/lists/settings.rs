@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lanward_blocklists::{Action, FilterParts, RulePolicies, Scope, UserRule, WireName};
+use lanward_dns::Policies;
 
 use crate::settings::Effective;
 use crate::settings::effective::{ListSpec, RuleSpec};
@@ -17,6 +18,8 @@ pub struct ListSettings {
     pub policy_lists: Vec<Vec<Arc<str>>>,
     /// The rules made by hand.
     pub rules: Vec<RuleSpec>,
+    /// The policies themselves, published together with the filter that knows them.
+    pub policies: Policies,
     /// The household's domain, which no list may block; empty for none.
     pub domain: Arc<str>,
 }
@@ -27,6 +30,7 @@ impl From<&Effective> for ListSettings {
             lists: effective.lists.clone(),
             policy_lists: effective.policy_lists.clone(),
             rules: effective.rules.clone(),
+            policies: effective.policies.clone(),
             domain: effective.domain.clone(),
         }
     }

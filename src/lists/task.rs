@@ -391,7 +391,7 @@ impl Task {
     fn publish(&self) {
         let parts = self.settings.filter_parts();
         let filter = Arc::new(CompiledFilter::new(self.table.clone(), &parts));
-        (self.config.publish)(filter.clone());
+        (self.config.publish)(filter.clone(), self.settings.policies.clone());
         self.filter_out.send_replace(filter);
     }
 

@@ -24,7 +24,7 @@ async fn start(dir: &Path, settings: ListSettings) -> (ListKeeper, Published) {
         fetcher: Fetcher::new(Arc::new(SystemResolver), limits).unwrap(),
         pace: Pace::default(),
         seed: 1,
-        publish: Box::new(move |filter| sink.lock().unwrap().push(filter)),
+        publish: Box::new(move |filter, _| sink.lock().unwrap().push(filter)),
     };
     (ListKeeper::start(config, settings).await.unwrap(), published)
 }
