@@ -78,7 +78,8 @@ pub struct Times {
     /// Maximum client lead time: how far beyond what the partner has on its disk a lease may
     /// run. Never zero. Below one hour some devices go on using an address that has expired.
     pub(crate) mclt: Duration,
-    /// What clocks may drift and packets may be late: waited on top of a client's expiry.
+    /// What clocks may drift and packets may be late: waited on top of a client's expiry. At
+    /// least `silence`, because a promise of the partner may be that old when it is heard.
     pub(crate) guard: Duration,
     /// How often each node tells the other that it is there. Shorter than `silence`.
     pub(crate) contact: Duration,
@@ -110,12 +111,12 @@ impl Times {
     }
 
     /// Times for tests and demonstrations: `mclt` and `guard` as given, CONTACT every `contact`,
-    /// silence three times that, ten times that for a starting node. `None` when `mclt` or
-    /// `contact` is zero.
+    /// silence three times that (and `guard` no less), ten times that for a starting node. `None`
+    /// when `mclt` or `contact` is zero.
     pub fn scaled(mclt: Duration, guard: Duration, contact: Duration) -> Option<Times> {
         (!mclt.is_zero() && !contact.is_zero()).then(|| Times {
             mclt,
-            guard,
+            guard: guard.max(contact * 3),
             contact,
             silence: contact * 3,
             startup: contact * 10,

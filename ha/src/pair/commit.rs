@@ -29,11 +29,7 @@ impl Pair {
         let key = client.key.clone();
         let prolongs = binding.is_leased_to(&key);
         if !prolongs {
-            // What was agreed of an earlier lease says nothing about this one.
-            binding.client_expiry = Time::ZERO;
-            binding.sent_potential = Time::ZERO;
-            binding.acked_potential = Time::ZERO;
-            binding.recv_potential = Time::ZERO;
+            self.begin_lease(&mut binding, &key);
         }
         let grant = Grant {
             client: key,
@@ -55,6 +51,25 @@ impl Pair {
         // can still be given the full time.
         binding.sent_potential = binding.sent_potential.max(now + desired + desired / 2);
         self.submit(binding, Some(grant))
+    }
+
+    /// Clears what was agreed of an earlier lease: it says nothing about the one that begins.
+    fn begin_lease(&mut self, binding: &mut crate::Binding, client: &ClientKey) {
+        // A partner that has not agreed to the end of the client's last lease may prolong it up
+        // to the MCLT beyond what it knows: this node must go on knowing of that much.
+        let open = matches!(binding.state, BindingState::Expired | BindingState::Released)
+            && binding.is_of(client);
+        binding.sent_potential = if open {
+            binding.sent_potential.max(binding.common_potential()).max(binding.client_expiry)
+        } else {
+            Time::ZERO
+        };
+        binding.client_expiry = Time::ZERO;
+        binding.acked_potential = Time::ZERO;
+        binding.recv_potential = Time::ZERO;
+        if let Some(link) = &mut self.link {
+            link.void_promises(binding.addr);
+        }
     }
 
     fn assent_wanted(&self, now: Time) -> Assent {

@@ -159,8 +159,9 @@ impl Pair {
         let old = self.table.get_or_untouched(flight.addr);
         let mut binding = old.clone();
         let same_client = flight.client.as_ref().is_some_and(|key| binding.is_leased_to(key));
-        if same_client {
-            binding.acked_potential = binding.acked_potential.max(flight.potential);
+        let promise = flight.potential.filter(|_| same_client);
+        if let Some(potential) = promise {
+            binding.acked_potential = binding.acked_potential.max(potential);
         }
         if binding.versions == flight.versions {
             link.resync.remove(&flight.addr);
@@ -173,7 +174,7 @@ impl Pair {
         if binding != old {
             self.put(binding);
         }
-        if same_client {
+        if promise.is_some() {
             self.assent_given(now, flight.addr, flight.versions);
         }
     }
@@ -236,7 +237,7 @@ impl Pair {
             addr,
             versions: binding.versions,
             client: binding.client.as_ref().map(|client| client.key.clone()),
-            potential: binding.sent_potential,
+            potential: (binding.state == BindingState::Active).then_some(binding.sent_potential),
         });
         Some(Some(Update::of(id, &binding, now)))
     }

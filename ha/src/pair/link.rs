@@ -60,8 +60,9 @@ pub(crate) struct Flight {
     pub(crate) addr: Ipv4Addr,
     pub(crate) versions: Versions,
     pub(crate) client: Option<ClientKey>,
-    /// The potential expiry the partner has on its disk when it confirms.
-    pub(crate) potential: Time,
+    /// The potential expiry the partner has on its disk when it confirms; `None` where the update
+    /// tells of no lease, or of one that has ended since.
+    pub(crate) potential: Option<Time>,
 }
 
 impl Link {
@@ -119,6 +120,12 @@ impl Link {
     /// Puts an address that is not durable yet at the end of the outbox.
     pub(crate) fn postpone(&mut self, addr: Ipv4Addr) {
         self.enqueue(addr);
+    }
+
+    /// A lease of `addr` has ended here: what is under way of it promises nothing for the next.
+    pub(crate) fn void_promises(&mut self, addr: Ipv4Addr) {
+        let of_addr = self.in_flight.values_mut().filter(|flight| flight.addr == addr);
+        of_addr.for_each(|flight| flight.potential = None);
     }
 
     /// Names an update.

@@ -16,8 +16,9 @@ use crate::dhcp_client::{Kind, Reply};
 const CONVERGED_WITHIN: Moment = 60_000;
 /// How long a new device may look for an address.
 const SERVED_WITHIN: Moment = 20_000;
-/// What delays may add between the two disks.
-const SLACK_MS: u64 = 3_000;
+/// What delays may add between the two disks: a promise may be as old as silence may last when
+/// it is heard. The guard covers it.
+const SLACK_MS: u64 = 13_000;
 
 impl World {
     /// I1: at the moment a client accepts a lease, nobody else believes to hold the address.

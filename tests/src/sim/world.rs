@@ -18,7 +18,7 @@ use crate::dhcp_client::{Kind, Reply};
 /// Scaled down, so that many lease times fit into one run: the rules know no absolute times.
 pub(super) const MCLT: Duration = Duration::from_secs(60);
 pub(super) const LEASE_SECS: u64 = 240;
-const GUARD: Duration = Duration::from_secs(10);
+const GUARD: Duration = Duration::from_secs(15);
 const CONTACT: Duration = Duration::from_secs(4);
 /// More events than this at one moment: something spins.
 const SPIN: u32 = 20_000;

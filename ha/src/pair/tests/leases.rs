@@ -186,3 +186,33 @@ fn clients_are_shared_and_a_used_up_half_passes_its_own_on() {
     bench.cut();
     assert!((0..100).all(|n| answers(&bench, 0, n, None) == Answering::Yes));
 }
+
+#[test]
+fn a_confirmed_release_is_no_promise_for_the_next_lease() {
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 1, DAY);
+    bench.sides[0].holds_frames = true;
+    bench.propose(1, Change::Release { addr: ODD, client: client(1).key });
+    // Before the partner's word on the release is heard, the client is back.
+    let ticket = bench.grant(1, ODD, 1, DAY);
+    let confirmation = bench.sides[0].frames.pop_front().expect("the release is confirmed");
+    let now = bench.now;
+    bench.b().handle_frame(now, &confirmation);
+    bench.settle();
+    assert_eq!(bench.outcome(1, ticket), None);
+    bench.cut();
+    assert_eq!(bench.outcome(1, ticket), Some(Outcome::Committed { lease: HOUR }));
+    assert_eq!(bench.leased(1, ODD, 1, DAY), HOUR, "the partner knows of no lease");
+}
+
+#[test]
+fn a_new_lease_of_the_same_client_does_not_forget_what_the_partner_may_promise() {
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 1, DAY);
+    let known = bench.sides[0].pair.binding(ODD).map(Binding::common_potential);
+    bench.cut();
+    bench.propose(1, Change::Release { addr: ODD, client: client(1).key });
+    bench.leased(1, ODD, 1, HOUR);
+    let told = bench.sides[1].pair.binding(ODD).map(|binding| binding.sent_potential);
+    assert!(told >= known, "{told:?} < {known:?}");
+}
