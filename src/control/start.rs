@@ -125,6 +125,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         own: own_seen,
     };
     tokio::spawn(publishing.run(changed));
+    tokio::spawn(update_on_hangup(lists.clone()));
     if let (Some(file), Some(declared)) = (host.household.clone(), household) {
         for_people(&declared.warnings.render(false));
         let node = host.node.name.clone();
@@ -379,6 +380,15 @@ async fn told_to_stop() {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+    }
+}
+
+/// SIGHUP reads files again and fetches lists. (Settings files need no signal: they are watched.)
+async fn update_on_hangup(lists: ListKeeper) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        info!("hangup: all lists are fetched now");
+        lists.update_now(None);
     }
 }
 
