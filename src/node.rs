@@ -16,6 +16,8 @@
 //! written after one input into one batch, and tells each what has become durable.
 
 mod batches;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -38,10 +38,13 @@ mod commit;
 mod exchange;
 mod join;
 mod link;
+mod origin;
 mod proposals;
 mod states;
 #[cfg(test)]
 mod tests;
+mod transitions;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -49,23 +52,16 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use lanward_dhcp::{NetworkId, Outcome, Refusal, Ticket, Time};
-use prost::Message;
 
-use crate::binding::{Binding, owner};
+use crate::binding::Binding;
 use crate::journal::Journal;
-use crate::record::{
-    PARTNER_HOST_KEY, Remembered, STATE_KEY, binding_addr, binding_key, decode_binding,
-    encode_binding,
-};
+use crate::record::{Remembered, binding_key, encode_binding};
 use crate::table::Table;
 use crate::wire;
-use crate::{
-    Batch, ClusterId, Event, EventKind, PairConfig, PairState, PairStatus, PartnerStatus, Rank,
-    Restored,
-};
+use crate::{Batch, Event, EventKind, PairConfig, PairState, Rank, Restored};
 use link::Link;
 use proposals::{Assent, Proposals};
-use states::{Interrupted, Normal, Standalone, Startup, State};
+use states::{Startup, State};
 
 /// What a pair wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,111 +195,6 @@ impl Pair {
         pair
     }
 
-    /// Reads the store's entries; what is damaged is held back rather than taken for free.
-    fn restore(&mut self, restored: &Restored, now: Time) {
-        let mut damaged: Vec<&str> = restored.damaged.iter().map(String::as_str).collect();
-        for (key, value) in &restored.entries {
-            if key == STATE_KEY {
-                match Remembered::decode(value) {
-                    Ok(remembered) => self.remembered = remembered,
-                    Err(_) => damaged.push(key),
-                }
-            } else if key == PARTNER_HOST_KEY {
-                // Told anew on every link; without it the partner's addresses are not known yet.
-                let host = wire::Host::decode(value.as_slice()).ok();
-                self.partner_addresses = host.and_then(|host| host.read().ok()).unwrap_or_default();
-            } else if let Some(addr) = binding_addr(key) {
-                match decode_binding(value) {
-                    Ok(binding) if binding.addr == addr => self.table.put(binding),
-                    _ => damaged.push(key),
-                }
-            }
-        }
-        for key in damaged {
-            if key == STATE_KEY {
-                self.event(now, EventKind::Damaged, "the node's own state could not be read");
-                // Without it nothing says that this store was never served from.
-                self.remembered.served = self.table.len() > 0;
-            } else if let Some(addr) = binding_addr(key) {
-                let why = format!("the record of {addr} is damaged: the address is held back");
-                self.event(now, EventKind::Damaged, &why);
-                // Declined without a version of its own: the partner's record replaces it at the
-                // next exchange; alone, it comes back when no lease can still be running.
-                let held = Duration::from_secs(24 * 3600).max(self.config.times.mclt);
-                let mut binding = Binding::untouched(addr);
-                binding.state = lanward_dhcp::BindingState::Declined;
-                binding.client_expiry = now + held + self.config.times.guard;
-                binding.dirty = true;
-                binding.partner_knows = true;
-                self.table.put(binding);
-            }
-        }
-    }
-
-    /// The first state after a start.
-    fn begin(&mut self, now: Time) {
-        self.remembered.incarnation += 1;
-        let served = self.remembered.served;
-        match (&self.config.partner, self.remembered.state) {
-            (None, PairState::Standalone) => {
-                self.state = State::Standalone(Standalone);
-                self.reason = "this node has no partner".to_owned();
-            }
-            (None, _) => {
-                self.enter(now, PairState::Standalone, "this node has no partner".to_owned());
-                return;
-            }
-            (Some(partner), PairState::Standalone) => {
-                self.reason = format!("{} has not joined yet", partner.name);
-                self.state = State::Standalone(Standalone);
-            }
-            (Some(partner), _) if served => {
-                self.reason = format!("looking for {} after a start", partner.name);
-                let until = Some(now + self.config.times.startup);
-                self.state = State::Startup(Startup { until });
-            }
-            (Some(partner), _) => {
-                self.reason = format!("waiting for {}, to learn its leases", partner.name);
-            }
-        }
-        let record = self.remembered.encode();
-        self.journal.write(STATE_KEY.to_owned(), Some(record));
-    }
-
-    /// A lone node became one of a pair. The node of rank 0 keeps its table and goes on serving
-    /// until its partner has it; the one of rank 1 forgets what it held and takes over the
-    /// partner's, so whoever calls this for it has saved its data first.
-    pub fn handle_paired(&mut self, now: Time, config: PairConfig) {
-        self.lose_link(now, "the node was paired anew");
-        self.rank = rank_of(&config);
-        self.config = config;
-        let partner = self.config.partner.clone();
-        self.seen = PartnerSeen::default();
-        self.seen.name = partner.as_ref().map(|p| p.name.clone()).unwrap_or_default();
-        let mut table = Table::new(self.rank, self.config.times.guard);
-        if self.rank == Rank::Zero {
-            self.table.iter().cloned().for_each(|binding| table.put(binding));
-            self.reason = format!("{} has not joined yet", self.seen.name);
-        } else {
-            for binding in self.table.iter() {
-                self.journal.write(binding_key(binding.addr), None);
-            }
-            self.refuse_all(Refusal::NotServing);
-            self.remembered.state = PairState::Startup;
-            self.remembered.served = false;
-            self.state = State::Startup(Startup { until: None });
-            self.entering = None;
-            self.since = now;
-            self.reason = format!("waiting for {}, to learn its leases", self.seen.name);
-        }
-        self.table = table;
-        self.leases_changed = true;
-        self.remembered.cluster = partner.map(|partner| partner.cluster);
-        self.remembered.partner_store = None;
-        let record = self.remembered.encode();
-        self.journal.write(STATE_KEY.to_owned(), Some(record));
-    }
-
     /// The pools of every network, for the counts of free addresses the nodes tell each other.
     pub fn set_pools(&mut self, pools: BTreeMap<NetworkId, Vec<RangeInclusive<Ipv4Addr>>>) {
         self.pools = pools;
@@ -315,11 +206,6 @@ impl Pair {
             self.addresses = addresses;
             self.tell_addresses();
         }
-    }
-
-    /// The addresses of the partner's host, as it last told them.
-    pub fn partner_addresses(&self) -> &[IpAddr] {
-        &self.partner_addresses
     }
 
     /// The household's maximum client lead time, not zero. The two nodes must agree on it, so a
@@ -456,147 +342,15 @@ impl Pair {
         }
     }
 
-    /// Whether a link to a partner of this pair is up.
-    pub fn is_connected(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.partner.is_some())
-    }
-
-    /// The pair as this node sees it, for people.
-    pub fn status(&self) -> PairStatus {
-        let link = self.link.as_ref();
-        PairStatus {
-            node: self.config.node.clone(),
-            state: self.state.name(),
-            reason: self.reason.clone(),
-            since: self.since,
-            serving: self.is_serving(),
-            unfit: self.unfit.clone(),
-            unsynced: match self.state {
-                State::Standalone(_) => 0,
-                _ => self.table.dirty().len(),
-            },
-            bindings: self.table.len(),
-            partner: self.config.partner.as_ref().map(|_| PartnerStatus {
-                name: self.seen.name.clone(),
-                connected: self.is_connected(),
-                state: self.seen.state,
-                last_contact: self.seen.heard,
-                refusal: link.and_then(|link| link.refusal.clone()),
-            }),
-        }
-    }
-
-    /// All bindings in the order of their addresses.
-    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
-        self.table.iter()
-    }
-
-    /// What is known of one address.
-    pub fn binding(&self, addr: Ipv4Addr) -> Option<&Binding> {
-        self.table.get(addr)
-    }
-
-    /// This node's rank in the pair.
-    pub fn rank(&self) -> Rank {
-        self.rank
-    }
-
-    /// The pair this node is in.
-    pub fn cluster(&self) -> Option<ClusterId> {
-        self.config.partner.as_ref().map(|partner| partner.cluster)
-    }
-
     /// Breaks a rule, for a simulator that must prove it would notice.
     #[doc(hidden)]
     pub fn set_fault_for_simulation(&mut self, fault: Fault) {
         self.fault = Some(fault);
     }
 
-    /// Whether clients are answered now.
-    fn is_serving(&self) -> bool {
-        let next_serves = !matches!(
-            self.entering.as_ref().map(|entering| entering.to),
-            Some(PairState::Startup | PairState::Recover | PairState::Shutdown)
-        );
-        self.unfit.is_none() && self.state.serves() && next_serves
-    }
-
-    /// Whether this node may originate changes to bindings.
-    fn may_change(&self) -> bool {
-        self.unfit.is_none() && self.state.serves()
-    }
-
-    /// Whether no partner has a say: none is there, or none that has begun to learn.
-    fn is_alone(&self) -> bool {
-        matches!(self.state, State::Standalone(_))
-            && self.entering.is_none()
-            && !self.link.as_ref().is_some_and(Link::is_accepted)
-    }
-
-    /// Writes down that `to` is to be entered; it takes effect when it is durable.
-    fn enter(&mut self, now: Time, to: PairState, reason: String) {
-        self.remembered.state = to;
-        self.remembered.since = now;
-        self.remembered.reason.clone_from(&reason);
-        self.remembered.served = true;
-        let seq = self.journal.write(STATE_KEY.to_owned(), Some(self.remembered.encode()));
-        self.entering = Some(Entering { seq, to, reason });
-    }
-
     /// Whether batch `seq` is durable, as the rules see it.
     fn is_durable(&self, seq: u64) -> bool {
         self.journal.is_durable(seq) || self.fault == Some(Fault::NoDurability)
-    }
-
-    /// Does what the disk, the partner or time has made possible.
-    fn advance(&mut self, now: Time) {
-        let fault = self.fault;
-        let journal = &self.journal;
-        let durable = |seq| journal.is_durable(seq) || fault == Some(Fault::NoDurability);
-        for ticket in self.proposals.stored(durable) {
-            self.settle_if_ready(now, ticket);
-        }
-        self.pump(now);
-        if let Some(entering) = &self.entering
-            && self.is_durable(entering.seq)
-        {
-            self.take_effect(now);
-        }
-        self.get_in_step(now);
-    }
-
-    /// The state that was written down is in effect now.
-    fn take_effect(&mut self, now: Time) {
-        let Some(Entering { to, reason, .. }) = self.entering.take() else { return };
-        self.state = match to {
-            PairState::Standalone => State::Standalone(Standalone),
-            PairState::Normal => State::Normal(Normal),
-            // Everything else this version can be asked to enter is the cautious one.
-            _ => State::Interrupted(Interrupted),
-        };
-        self.since = now;
-        self.reason.clone_from(&reason);
-        self.event(now, EventKind::Entered(self.state.name()), &reason);
-        self.announce(now);
-    }
-
-    fn lose_link(&mut self, now: Time, reason: &str) {
-        let Some(link) = self.link.take() else { return };
-        self.event(now, EventKind::LinkDown, reason);
-        if link.partner.is_some() {
-            self.out.push_back(PairOutput::SettingsLinkDown);
-        }
-        if link.is_accepted() {
-            for ticket in self.proposals.tickets() {
-                self.forgo(now, ticket);
-            }
-        }
-        let in_step = matches!(self.state, State::Normal(_))
-            || self.entering.as_ref().is_some_and(|entering| entering.to == PairState::Normal);
-        if in_step {
-            let why = format!("the link to {} is lost: {reason}", self.seen.name);
-            self.enter(now, PairState::CommunicationsInterrupted, why);
-        }
     }
 
     fn refuse_all(&mut self, refusal: Refusal) {
@@ -641,11 +395,6 @@ impl Pair {
             _ => self.config.node.clone(),
         };
         self.out.push_back(PairOutput::Event(Event { at, who, what, why: why.to_owned() }));
-    }
-
-    /// Whether `addr` is of this node's half.
-    fn owns(&self, addr: Ipv4Addr) -> bool {
-        owner(addr) == self.rank
     }
 }
 

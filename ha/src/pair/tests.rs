@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use lanward_dhcp::{Answering, Asking, BindingState, Change, Client, ClientKey, HwAddr, LeaseBook};
 
 use super::*;
-use crate::{Partner, StoreId, Times, Write};
+use crate::{ClusterId, Partner, StoreId, Times, Write};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -1,0 +1,92 @@
+//! What a pair shows of itself, to people and to its own rules.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::Pair;
+use super::link::Link;
+use super::states::State;
+use crate::binding::owner;
+use crate::{Binding, ClusterId, PairState, PairStatus, PartnerStatus, Rank};
+
+impl Pair {
+    /// Whether a link to a partner of this pair is up.
+    pub fn is_connected(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.partner.is_some())
+    }
+
+    /// The pair as this node sees it, for people.
+    pub fn status(&self) -> PairStatus {
+        let link = self.link.as_ref();
+        PairStatus {
+            node: self.config.node.clone(),
+            state: self.state.name(),
+            reason: self.reason.clone(),
+            since: self.since,
+            serving: self.is_serving(),
+            unfit: self.unfit.clone(),
+            unsynced: match self.state {
+                State::Standalone(_) => 0,
+                _ => self.table.dirty().len(),
+            },
+            bindings: self.table.len(),
+            partner: self.config.partner.as_ref().map(|_| PartnerStatus {
+                name: self.seen.name.clone(),
+                connected: self.is_connected(),
+                state: self.seen.state,
+                last_contact: self.seen.heard,
+                refusal: link.and_then(|link| link.refusal.clone()),
+            }),
+        }
+    }
+
+    /// All bindings in the order of their addresses.
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        self.table.iter()
+    }
+
+    /// What is known of one address.
+    pub fn binding(&self, addr: Ipv4Addr) -> Option<&Binding> {
+        self.table.get(addr)
+    }
+
+    /// This node's rank in the pair.
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// The pair this node is in.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.config.partner.as_ref().map(|partner| partner.cluster)
+    }
+
+    /// The addresses of the partner's host, as it last told them.
+    pub fn partner_addresses(&self) -> &[IpAddr] {
+        &self.partner_addresses
+    }
+
+    /// Whether clients are answered now.
+    pub(super) fn is_serving(&self) -> bool {
+        let next_serves = !matches!(
+            self.entering.as_ref().map(|entering| entering.to),
+            Some(PairState::Startup | PairState::Recover | PairState::Shutdown)
+        );
+        self.unfit.is_none() && self.state.serves() && next_serves
+    }
+
+    /// Whether this node may originate changes to bindings.
+    pub(super) fn may_change(&self) -> bool {
+        self.unfit.is_none() && self.state.serves()
+    }
+
+    /// Whether no partner has a say: none is there, or none that has begun to learn.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self.state, State::Standalone(_))
+            && self.entering.is_none()
+            && !self.link.as_ref().is_some_and(Link::is_accepted)
+    }
+
+    /// Whether `addr` is of this node's half.
+    pub(super) fn owns(&self, addr: Ipv4Addr) -> bool {
+        owner(addr) == self.rank
+    }
+}

@@ -1,0 +1,207 @@
+use std::net::Ipv4Addr;
+
+use lanward_ha::{ClusterId, PairState, Partner, StoreId, Times};
+
+use super::*;
+
+const NETWORK: &str = "network/iot";
+
+fn network(subnet: &str) -> String {
+    format!(
+        "{{\"subnet\":\"{subnet}.0/24\",\"policy\":\"default\",\
+         \"dhcp\":{{\"pools\":[\"{subnet}.100-{subnet}.199\"]}}}}"
+    )
+}
+
+fn config(rank: Rank, paired: bool) -> NodeConfig {
+    let node = ["a", "b"][rank.index()].to_owned();
+    let partner = Partner { name: "partner".to_owned(), cluster: ClusterId([1; 16]), rank };
+    let address = Ipv4Addr::new(192, 0, 2, rank.index() as u8 + 1);
+    NodeConfig {
+        pair: PairConfig {
+            node: node.clone(),
+            store: StoreId([rank.index() as u8; 16]),
+            partner: paired.then_some(partner),
+            times: Times::default(),
+        },
+        host: HostView { node, addresses: vec![address.into()], partner_addresses: Vec::new() },
+    }
+}
+
+/// Nodes whose disks and links are instant, unless a test holds a disk back.
+struct Bench {
+    now: Time,
+    nodes: Vec<Node>,
+    holds_disk: bool,
+    linked: bool,
+    edits: BTreeMap<u64, Result<(), EditError>>,
+    hung_up: usize,
+}
+
+impl Bench {
+    fn lone() -> Bench {
+        Bench::of(vec![config(Rank::Zero, false)])
+    }
+
+    fn pair() -> Bench {
+        let mut bench = Bench::of(vec![config(Rank::Zero, true), config(Rank::One, true)]);
+        bench.link();
+        bench
+    }
+
+    fn of(configs: Vec<NodeConfig>) -> Bench {
+        let now = Time::from_millis(1_700_000_000_000);
+        let node = |config| Node::new(config, &Restored::default(), now, [0; 32]);
+        let nodes = configs.into_iter().map(node).collect();
+        let (edits, holds_disk, linked, hung_up) = (BTreeMap::new(), false, false, 0);
+        let mut bench = Bench { now, nodes, holds_disk, linked, edits, hung_up };
+        bench.settle();
+        bench
+    }
+
+    fn link(&mut self) {
+        self.linked = true;
+        for node in &mut self.nodes {
+            node.handle(self.now, Input::LinkUp);
+        }
+        self.settle();
+    }
+
+    fn edit(&mut self, at: usize, id: u64, key: &str, value: Option<String>) {
+        let writes = vec![(key.to_owned(), value)];
+        let author = "ann".to_owned();
+        self.nodes[at].handle(self.now, Input::Edit { id, author, writes });
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let mut busy = true;
+        while busy {
+            busy = false;
+            for at in 0..self.nodes.len() {
+                while let Some(output) = self.nodes[at].poll_output() {
+                    busy = true;
+                    self.obey(at, output);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, at: usize, output: Output) {
+        match output {
+            Output::Store(batch) if !self.holds_disk => {
+                self.nodes[at].handle(self.now, Input::Stored { seq: batch.seq });
+            }
+            Output::Send(frame) if self.linked => {
+                self.nodes[1 - at].handle(self.now, Input::Frame(&frame));
+            }
+            Output::CloseLink { .. } => {
+                self.hung_up += 1;
+                self.linked = false;
+                let reason = "the other end hung up".to_owned();
+                self.nodes[1 - at].handle(self.now, Input::LinkDown { reason });
+            }
+            Output::EditDone { id, result } => {
+                self.edits.insert(id, result);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn an_edit_is_in_force_on_both_nodes() {
+    let mut bench = Bench::pair();
+    bench.edit(1, 1, NETWORK, Some(network("10.0.30")));
+    assert_eq!(bench.edits[&1], Ok(()));
+    for node in &bench.nodes {
+        assert_eq!(node.pair().status().state, PairState::Normal);
+        assert!(node.effective().dhcp.networks.contains_key("iot"));
+    }
+    let change = bench.nodes[0].changes(1).remove(0);
+    assert_eq!((change.author.as_str(), change.node.as_str()), ("ann", "b"));
+    assert_eq!(bench.nodes[0].settings_agreed(), Some(true));
+}
+
+#[test]
+fn an_edit_that_would_not_be_valid_is_refused_with_its_reason() {
+    let mut bench = Bench::lone();
+    bench.edit(0, 1, NETWORK, Some(network("10.0.300")));
+    let Err(EditError::Invalid(sentences)) = &bench.edits[&1] else {
+        panic!("{:?}", bench.edits);
+    };
+    assert!(sentences.iter().any(|sentence| sentence.contains("10.0.300")), "{sentences:?}");
+    assert!(bench.nodes[0].records().is_empty());
+}
+
+#[test]
+fn an_edit_is_done_when_it_is_on_the_disk() {
+    let mut bench = Bench::lone();
+    bench.holds_disk = true;
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    assert_eq!(bench.edits.get(&1), None);
+    let now = bench.now;
+    bench.nodes[0].handle(now, Input::StoreFailed { error: "disk full".to_owned() });
+    bench.settle();
+    assert_eq!(bench.edits[&1], Err(EditError::NotDurable("disk full".to_owned())));
+    bench.edit(0, 2, NETWORK, None);
+    assert_eq!(bench.edits[&2], Err(EditError::NotDurable("disk full".to_owned())));
+}
+
+#[test]
+fn the_nodes_tell_each_other_their_hosts_addresses() {
+    let mut bench = Bench::pair();
+    let moved = HostView {
+        node: "a".to_owned(),
+        addresses: vec![Ipv4Addr::new(192, 0, 2, 77).into()],
+        partner_addresses: Vec::new(),
+    };
+    let now = bench.now;
+    bench.nodes[0].handle(now, Input::Host(moved));
+    bench.settle();
+    let told = bench.nodes[1].pair().partner_addresses();
+    assert_eq!(told, [std::net::IpAddr::from([192, 0, 2, 77])]);
+}
+
+#[test]
+fn another_lead_time_is_agreed_on_over_a_new_link() {
+    let mut bench = Bench::pair();
+    bench.edit(0, 1, "setting/mclt", Some("\"2h\"".to_owned()));
+    assert!(bench.hung_up > 0, "what was promised under the old one is settled first");
+    // The first link carries the setting to the other node, the next one is in step.
+    while !bench.linked {
+        assert!(bench.hung_up < 4, "the two do not agree");
+        bench.link();
+    }
+    for node in &bench.nodes {
+        assert_eq!(node.effective().mclt, Duration::from_secs(7200));
+        assert_eq!(node.pair().status().state, PairState::Normal);
+    }
+}
+
+#[test]
+fn the_node_that_joins_takes_over_the_settings_of_the_other() {
+    let alone = vec![config(Rank::Zero, false), config(Rank::One, false)];
+    let mut bench = Bench::of(alone);
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    bench.edit(1, 2, "network/old", Some(network("10.0.99")));
+    let now = bench.now;
+    for (at, rank) in [(0, Rank::Zero), (1, Rank::One)] {
+        bench.nodes[at].handle(now, Input::Paired(config(rank, true).pair));
+    }
+    bench.link();
+    for node in &bench.nodes {
+        assert_eq!(node.records().keys().collect::<Vec<_>>(), [NETWORK]);
+        assert_eq!(node.pair().status().state, PairState::Normal);
+    }
+}
+
+#[test]
+fn a_release_by_hand_without_a_lease_says_so() {
+    let mut bench = Bench::lone();
+    let now = bench.now;
+    let addr = Ipv4Addr::new(10, 0, 30, 100);
+    bench.nodes[0].handle(now, Input::Release { id: 5, addr });
+    let outputs: Vec<_> = std::iter::from_fn(|| bench.nodes[0].poll_output()).collect();
+    assert!(outputs.contains(&Output::ReleaseDone { id: 5, released: false }));
+}
