@@ -122,7 +122,8 @@ pub(super) fn missing_defaults(
     missing.map(|(key, json)| (key.clone(), Some(json.clone()))).collect()
 }
 
-/// What adding a list writes: its record, and the policies that are to use it. Gives its id too.
+/// What adding a list writes: its record, which names the policies that are to use it. Gives its
+/// id too.
 pub(super) fn add(
     records: &BTreeMap<String, String>,
     in_force: &BTreeMap<String, String>,
@@ -153,27 +154,30 @@ pub(super) fn add(
         enabled: new.enabled,
         mirrors: Vec::new(),
         allow_private: false,
+        policies: used_by(records, in_force, &new.policies)?,
         comment: None,
     };
     let mut writes = missing_defaults(records, in_force);
-    for policy_id in &new.policies {
-        let key = Policy::key(policy_id);
-        if let Some(why) = locked(records, &key) {
-            let message = format!("The policy {policy_id} cannot use it. {why}");
-            return Err(EditError::field("policies", message));
-        }
-        let Some(json) = in_force.get(&key) else {
-            return Err(EditError::field("policies", format!("There is no policy {policy_id}.")));
-        };
-        let Some(mut policy) = Policy::from_json(&key, json, &mut Vec::new()) else { continue };
-        if !policy.lists.contains(&id) {
-            policy.lists.push(id.clone());
-        }
-        writes.retain(|(written, _)| *written != key);
-        writes.push((key, Some(policy.to_json())));
-    }
     writes.push((List::key(id.as_str()), Some(list.to_json())));
     Ok((id.to_string(), writes))
+}
+
+/// The policies that are to use a new list. They stay as they are: the list names them.
+fn used_by(
+    records: &BTreeMap<String, String>,
+    in_force: &BTreeMap<String, String>,
+    policies: &[String],
+) -> Result<Vec<Id>, EditError> {
+    let used_by = policies.iter().map(|policy| {
+        let key = Policy::key(policy);
+        if let Some(why) = locked(records, &key) {
+            let message = format!("The policy {policy} cannot use it. {why}");
+            return Err(EditError::field("policies", message));
+        }
+        let known = in_force.contains_key(&key).then(|| Id::parse(policy).ok()).flatten();
+        known.ok_or_else(|| EditError::field("policies", format!("There is no policy {policy}.")))
+    });
+    used_by.collect()
 }
 
 /// An id made of a name: its letters and digits, and a number where it is taken.
@@ -209,7 +213,7 @@ pub(super) fn remove(
 ) -> Result<(NewList, Writes), EditError> {
     let prefix = Policy::key("");
     let mut writes = vec![(List::key(id), None)];
-    let mut policies = Vec::new();
+    let mut policies: Vec<String> = list.policies.iter().map(ToString::to_string).collect();
     for (key, json) in records.range(prefix.clone()..) {
         let Some(policy_id) = key.strip_prefix(&prefix) else { break };
         let Some(mut policy) = Policy::from_json(key, json, &mut Vec::new()) else { continue };
@@ -220,7 +224,9 @@ pub(super) fn remove(
             return Err(EditError::Locked(format!("The policy {policy_id} uses it. {why}")));
         }
         policy.lists.retain(|used| used.as_str() != id);
-        policies.push(policy_id.to_owned());
+        if !policies.iter().any(|known| known == policy_id) {
+            policies.push(policy_id.to_owned());
+        }
         writes.push((key.clone(), Some(policy.to_json())));
     }
     let was = NewList {

@@ -160,6 +160,7 @@ pub fn default_household() -> BTreeMap<String, String> {
         enabled: true,
         mirrors: Vec::new(),
         allow_private: false,
+        policies: Vec::new(),
         comment: None,
     };
     let builtin = super::words::Id::parse("builtin").unwrap_or_else(|_| default_policy());

@@ -6,7 +6,8 @@ use lanward_dns::{BlockMode, PolicyId};
 
 use super::{Effective, Household, ListSpec, RuleSpec};
 use crate::settings::problem::{Place, Problem};
-use crate::settings::records::{self, Policy, Record, Rule};
+use crate::settings::records::{self, List, Policy, Record, Rule};
+use crate::settings::words::Id;
 
 pub(super) fn derive(household: &Household, effective: &mut Effective) {
     effective.lists = household
@@ -36,6 +37,9 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
             },
             blocked_ttl_secs: u32::try_from(policy.blocked_ttl.0.as_secs()).unwrap_or(u32::MAX),
         });
+    }
+    for (id, list) in &household.lists {
+        known_policies(&List::key(id), &list.policies, household, &mut effective.problems);
     }
     for (id, rule) in &household.rules {
         let policies = policies_of(id, rule, household, &mut effective.problems);
@@ -79,6 +83,12 @@ fn lists_of(
             lists.push(list.as_str().into());
         }
     }
+    for (list, record) in &household.lists {
+        let wants = record.enabled && record.policies.iter().any(|policy| policy.as_str() == id);
+        if wants && !lists.iter().any(|known| **known == **list) {
+            lists.push(list.as_str().into());
+        }
+    }
     lists
 }
 
@@ -91,12 +101,22 @@ fn policies_of(
     if rule.policies.is_empty() {
         return household.policies.keys().filter_map(|id| policy_id(household, id)).collect();
     }
+    known_policies(&Rule::key(id), &rule.policies, household, problems)
+}
+
+/// The numbers of the policies a record names in its `policies`.
+fn known_policies(
+    key: &str,
+    named: &[Id],
+    household: &Household,
+    problems: &mut Vec<Problem>,
+) -> Vec<PolicyId> {
     let mut ids = Vec::new();
-    for (i, policy) in rule.policies.iter().enumerate() {
+    for (i, policy) in named.iter().enumerate() {
         match policy_id(household, policy.as_str()) {
             Some(policy) => ids.push(policy),
             None => problems.push(unknown(
-                Place::new(Rule::key(id), format!("policies[{i}]")),
+                Place::new(key, format!("policies[{i}]")),
                 "policy",
                 policy.as_str(),
                 household.policies.keys(),
@@ -125,7 +145,7 @@ pub(super) fn unknown<'k>(
 
 impl Policy {
     /// A policy that blocks what `lists` say, and everything else by default.
-    pub fn of_lists(lists: Vec<crate::settings::words::Id>) -> Policy {
+    pub fn of_lists(lists: Vec<Id>) -> Policy {
         Policy {
             lists,
             blocking: true,

@@ -221,6 +221,21 @@ fn policies_follow_the_subnet_and_an_unknown_one_falls_back_to_the_default() {
 }
 
 #[test]
+fn a_list_may_name_the_policies_that_use_it() {
+    let records = records([
+        ("policy/default", json!({"lists": ["ads"]})),
+        ("policy/strict", json!({"lists": ["ads"]})),
+        ("list/ads", json!({"builtin": true, "policies": ["strict"]})),
+        ("list/more", json!({"file": "/lists/more", "policies": ["strict", "strickt"]})),
+        ("list/off", json!({"file": "/lists/off", "policies": ["strict"], "enabled": false})),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    assert_eq!(told(&effective), ["list/more policies[1]: There is no policy *strickt*."]);
+    let (default, strict) = (vec![Arc::from("ads")], vec![Arc::from("ads"), Arc::from("more")]);
+    assert_eq!(effective.policy_lists, [default, strict]);
+}
+
+#[test]
 fn local_records_get_the_domain_and_a_cname_stands_alone() {
     let records = records([
         ("setting/domain", json!("LAN.example.")),

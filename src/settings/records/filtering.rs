@@ -60,6 +60,11 @@ pub struct List {
     pub mirrors: Vec<String>,
     /// Whether it may be fetched from a private address (default false).
     pub allow_private: bool,
+    /// The policies that use it besides those that name it. A list added in the pages names them
+    /// here and leaves their records alone: so two lists, each added on one side of a break, do
+    /// not collide.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Id>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
@@ -180,6 +185,7 @@ impl Record for List {
             enabled: fields.or("enabled", true),
             mirrors: fields.list::<Url>("mirrors").into_iter().map(|url| url.0).collect(),
             allow_private: fields.or("allow_private", false),
+            policies: fields.list("policies"),
             comment: fields.optional("comment"),
         };
         source.map(|source| List { source, ..list })
