@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::actor::Changes;
-use super::handle::{Handle, Reading, Stopping};
+use super::handle::{Handle, Stopping};
 use super::publish;
 use crate::io::resolve::UpstreamResolver;
 use crate::lists::{ListKeeper, ListSettings};
 use crate::names::{self, HostName};
+use crate::node::Node;
 use crate::settings::Effective;
 
 /// A burst of changes is published once: every lease of it is in DNS after this at the latest.
@@ -28,9 +29,9 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    fn read(reading: &Reading<'_>, own: &[IpAddr]) -> Snapshot {
-        let settings = reading.node.effective().clone();
-        let pair = reading.node.pair();
+    fn of(node: &Node, own: &[IpAddr]) -> Snapshot {
+        let settings = node.effective().clone();
+        let pair = node.pair();
         let status = pair.status();
         let mut nodes = vec![(status.node, own.to_vec())];
         if let Some(partner) = status.partner {
@@ -41,6 +42,14 @@ impl Snapshot {
         let hosts = names::derive(leases, &settings, &names);
         Snapshot { settings, hosts, nodes }
     }
+}
+
+/// Puts in force for DNS what the node knows from its store, before the first question comes:
+/// a device's name is never denied, nor asked upstream, because the host has just started.
+pub(super) fn publish_restored(node: &Node, own: &[IpAddr], dns: &Shared) {
+    let Snapshot { settings, hosts, nodes } = Snapshot::of(node, own);
+    dns.set_upstreams(publish::upstreams(&settings));
+    dns.set_local(publish::local_names(&settings, &hosts, &nodes, 0));
 }
 
 /// Puts what the node says in force for DNS and the lists.
@@ -71,7 +80,7 @@ impl Publisher {
 
     async fn publish(&self, serial: u32, all: bool) -> Result<(), Stopping> {
         let own = self.own.borrow().clone();
-        let snapshot = self.control.ask(move |reading| Snapshot::read(reading, &own)).await?;
+        let snapshot = self.control.ask(move |reading| Snapshot::of(reading.node, &own)).await?;
         let Snapshot { settings, hosts, nodes } = snapshot;
         if all {
             self.dns.set_upstreams(publish::upstreams(&settings));

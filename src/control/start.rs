@@ -92,6 +92,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
+    publisher::publish_restored(&node, &interfaces::reachable(&own), &dns);
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
     let lists =
