@@ -106,10 +106,15 @@ impl Crowd {
     /// All devices look for an address at the same time. Returns what was granted by `limit`;
     /// whoever is missing has none.
     pub fn arrive(&mut self, limit: Duration) -> Vec<Grant> {
+        self.arrive_and(limit, |_| ())
+    }
+
+    /// The same; calls `granted` at each grant, at once.
+    pub fn arrive_and(&mut self, limit: Duration, granted: impl FnMut(&Grant)) -> Vec<Grant> {
         for member in &mut self.members {
             member.state = State::Selecting;
         }
-        self.converse(limit)
+        self.converse(limit, granted)
     }
 
     /// All devices that have an address restart and ask whether they may go on using it. Returns
@@ -121,7 +126,7 @@ impl Crowd {
                 member.state = State::Rebooting { address: grant.address };
             }
         }
-        self.converse(limit)
+        self.converse(limit, |_| ())
     }
 
     /// How often a server has refused (NAK) one of them.
@@ -130,7 +135,7 @@ impl Crowd {
     }
 
     /// Talks until everybody has an address or `limit` is over.
-    fn converse(&mut self, limit: Duration) -> Vec<Grant> {
+    fn converse(&mut self, limit: Duration, mut granted: impl FnMut(&Grant)) -> Vec<Grant> {
         let began = Instant::now();
         for member in &mut self.members {
             (member.began, member.sent) = (began, None);
@@ -140,7 +145,9 @@ impl Crowd {
         {
             self.send_due();
             while let Some(reply) = self.wire.receive() {
-                self.hear(&reply);
+                if let Some(grant) = self.hear(&reply) {
+                    granted(grant);
+                }
             }
             self.wire.wait(Duration::from_millis(20));
         }
@@ -173,10 +180,15 @@ impl Crowd {
         }
     }
 
-    fn hear(&mut self, reply: &Reply) {
+    /// Gives a reply to whom it is for; the grant, if it is one.
+    fn hear(&mut self, reply: &Reply) -> Option<&Grant> {
         let whose = |member: &&mut Member| member.mac == reply.mac && member.xid == reply.xid;
-        if let Some(member) = self.members.iter_mut().find(whose) {
-            member.hear(reply);
+        let member = self.members.iter_mut().find(whose)?;
+        let had = matches!(member.state, State::Bound(_));
+        member.hear(reply);
+        match &member.state {
+            State::Bound(grant) if !had => Some(grant),
+            _ => None,
         }
     }
 }

@@ -16,10 +16,22 @@ pub struct Answer {
 
 /// Asks `server` once, waiting a second at most; `None` without an answer.
 pub fn ask(from: &Netns, server: Ipv4Addr, name: &str, rtype: &str) -> Option<Answer> {
+    ask_for(Duration::from_secs(1), from, server, name, rtype)
+}
+
+/// Asks `server` once and gives up after `limit`: the household has no upstream that answers, so
+/// a name that is neither local nor blocked keeps a client waiting.
+pub fn ask_for(
+    limit: Duration,
+    from: &Netns,
+    server: Ipv4Addr,
+    name: &str,
+    rtype: &str,
+) -> Option<Answer> {
     let at = format!("@{server}");
     let options = ["+tries=1", "+time=1", "+noall", "+comments", "+answer"];
     let argv: Vec<&str> = ["dig", &at, name, rtype].into_iter().chain(options).collect();
-    let out = from.run(3, &argv).ok()?;
+    let out = from.run(limit, &argv).ok()?;
     parse(&String::from_utf8_lossy(&out.stdout))
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
@@ -52,9 +53,10 @@ impl Netns {
         command
     }
 
-    /// Runs a program inside for at most `secs` seconds and returns what it said.
-    pub fn run(&self, secs: u32, argv: &[&str]) -> io::Result<Output> {
-        self.command("timeout").args(["-k", "1", &secs.to_string()]).args(argv).output()
+    /// Runs a program inside for at most `limit` and returns what it said.
+    pub fn run(&self, limit: Duration, argv: &[&str]) -> io::Result<Output> {
+        let limit = limit.as_secs_f64().to_string();
+        self.command("timeout").args(["-k", "1", &limit]).args(argv).output()
     }
 
     /// Runs a shell line inside.
@@ -63,7 +65,7 @@ impl Netns {
     /// When it fails.
     #[track_caller]
     pub fn sh(&self, line: &str) {
-        let out = self.run(5, &["sh", "-c", line]).expect("sh can be started");
+        let out = self.run(Duration::from_secs(5), &["sh", "-c", line]).expect("sh can be started");
         assert!(out.status.success(), "in {}: {line}: {}", self.name, text(&out.stderr));
     }
 
@@ -136,7 +138,7 @@ fn remove(name: &str) {
         if others.is_empty() {
             break;
         }
-        thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     let _ = Command::new("ip").args(["netns", "del", name]).output();
 }

@@ -2,12 +2,13 @@
 
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::Duration;
 
-use lanward_tests::lab::{Cut, Lab, Netns, Side, Story, Vlan};
+use lanward_tests::lab::{Cut, Lab, Netns, Side, Story, Vlan, secs};
 
 /// Whether a ping gets through and back.
 fn reaches(from: &Netns, to: Ipv4Addr) -> bool {
-    let out = from.run(3, &["busybox", "ping", "-c", "1", "-W", "1", &to.to_string()]);
+    let out = from.run(secs(3), &["busybox", "ping", "-c", "1", "-W", "1", &to.to_string()]);
     out.expect("ping can be started").status.success()
 }
 
@@ -15,7 +16,7 @@ fn reaches(from: &Netns, to: Ipv4Addr) -> bool {
 fn tcp_reaches(from: &Netns, to: Ipv4Addr) -> bool {
     let connect = || {
         let to = std::net::SocketAddr::from((to, 4));
-        std::net::TcpStream::connect_timeout(&to, std::time::Duration::from_millis(500))
+        std::net::TcpStream::connect_timeout(&to, Duration::from_millis(500))
     };
     let result = from.enter(connect);
     matches!(result, Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused)
