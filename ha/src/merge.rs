@@ -77,16 +77,19 @@ fn is_same(mine: &Binding, theirs: &Binding) -> bool {
 
 fn same_version(mine: &Binding, theirs: &Binding) -> Merged {
     let mut binding = mine.clone();
+    binding.dirty = false;
     match mine.state {
         BindingState::Expired | BindingState::Released => free(&mut binding),
         BindingState::Active => {
             binding.recv_potential = mine.recv_potential.max(theirs.recv_potential);
+            // The same two changes, merged in another order, may have kept another expiry.
+            binding.client_expiry = mine.client_expiry.max(theirs.client_expiry);
+            binding.dirty = mine.dirty && mine.client_expiry > theirs.client_expiry;
         }
         BindingState::Free | BindingState::Declined => {}
     }
     binding.hold_until = mine.hold_until.max(theirs.hold_until);
     binding.partner_knows = binding.state != BindingState::Free;
-    binding.dirty = false;
     if binding == *mine { Merged::Known } else { Merged::Taken(binding) }
 }
 

@@ -100,13 +100,9 @@ proptest! {
     fn two_histories_become_one(
         states in [any_state(), any_state()],
         clients in [1_u8..3, 1_u8..3],
-        mut expiries in [990_000_u64..1_010_000, 990_000_u64..1_010_000],
+        expiries in [990_000_u64..1_010_000, 990_000_u64..1_010_000],
         versions in [[0_u64..3, 0_u64..3], [0_u64..3, 0_u64..3]],
     ) {
-        // One version has one content, unless a store was set back.
-        if versions[0] == versions[1] {
-            expiries[1] = expiries[0];
-        }
         let sides = [0, 1].map(|at| binding(states[at], clients[at], expiries[at], versions[at]));
         let [a, b] = exchanged(sides);
         prop_assert_eq!(a.state, b.state);
@@ -180,4 +176,32 @@ fn what_was_agreed_for_one_client_is_not_carried_over_to_the_next() {
     let merged = merge(&mine, theirs, around(Rank::Zero));
     let Merged::Taken(binding) = merged else { panic!("{merged:?}") };
     assert_eq!(binding.common_potential(), Time::from_millis(2_000_500));
+}
+
+#[test]
+fn a_lease_cut_short_while_it_expires_elsewhere_ends_alike_on_both() {
+    // The owner of the address ended the lease; the partner had just prolonged it, and then cut
+    // it short. The owner hears of both after it spoke.
+    let expired = binding(BindingState::Expired, 1, 900_000, [2, 1]);
+    let long = binding(BindingState::Active, 1, 2_000_000, [1, 2]);
+    let short = binding(BindingState::Active, 1, 1_500_000, [1, 3]);
+    let joined =
+        |mine: &Binding, theirs: &Binding, rank| match merge(mine, travelled(theirs), around(rank))
+        {
+            Merged::Joined { binding, .. } => binding,
+            other => panic!("{other:?}"),
+        };
+    let owner = joined(&joined(&expired, &long, Rank::Zero), &short, Rank::Zero);
+    let partner = joined(&short, &expired, Rank::One);
+    assert_eq!(owner.versions, partner.versions);
+    let heard = merge(&owner, travelled(&partner), around(Rank::Zero));
+    let owner = match heard {
+        Merged::Known => owner,
+        Merged::Taken(binding) => binding,
+        other => panic!("{other:?}"),
+    };
+    assert!(owner.dirty, "the longer promise is still to be told");
+    let heard = merge(&partner, travelled(&owner), around(Rank::One));
+    let Merged::Taken(partner) = heard else { panic!("{heard:?}") };
+    assert_eq!(owner.client_expiry, partner.client_expiry);
 }

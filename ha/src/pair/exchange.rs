@@ -103,7 +103,9 @@ impl Pair {
         let (seq, accepted) = match merge(&mine, theirs, around) {
             Merged::Known => (mine.written, true),
             Merged::Taken(binding) => {
-                self.forget(&binding);
+                if !binding.dirty {
+                    self.forget(&binding);
+                }
                 (self.put(binding), true)
             }
             Merged::Kept => {

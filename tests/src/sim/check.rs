@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use lanward::node::Node;
 use lanward_dhcp::{BindingState, ClientKey, HwAddr, LeaseBook};
@@ -61,7 +62,7 @@ impl World {
                 let told = binding.recv_potential.max(binding.sent_potential);
                 told.max(binding.client_expiry)
             });
-        let allowed = known.since(now) + MCLT + std::time::Duration::from_millis(SLACK_MS);
+        let allowed = known.since(now) + MCLT + Duration::from_millis(SLACK_MS);
         if u64::from(secs) > allowed.as_secs() {
             return Err(format!(
                 "I3: {} s of {} for device {}, where the partner's disk allows {} s",
@@ -119,15 +120,15 @@ impl World {
             let (left, right) = (left.get(addr), right.get(addr));
             return Some(format!("{addr} is {left:?} at a and {right:?} at b"));
         }
-        let expiries_differ = a.pair().bindings().find(|binding| {
-            let here = self.hosts[0].clock(self.now);
-            let there = self.hosts[1].clock(self.now);
-            let other = b.pair().binding(binding.addr).map(|other| other.client_expiry);
-            let left = binding.client_expiry.since(here).as_millis();
-            let right = other.map_or(0, |expiry| expiry.since(there).as_millis());
-            binding.state == BindingState::Active && left.abs_diff(right) > 15_000
-        });
-        expiries_differ.map(|binding| format!("the expiry of {} differs", binding.addr))
+        a.pair().bindings().filter(|binding| binding.state == BindingState::Active).find_map(
+            |binding| {
+                let other = b.pair().binding(binding.addr)?.client_expiry;
+                let left = binding.client_expiry.since(self.hosts[0].clock(self.now));
+                let right = other.since(self.hosts[1].clock(self.now));
+                let differ = left.abs_diff(right) > Duration::from_millis(SLACK_MS);
+                differ.then(|| format!("{} ends in {left:?} at a, {right:?} at b", binding.addr))
+            },
+        )
     }
 
     /// I8: a new device is served by the pair, and by each node alone while its half lasts.
