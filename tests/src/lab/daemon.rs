@@ -242,7 +242,8 @@ fn household() -> String {
             vlan.router(),
         )
     });
-    format!("domain = \"{DOMAIN}\"\n\n{}", networks.concat())
+    let upstream = Vlan::Home.router();
+    format!("domain = \"{DOMAIN}\"\nupstreams = [\"{upstream}\"]\n\n{}", networks.concat())
 }
 
 /// The daemon under test: `LANWARD_BIN`, else the one built beside this test.

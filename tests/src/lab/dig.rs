@@ -19,8 +19,7 @@ pub fn ask(from: &Netns, server: Ipv4Addr, name: &str, rtype: &str) -> Option<An
     ask_for(Duration::from_secs(1), from, server, name, rtype)
 }
 
-/// Asks `server` once and gives up after `limit`: the household has no upstream that answers, so
-/// a name that is neither local nor blocked keeps a client waiting.
+/// Asks `server` once and gives up after `limit`.
 pub fn ask_for(
     limit: Duration,
     from: &Netns,

@@ -22,6 +22,7 @@ pub mod netns;
 mod pair;
 pub mod process;
 pub mod story;
+pub mod upstream;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub use household::{Cut, Household, Place, Side, Vlan};
 pub use netns::Netns;
 pub use process::{Process, wait_for};
 pub use story::Story;
+pub use upstream::Upstream;
 
 /// Seconds, for short.
 pub const fn secs(secs: u64) -> Duration {
@@ -47,6 +49,8 @@ pub struct Lab {
     pub household: Household,
     /// A computer with a fixed address on the home network, to look at things from.
     pub desk: Netns,
+    /// The Internet's names.
+    pub upstream: Upstream,
     daemons: [Daemon; 2],
     crowds: u8,
     // Removed last: logs are read until then.
@@ -64,8 +68,9 @@ impl Lab {
         let desk = household.plug_in("desk", Vlan::Home, Place::Middle);
         desk.ip(&format!("addr add {}/24 dev eth0", Vlan::Home.address(9)));
         desk.ip(&format!("route add default via {}", Vlan::Home.router()));
+        let upstream = Upstream::start(household.router());
         let daemons = Side::BOTH.map(|side| Daemon::new(side, dir.path()));
-        Lab { household, desk, daemons, crowds: 0, dir }
+        Lab { household, desk, upstream, daemons, crowds: 0, dir }
     }
 
     /// The folder for logs and settings.

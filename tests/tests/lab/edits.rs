@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use lanward_tests::lab::upstream::INTERNET;
 use lanward_tests::lab::{Cut, Lab, Side, Story, Vlan, dig, secs, wait_for};
 
 /// How soon an edit must be in force on both hosts.
@@ -24,8 +25,7 @@ fn blocked_within(lab: &Lab, side: Side, name: &str, limit: Duration) -> Duratio
     let began = Instant::now();
     let mut last = None;
     let blocked = wait_for(limit, || {
-        let patience = Duration::from_millis(250);
-        last = dig::ask_for(patience, &lab.desk, Vlan::Home.host(side), name, "A");
+        last = dig::ask(&lab.desk, Vlan::Home.host(side), name, "A");
         let zero = last.as_ref().is_some_and(|answer| answer.values == ["0.0.0.0"]);
         zero.then_some(())
     });
@@ -65,6 +65,11 @@ fn edits_on_either_host_are_in_force_on_both_and_survive_a_break() {
     for side in Side::BOTH {
         let (id, name) =
             (format!("from-{}", side.letter()), format!("ads-{}.example.net", side.letter()));
+        for host in Side::BOTH {
+            let before = dig::ask(&lab.desk, Vlan::Home.host(host), &name, "A");
+            let before = before.expect("an answer");
+            assert_eq!(before.values, [INTERNET.to_string()], "{host} resolves {name}");
+        }
         add_list(&lab, side, &id, &name);
         let here = blocked_within(&lab, side, &name, IN_FORCE_WITHIN);
         let there = blocked_within(&lab, side.other(), &name, IN_FORCE_WITHIN);

@@ -1,7 +1,7 @@
 //! Host A dies by SIGKILL while devices renew, and comes back.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime};
 
 use lanward_tests::dhcp_client::Mac;
@@ -75,6 +75,10 @@ fn a_killed_host_costs_no_lease_and_no_address() {
         assert_eq!(device.kept_its_address(), addresses[device.name()]);
     }
     story.step("nobody's address has changed");
+
+    let leaked: Vec<String> = lab.upstream.asked();
+    let leaked: Vec<&String> = leaked.iter().filter(|name| name.contains(DOMAIN)).collect();
+    assert!(leaked.is_empty(), "names of the house were asked upstream: {leaked:?}");
 }
 
 #[test]
@@ -126,6 +130,63 @@ fn leases_granted_while_hosts_die_are_kept() {
     };
     assert_eq!(of(&again), of(&grants), "everybody keeps its address");
     story.step("both were killed and came back; all 60 devices restarted and kept their address");
+}
+
+#[test]
+fn a_restarted_host_knows_its_names_from_its_first_answer_on() {
+    let Some(story) = Story::begin("a host restarts and is asked all the while") else { return };
+    let mut lab = Lab::build("restart");
+    lab.start_pair();
+    let mut device = lab.device("tv", Program::Udhcpc, Vlan::Home);
+    device.switch_on();
+    let address = device.bound_within(secs(5)).address;
+    let name = format!("tv.{DOMAIN}");
+    let record = (name.as_str(), address);
+    let server = Vlan::Home.host(Side::A);
+    dig::named_within(&lab.desk, server, record, (SystemTime::now(), secs(1)));
+
+    let mut slowest = Duration::ZERO;
+    for _ in 0..5 {
+        lab.daemon_mut(Side::A).kill();
+        let launched = Instant::now();
+        lab.launch(Side::A);
+        let (first, answers) = answers_of_a_second(&lab, &name);
+        let first = first.expect("A answers within two seconds").duration_since(launched);
+        slowest = slowest.max(first);
+        let right = address.octets();
+        let wrong = answers.iter().filter(|answer| !answer.ends_with(&right)).count();
+        assert_eq!(wrong, 0, "of {} answers after a restart", answers.len());
+    }
+    story.step(&format!("5 restarts, 0 wrong answers; the slowest first after {slowest:?}"));
+    let leaked = lab.upstream.asked();
+    assert!(leaked.is_empty(), "names of the house were asked upstream: {leaked:?}");
+}
+
+/// Asks A for an address every five milliseconds, until a second after its first answer; when
+/// that came, and all answers.
+fn answers_of_a_second(lab: &Lab, name: &str) -> (Option<Instant>, Vec<Vec<u8>>) {
+    let socket = lab.desk.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket can be opened");
+    let patience = Some(Duration::from_millis(5));
+    socket.set_read_timeout(patience).expect("a time limit can be set");
+    let mut query = vec![0x4c, 0x57, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).expect("a short label"));
+        query.extend_from_slice(label.as_bytes());
+    }
+    query.extend_from_slice(&[0, 0, 1, 0, 1]);
+
+    let (began, mut first) = (Instant::now(), None);
+    let mut answers = Vec::new();
+    while first.unwrap_or(began + secs(1)).elapsed() < secs(1) {
+        // Until A is up the port is closed, and the system may say so here.
+        let _ = socket.send_to(&query, (Vlan::Home.host(Side::A), 53));
+        let mut answer = [0; 512];
+        if let Ok(len) = socket.recv(&mut answer) {
+            first.get_or_insert_with(Instant::now);
+            answers.push(answer[..len].to_vec());
+        }
+    }
+    (first, answers)
 }
 
 /// What A answers as soon as it answers at all.
