@@ -11,7 +11,9 @@
 //!   time;
 //! - I3, at every ACK of a paired node: the lease ends at most the MCLT after what the partner's
 //!   *disk* knows of it;
+//! - R4, at every ACK: the lease is on the node's own disk;
 //! - I5, at every OFFER and ACK: the node serves in its present state;
+//! - I6, at every NAK: the client does not rightly hold the address;
 //! - I7, after everything is mended and quiet: both tables and both settings documents are equal;
 //! - I8, with the link cut for good: a node whose half is not used up serves a new client.
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lanward_tests::sim::{Failure, Fault, Options, run};
 
 /// Enough to meet every fault many times; `simulate --seeds` runs as many as one likes.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 500;
 
 /// The failures among `seeds`, at most one a thread.
 fn failures(seeds: std::ops::Range<u64>, options: Options) -> Vec<Failure> {

@@ -34,7 +34,15 @@ impl World {
         }
     }
 
-    /// I3 and I5, for what a node says to a client.
+    /// I6: a device is not denied an address it rightly holds.
+    pub(super) fn check_denial(&self, client: usize, held: Option<Held>) -> Result<(), String> {
+        match held.filter(|held| held.until > self.now) {
+            Some(held) => Err(format!("I6: device {client} was denied its own {}", held.addr)),
+            None => Ok(()),
+        }
+    }
+
+    /// I3, I5 and R4, for what a node says to a client.
     pub(super) fn check_reply(&self, host: usize, reply: &Reply) -> Result<(), String> {
         let Some(node) = &self.hosts[host].node else {
             return Err("a node that is down answered".to_owned());
@@ -49,19 +57,27 @@ impl World {
         if u64::from(secs) > LEASE_SECS {
             return Err(format!("a lease of {secs} s was given; {LEASE_SECS} s were configured"));
         }
+        let key = ClientKey::Hw(HwAddr::ethernet(reply.mac));
+        let is_theirs =
+            |binding: &Binding| binding.client.as_ref().is_some_and(|client| client.key == key);
+        let own = &self.hosts[host];
+        let promised = own.clock(self.now) + Duration::from_secs(u64::from(secs));
+        let written = stored(own, reply.yiaddr)
+            .filter(is_theirs)
+            .is_some_and(|binding| binding.client_expiry + Duration::from_secs(2) >= promised);
+        if !written {
+            return Err(format!("R4: {} was promised before it was written", reply.yiaddr));
+        }
         if status.state == PairState::Standalone {
             return Ok(());
         }
         // The partner's disk as it is now, on the partner's clock.
         let partner = &self.hosts[1 - host];
         let now = partner.clock(self.now);
-        let key = ClientKey::Hw(HwAddr::ethernet(reply.mac));
-        let known = stored(partner, reply.yiaddr)
-            .filter(|binding| binding.client.as_ref().is_some_and(|client| client.key == key))
-            .map_or(now, |binding| {
-                let told = binding.recv_potential.max(binding.sent_potential);
-                told.max(binding.client_expiry)
-            });
+        let known = stored(partner, reply.yiaddr).filter(is_theirs).map_or(now, |binding| {
+            let told = binding.recv_potential.max(binding.sent_potential);
+            told.max(binding.client_expiry)
+        });
         let allowed = known.since(now) + MCLT + Duration::from_millis(SLACK_MS);
         if u64::from(secs) > allowed.as_secs() {
             return Err(format!(
@@ -153,7 +169,8 @@ impl World {
         let client = usize::from(number);
         self.clients.push(Client::new(number));
         let key = ClientKey::Hw(HwAddr::ethernet(self.clients[client].mac));
-        let free = (100..=self.pool_last).map(|last| Ipv4Addr::new(10, 0, 30, last)).any(|addr| {
+        let open = (100..=self.pool_last).filter(|last| Some(*last) != self.reserved);
+        let free = open.map(|last| Ipv4Addr::new(10, 0, 30, last)).any(|addr| {
             hosts.iter().any(|host| {
                 let now = self.hosts[*host].clock(self.now);
                 let node = self.hosts[*host].node.as_ref();

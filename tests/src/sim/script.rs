@@ -1,8 +1,7 @@
 //! What happens by chance: faults, and what devices do.
 
 use lanward::node::Input;
-use lanward::settings::records::Network;
-use lanward::settings::records::Record;
+use lanward::settings::records::{Network, Record, Reservation};
 
 use super::client::{Client, Held};
 use super::host::Moment;
@@ -50,10 +49,20 @@ impl World {
              \"probe\":{probe}}}}}",
             self.pool_last
         );
-        let writes = vec![
+        let mut writes = vec![
             (Network::key("iot"), Some(network)),
             ("setting/mclt".to_owned(), Some(format!("\"{}s\"", MCLT.as_secs()))),
         ];
+        if self.rng.chance(40) {
+            // Device 0 has an address of its own, of either half.
+            let last = self.rng.range(100, 104) as u8;
+            self.reserved = Some(last);
+            let reservation = format!(
+                "{{\"network\":\"iot\",\"mac\":\"02:00:5e:10:00:00\",\
+                 \"address\":\"10.0.30.{last}\"}}"
+            );
+            writes.push((Reservation::key("zero"), Some(reservation)));
+        }
         self.feed(0, Input::Edit { id: 0, author: "setup".to_owned(), writes })
     }
 

@@ -55,6 +55,8 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     /// The last address of the clients' pool; it begins at .100.
     pub(super) pool_last: u8,
+    /// The last byte of the address reserved for device 0.
+    pub(super) reserved: Option<u8>,
     /// Whether faults still happen.
     pub(super) troubled: bool,
     /// The one host the relay agent reaches; `None`: chosen anew for each packet.
@@ -83,6 +85,7 @@ impl World {
             link: Link::new(),
             clients,
             pool_last,
+            reserved: None,
             troubled: true,
             reach: None,
             edits: 0,
@@ -286,6 +289,7 @@ impl World {
 
     fn reply(&mut self, client: usize, payload: &[u8]) -> Result<(), String> {
         let Some(reply) = Reply::parse(payload) else { return Ok(()) };
+        let held = self.clients[client].held;
         match self.clients[client].hear(self.now, &reply) {
             Heard::Nothing => Ok(()),
             Heard::Asks(packet) => {
@@ -299,7 +303,7 @@ impl World {
             }
             Heard::Denied => {
                 self.note(|| format!("device {client} was denied"));
-                Ok(())
+                self.check_denial(client, held)
             }
         }
     }
