@@ -83,6 +83,7 @@ pub struct Lease {
 pub struct Device {
     name: String,
     vlan: Vlan,
+    mac: String,
     program: Program,
     dir: PathBuf,
     process: Option<Process>,
@@ -94,7 +95,7 @@ impl Device {
     /// A device that is plugged in as `netns` and not yet switched on.
     pub(super) fn new(
         name: &str,
-        vlan: Vlan,
+        (vlan, mac): (Vlan, String),
         program: Program,
         netns: Netns,
         dir: &Path,
@@ -103,7 +104,16 @@ impl Device {
         fs::create_dir_all(&dir).expect("the lab's folder is writable");
         let script = script(program, &dir.join("events"));
         write_executable(&dir.join("script"), &script);
-        Device { name: name.to_owned(), vlan, program, dir, process: None, releasing: None, netns }
+        Device {
+            name: name.to_owned(),
+            vlan,
+            mac,
+            program,
+            dir,
+            process: None,
+            releasing: None,
+            netns,
+        }
     }
 
     /// The name it tells the server.
@@ -114,6 +124,11 @@ impl Device {
     /// The network it is in.
     pub fn vlan(&self) -> Vlan {
         self.vlan
+    }
+
+    /// Its hardware address, such as `02:4c:57:ff:00:07`.
+    pub fn mac(&self) -> &str {
+        &self.mac
     }
 
     /// Its client.

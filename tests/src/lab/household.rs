@@ -197,7 +197,14 @@ impl Household {
             Place::Middle => 'm',
         };
         plug(&self.switch, &format!("{side}-{}", self.plugged), vlan.id(), &netns, "eth0");
+        netns.ip(&format!("link set eth0 address {}", self.last_mac()));
         netns
+    }
+
+    /// The hardware address of what was plugged in last.
+    pub(super) fn last_mac(&self) -> String {
+        let [.., high, low] = self.plugged.to_be_bytes();
+        format!("02:4c:57:ff:{high:02x}:{low:02x}")
     }
 
     /// Cuts; an earlier cut is replaced.

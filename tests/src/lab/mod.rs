@@ -81,7 +81,8 @@ impl Lab {
     /// Plugs in a device; it is not switched on yet.
     pub fn device(&mut self, name: &str, program: Program, vlan: Vlan) -> Device {
         let netns = self.household.plug_in(name, vlan, Place::Middle);
-        Device::new(name, vlan, program, netns, self.dir.path())
+        let mac = self.household.last_mac();
+        Device::new(name, (vlan, mac), program, netns, self.dir.path())
     }
 
     /// Plugs in `count` devices that nobody has seen before.

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use lanward_tests::lab::daemon::DOMAIN;
-use lanward_tests::lab::{Device, LEASE_SECS, Lab, Lease, Program, Side, Story, Vlan, dig, secs};
+use lanward_tests::lab::{
+    Device, LEASE_SECS, Lab, Lease, Place, Program, Side, Story, Vlan, dig, secs, shared,
+};
 
 /// How soon after the ACK both hosts must know a device's name and address.
 const NAMED_WITHIN: Duration = Duration::from_secs(1);
@@ -87,4 +89,52 @@ fn every_client_gets_renews_and_releases_a_lease_on_every_network() {
     let active: Vec<_> =
         lab.leases(Side::A).into_iter().filter(|(_, row)| row.state == "active").collect();
     assert!(active.is_empty(), "still leased: {active:?}");
+}
+
+#[test]
+fn a_reservation_made_on_either_host_is_what_the_device_gets() {
+    let Some(story) = Story::begin("reservations on both hosts' addresses") else { return };
+    let mut lab = Lab::build("reserved");
+    lab.start_pair();
+    // Even addresses are A's to give, odd ones B's.
+    for (side, last) in [(Side::A, 20), (Side::A, 21), (Side::B, 22), (Side::B, 23)] {
+        let mut device = lab.device(&format!("anonymous-{last}"), Program::Udhcpc, Vlan::Iot);
+        let (address, name) = (Vlan::Iot.address(last), format!("camera-{last}"));
+        let text = address.to_string();
+        let order = ["leases", "reserve", &text, "--mac", device.mac(), "--name", &name];
+        let said = lab.daemon(side).cli(&order);
+        assert!(said.status.success(), "{side}: {said:?}");
+        device.switch_on();
+        let lease = device.bound_within(secs(5));
+        assert_eq!(lease.address, address, "reserved on {side}; granted by {}", lease.server);
+        let record = (format!("{name}.{DOMAIN}"), address);
+        for server in Side::BOTH.map(|side| Vlan::Home.host(side)) {
+            let record = (record.0.as_str(), record.1);
+            dig::named_within(&lab.desk, server, record, (lease.at, NAMED_WITHIN));
+        }
+        story.step(&format!("{address}, reserved on {side}, granted by {}", lease.server));
+    }
+}
+
+#[test]
+fn an_address_somebody_uses_already_is_not_given_out() {
+    let Some(story) = Story::begin("half of the pool is used by others") else { return };
+    let mut lab = Lab::build("squatter");
+    lab.start_pair();
+    let squatter = lab.household.plug_in("squatter", Vlan::Iot, Place::Middle);
+    let (first, _) = Vlan::Iot.pool();
+    let [net @ .., first] = first.octets();
+    let net = net.map(|byte| byte.to_string()).join(".");
+    let last = 149;
+    squatter
+        .sh(&format!("for i in $(seq {first} {last}); do ip addr add {net}.$i/24 dev eth0; done"));
+    story.step(&format!("somebody uses {net}.{first} to {net}.{last}, and answers ARP"));
+
+    let mut crowd = lab.crowd(20, Vlan::Iot, Place::Middle);
+    let grants = crowd.arrive(secs(20));
+    assert_eq!(grants.len(), 20);
+    let used: Vec<_> = grants.iter().filter(|grant| grant.address.octets()[3] <= last).collect();
+    assert!(used.is_empty(), "given out although in use: {used:#?}");
+    assert!(shared(&grants).is_empty());
+    story.step("20 newcomers got addresses that nobody uses");
 }
