@@ -25,6 +25,10 @@ pub(super) struct Host {
     /// What survives a power cut.
     pub(super) disk: BTreeMap<String, Vec<u8>>,
     unsynced: VecDeque<Batch>,
+    /// The disk takes nothing any more.
+    pub(super) disk_failed: bool,
+    /// The host stands still until then, as a virtual machine does that is moved.
+    pub(super) paused_until: Moment,
     /// When the disk is done with what it has been given.
     busy_until: Moment,
     /// How far its clock is ahead, and how much faster it runs, in parts per million.
@@ -48,6 +52,8 @@ impl Host {
             paired: false,
             disk: BTreeMap::new(),
             unsynced: VecDeque::new(),
+            disk_failed: false,
+            paused_until: 0,
             busy_until: 0,
             // Two days apart at most: nothing may depend on what the other's clock says.
             ahead_ms: 1_700_000_000_000 + rng.range(0, 172_800_000),
@@ -106,6 +112,11 @@ impl Host {
         self.life += 1;
     }
 
+    /// Whether its node does anything at `now`.
+    pub(super) fn runs(&self, now: Moment) -> bool {
+        self.node.is_some() && self.paused_until <= now
+    }
+
     /// The power goes: some of what was under way may have reached the disk, in order.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         self.node = None;
@@ -115,6 +126,13 @@ impl Host {
         }
         self.unsynced.clear();
         self.busy_until = 0;
+        self.disk_failed = false;
+    }
+
+    /// The disk fails: what is not on it by now will not be.
+    pub(super) fn fail_disk(&mut self) {
+        self.disk_failed = true;
+        self.unsynced.clear();
     }
 
     fn sync_one(&mut self) -> Option<u64> {
@@ -137,7 +155,9 @@ impl Host {
             _ => rng.range(0, 4),
         };
         self.busy_until = self.busy_until.max(now) + takes;
-        self.unsynced.push_back(batch);
+        if !self.disk_failed {
+            self.unsynced.push_back(batch);
+        }
         self.busy_until
     }
 
@@ -163,6 +183,6 @@ impl Host {
     /// When the node wants to be woken.
     pub(super) fn wake(&self, now: Moment) -> Option<Moment> {
         let (time, _) = self.node.as_ref()?.poll_timeout()?;
-        Some(self.moment(time, now))
+        Some(self.moment(time, now).max(self.paused_until))
     }
 }

@@ -117,6 +117,8 @@ impl World {
                 };
                 self.after(lasts, Event::Restart { host });
             }
+            80..=86 => self.pause(host),
+            87..=91 => self.fail_disk(host)?,
             _ => self.release_by_hand(host)?,
         }
         let next = self.rng.pick(&[500, 4_000, 30_000, 120_000, 300_000]);
@@ -125,8 +127,34 @@ impl World {
         Ok(())
     }
 
+    fn pause(&mut self, host: usize) {
+        let lasts = self.rng.pick(&[700, 5_000, 40_000]);
+        let lasts = self.rng.range(lasts / 2, lasts * 2);
+        if self.hosts[host].node.is_some() {
+            self.note(|| format!("{} stands still for {lasts} ms", ["a", "b"][host]));
+            self.hosts[host].paused_until = self.now + lasts;
+            self.plan_wake(host);
+        }
+    }
+
+    /// The disk fails, and after a while somebody restarts the host.
+    fn fail_disk(&mut self, host: usize) -> Result<(), String> {
+        if !self.hosts[host].runs(self.now) {
+            return Ok(());
+        }
+        self.note(|| format!("the disk of {} fails", ["a", "b"][host]));
+        self.hosts[host].fail_disk();
+        self.feed(host, Input::StoreFailed { error: "input/output error".to_owned() })?;
+        let lasts = self.rng.range(1_000, 60_000);
+        self.after(lasts, Event::PowerOff { host });
+        Ok(())
+    }
+
     fn release_by_hand(&mut self, host: usize) -> Result<(), String> {
-        let Some(node) = &self.hosts[host].node else { return Ok(()) };
+        let running = self.hosts[host].runs(self.now);
+        let Some(node) = self.hosts[host].node.as_ref().filter(|_| running) else {
+            return Ok(());
+        };
         let leased: Vec<_> = node.pair().bindings().map(|binding| binding.addr).collect();
         if leased.is_empty() {
             return Ok(());
@@ -138,7 +166,7 @@ impl World {
 
     pub(super) fn edit(&mut self) -> Result<(), String> {
         let host = usize::from(self.rng.chance(50));
-        if self.hosts[host].node.is_none() {
+        if !self.hosts[host].runs(self.now) {
             return Ok(());
         }
         self.edits += 1;
@@ -191,6 +219,9 @@ impl World {
             self.pair()?;
         }
         for host in 0..2 {
+            if self.hosts[host].disk_failed {
+                self.crash(host);
+            }
             self.restart(host)?;
         }
         self.mend_link();
@@ -213,8 +244,12 @@ impl World {
 
     pub(super) fn connect(&mut self) -> Result<(), String> {
         self.link.dialling = false;
-        let both = self.hosts.iter().all(|host| host.node.is_some());
-        if !both || !self.link.reachable || !self.link.open.contains(&false) {
+        let both = self.hosts.iter().all(|host| host.runs(self.now));
+        if !both {
+            self.dial();
+            return Ok(());
+        }
+        if !self.link.reachable || !self.link.open.contains(&false) {
             return Ok(());
         }
         for host in 0..2 {
@@ -276,7 +311,7 @@ impl World {
         self.dial();
     }
 
-    fn crash(&mut self, host: usize) {
+    pub(super) fn crash(&mut self, host: usize) {
         if self.hosts[host].node.is_none() {
             return;
         }
@@ -285,7 +320,8 @@ impl World {
         self.hosts[host].crash(&mut self.rng);
         self.link.open[host] = false;
         self.break_connection();
-        self.forget_wake(host);
+        self.hosts[host].paused_until = 0;
+        self.plan_wake(host);
     }
 
     /// Nothing gets through any more. A host notices at once, later, or not by itself.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use lanward::node::{Input, Output};
+use lanward::node::{EditError, Input, Output};
 use lanward_dhcp::{ProbeId, ProbeResult, Received, Transmit};
 use lanward_ha::{EventKind, PairState, Rank, Times};
 
@@ -39,8 +39,24 @@ pub(super) enum Event {
     Trouble,
     Mend,
     Restart { host: usize },
+    PowerOff { host: usize },
     Pair,
     Edit,
+}
+
+impl Event {
+    /// The host whose node is to be given something.
+    fn host(&self) -> Option<usize> {
+        match self {
+            Event::Packet { host, .. }
+            | Event::Synced { host, .. }
+            | Event::Probed { host, .. }
+            | Event::LinkUp { to: host, .. }
+            | Event::LinkDown { to: host, .. }
+            | Event::Frame { to: host, .. } => Some(*host),
+            _ => None,
+        }
+    }
 }
 
 pub(super) struct World {
@@ -123,9 +139,9 @@ impl World {
         self.at(self.now + millis, event);
     }
 
-    /// A host without a running node wakes nobody.
-    pub(super) fn forget_wake(&mut self, host: usize) {
-        self.wakes[host] = None;
+    /// A host's node runs, or stands still, from here on: when is it to be woken?
+    pub(super) fn plan_wake(&mut self, host: usize) {
+        self.wakes[host] = self.hosts[host].wake(self.now);
     }
 
     /// Lets things happen until `until`.
@@ -158,6 +174,15 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) -> Result<(), String> {
+        let concerns = event.host().filter(|host| self.hosts[*host].paused_until > self.now);
+        if let Some(host) = concerns {
+            // What waits in a socket's buffer for a host that stands still is heard later; a
+            // datagram that old is as good as lost.
+            if !matches!(event, Event::Packet { .. }) {
+                self.at(self.hosts[host].paused_until, event);
+            }
+            return Ok(());
+        }
         match event {
             Event::Packet { host, dst, src, payload } => {
                 let src = SocketAddrV4::new(src, 67);
@@ -176,7 +201,8 @@ impl World {
             }
             Event::Connect => self.connect(),
             Event::Synced { host, life, seq } => {
-                if self.hosts[host].life == life && self.hosts[host].node.is_some() {
+                let works = self.hosts[host].node.is_some() && !self.hosts[host].disk_failed;
+                if self.hosts[host].life == life && works {
                     self.hosts[host].synced(seq);
                     self.feed(host, Input::Stored { seq })?;
                 }
@@ -209,6 +235,13 @@ impl World {
                 Ok(())
             }
             Event::Restart { host } => self.restart(host),
+            Event::PowerOff { host } => {
+                if self.hosts[host].disk_failed {
+                    self.crash(host);
+                    self.after(500, Event::Restart { host });
+                }
+                Ok(())
+            }
             Event::Pair => self.pair(),
             Event::Edit => self.edit(),
         }
@@ -221,7 +254,7 @@ impl World {
     }
 
     pub(super) fn obey(&mut self, host: usize, outputs: Vec<Output>) -> Result<(), String> {
-        self.wakes[host] = self.hosts[host].wake(self.now);
+        self.plan_wake(host);
         for output in outputs {
             match output {
                 Output::Dhcp(transmit) => self.transmit(host, transmit)?,
@@ -247,7 +280,7 @@ impl World {
                     let life = self.hosts[host].life;
                     self.after(300, Event::Probed { host, life, probe: probe.id });
                 }
-                Output::EditDone { result: Err(error), .. } => {
+                Output::EditDone { result: Err(error @ EditError::Invalid(_)), .. } => {
                     return Err(format!("an edit was refused: {error}"));
                 }
                 Output::Event(event) => {
