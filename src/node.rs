@@ -314,7 +314,7 @@ impl Node {
 
     fn route_document(&mut self, now: Time, output: DocumentOutput) {
         match output {
-            DocumentOutput::Send(message) => self.pair.send_settings(message),
+            DocumentOutput::Send(message) => self.pair.send_settings(&message),
             DocumentOutput::Store(batch) => self.batches.add(Writer::Document, batch),
             DocumentOutput::Changed => {
                 // Records that are no settings (users, devices) count as a change too.

@@ -336,9 +336,14 @@ impl Pair {
     }
 
     /// Sends a message of the settings document, if the partner is of this pair.
-    pub fn send_settings(&mut self, message: Vec<u8>) {
-        if self.link.as_ref().is_some_and(|link| link.partner.is_some()) {
-            self.out.push_back(PairOutput::Send(wire::Body::Settings(message).into_frame()));
+    pub fn send_settings(&mut self, message: &[u8]) {
+        if !self.is_connected() {
+            return;
+        }
+        let mut parts = message.chunks(wire::SETTINGS_PART).peekable();
+        while let Some(part) = parts.next() {
+            let part = wire::SettingsPart { bytes: part.to_vec(), more: parts.peek().is_some() };
+            self.out.push_back(PairOutput::Send(wire::Body::Settings(part).into_frame()));
         }
     }
 

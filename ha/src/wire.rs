@@ -77,9 +77,9 @@ pub(crate) enum Body {
     ShutdownOk(Empty),
     #[prost(message, tag = "11")]
     Contact(Contact),
-    /// A message of the settings document.
-    #[prost(bytes = "vec", tag = "12")]
-    Settings(Vec<u8>),
+    /// A part of a message of the settings document.
+    #[prost(message, tag = "12")]
+    Settings(SettingsPart),
     /// The addresses of the sender's host.
     #[prost(message, tag = "13")]
     Host(Host),
@@ -204,6 +204,21 @@ pub(crate) struct UpdateRequest {
     #[prost(bool, tag = "1")]
     pub(crate) all: bool,
 }
+
+/// A document's message may be larger than a frame: it travels in parts, in order.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SettingsPart {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) bytes: Vec<u8>,
+    /// Another part of the same message follows.
+    #[prost(bool, tag = "2")]
+    pub(crate) more: bool,
+}
+
+/// How much of a document's message travels in one frame.
+pub(crate) const SETTINGS_PART: usize = 256 * 1024;
+/// The largest message of a document that is put together; a household's is a hundredth of it.
+pub(crate) const SETTINGS_LARGEST: usize = 64 * 1024 * 1024;
 
 /// The addresses of a host: 4 or 16 bytes each.
 #[derive(Clone, PartialEq, Message)]

@@ -11,8 +11,8 @@ use crate::binding::Binding;
 use crate::merge::{Circumstances, Merged, free, merge};
 use crate::record::{PARTNER_HOST_KEY, binding_key, encode_binding};
 use crate::wire::{
-    Ack, Acks, Body, UPDATES_A_FRAME, Update, Updates, WireError, pair_state_from,
-    pair_state_number,
+    Ack, Acks, Body, SETTINGS_LARGEST, UPDATES_A_FRAME, Update, Updates, WireError,
+    pair_state_from, pair_state_number,
 };
 
 impl Pair {
@@ -61,7 +61,16 @@ impl Pair {
                     self.out.push_back(PairOutput::PartnerAddresses);
                 }
             }
-            Body::Settings(message) => self.out.push_back(PairOutput::Settings(message)),
+            Body::Settings(part) => {
+                link.settings.extend(part.bytes);
+                if link.settings.len() > SETTINGS_LARGEST {
+                    return Err(WireError::Field("a settings message of a sensible size"));
+                }
+                if !part.more {
+                    let message = std::mem::take(&mut link.settings);
+                    self.out.push_back(PairOutput::Settings(message));
+                }
+            }
             // Bindings count for nothing between nodes that may not get in step.
             Body::Updates(_) | Body::Acks(_) | Body::UpdatesDone(_) if !link.is_accepted() => {}
             Body::Updates(updates) => {

@@ -40,6 +40,8 @@ pub(crate) struct Link {
     pub(crate) updates_done_heard: bool,
     /// Answers that wait for the disk, with the batch they wait for.
     pub(crate) acks: VecDeque<(u64, Ack)>,
+    /// The parts heard of a settings message.
+    pub(crate) settings: Vec<u8>,
 }
 
 /// What the partner said of itself in its HELLO, and since.
@@ -81,6 +83,7 @@ impl Link {
             updates_done_sent: false,
             updates_done_heard: false,
             acks: VecDeque::new(),
+            settings: Vec::new(),
         }
     }
 

@@ -194,3 +194,23 @@ fn the_timeline_says_who_when_and_why() {
     assert_eq!((last.who.as_str(), last.at), ("a", bench.now));
     assert_eq!(last.why, "the link to b is lost: cut");
 }
+
+#[test]
+fn a_settings_message_larger_than_a_frame_arrives_whole() {
+    let mut bench = Bench::normal();
+    let message: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
+    bench.sides[0].holds_frames = true;
+    bench.a().send_settings(&message);
+    bench.settle();
+    let frames: Vec<_> = bench.sides[0].frames.drain(..).collect();
+    assert!(frames.len() > 10 && frames.iter().all(|frame| frame.len() < 300_000));
+    let now = bench.now;
+    for frame in frames {
+        bench.b().handle_frame(now, &frame);
+    }
+    let heard = std::iter::from_fn(|| bench.b().poll_output()).find_map(|output| match output {
+        PairOutput::Settings(message) => Some(message),
+        _ => None,
+    });
+    assert!(heard == Some(message));
+}
