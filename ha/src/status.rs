@@ -81,6 +81,9 @@ pub struct PartnerStatus {
     pub state: Option<PairState>,
     /// When it was last heard; `None` if not since this node started.
     pub last_contact: Option<Time>,
+    /// How far its node time was ahead of this node's when it last said, in milliseconds; the
+    /// time on the way is not taken out. The rules do not depend on it.
+    pub clock_ahead_ms: Option<i64>,
     /// Why the two do not enter NORMAL although they are connected: one sentence with what to do.
     pub refusal: Option<String>,
 }

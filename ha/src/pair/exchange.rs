@@ -46,6 +46,8 @@ impl Pair {
                 if let Some(partner) = &mut link.partner {
                     partner.serving = contact.serving;
                 }
+                let signed = |millis| i64::try_from(millis).unwrap_or(i64::MAX);
+                link.clock_ahead_ms = Some(signed(contact.clock_ms) - signed(now.as_millis()));
                 link.partner_free =
                     contact.free.into_iter().map(|count| (count.network, count.free)).collect();
             }

@@ -24,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) partner: Option<PartnerFacts>,
     /// Why the two do not get in step although they talk.
     pub(crate) refusal: Option<String>,
+    /// How far the partner's clock is ahead, in milliseconds.
+    pub(crate) clock_ahead_ms: Option<i64>,
     /// The partner's free addresses of its own half, by network.
     pub(crate) partner_free: BTreeMap<String, u64>,
     /// Addresses to be told, each once, in order. An entry counts only while `queued` has it.
@@ -74,6 +76,7 @@ impl Link {
             next_contact: now,
             partner: None,
             refusal: None,
+            clock_ahead_ms: None,
             partner_free: BTreeMap::new(),
             outbox: VecDeque::new(),
             queued: BTreeSet::new(),

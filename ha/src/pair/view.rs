@@ -34,6 +34,7 @@ impl Pair {
                 connected: self.is_connected(),
                 state: self.seen.state,
                 last_contact: self.seen.heard,
+                clock_ahead_ms: link.and_then(|link| link.clock_ahead_ms),
                 refusal: link.and_then(|link| link.refusal.clone()),
             }),
         }

@@ -214,3 +214,32 @@ fn a_settings_message_larger_than_a_frame_arrives_whole() {
     });
     assert!(heard == Some(message));
 }
+
+#[test]
+fn clocks_that_differ_are_shown_and_change_nothing() {
+    let mut bench = Bench::interrupted();
+    let ahead = bench.now + DAY;
+    for side in 0..2 {
+        bench.sides[side].frames.clear();
+        bench.sides[side].holds_frames = true;
+    }
+    // Node a lives a day ahead: the two are driven by hand.
+    bench.a().handle_link_up(ahead);
+    let now = bench.now;
+    bench.b().handle_link_up(now);
+    for _ in 0..6 {
+        bench.sides[0].drain(ahead);
+        bench.sides[1].drain(now);
+        let (from_a, from_b) =
+            (bench.sides[0].frames.split_off(0), bench.sides[1].frames.split_off(0));
+        from_b.iter().for_each(|frame| bench.a().handle_frame(ahead, frame));
+        from_a.iter().for_each(|frame| bench.b().handle_frame(now, frame));
+    }
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    let clock = |side: usize| {
+        let partner = bench.sides[side].pair.status().partner;
+        partner.and_then(|partner| partner.clock_ahead_ms)
+    };
+    assert_eq!(clock(1), Some(86_400_000));
+    assert_eq!(clock(0), Some(-86_400_000));
+}
