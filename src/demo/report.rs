@@ -225,7 +225,11 @@ impl Ledger {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |s: Option<f64>| s.map_or("not reached".into(), |s| format!("{s:.1} s"));
+        let seconds = |s: Option<f64>| match s {
+            None => "not reached".to_owned(),
+            Some(s) if s < 0.1 => format!("{:.0} ms", s * 1000.0),
+            Some(s) => format!("{s:.1} s"),
+        };
         writeln!(
             f,
             "\n  {} devices for {:.0} s, one node killed in the middle\n",

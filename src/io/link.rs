@@ -35,8 +35,6 @@ use trouble::Trouble;
 
 /// The longest frame, in bytes, either way.
 pub const MAX_FRAME_BYTES: usize = 1024 * 1024;
-/// The port of the pair link when nothing else is said.
-pub const DEFAULT_PORT: u16 = 8853;
 
 /// The node at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
