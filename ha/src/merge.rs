@@ -96,8 +96,8 @@ fn same_version(mine: &Binding, theirs: &Binding) -> Merged {
 /// The partner's binding as the record of this node. Taking an ended lease is the point of
 /// agreement: from here on both call the address free (rule R3).
 fn taken(mine: &Binding, theirs: Binding) -> Binding {
-    let same_lease = theirs.state == BindingState::Active
-        && theirs.client.as_ref().is_some_and(|client| mine.is_leased_to(&client.key));
+    let same_client = theirs.state == BindingState::Active
+        && theirs.client.as_ref().is_some_and(|client| mine.is_of(&client.key));
     let mut binding = Binding {
         hold_until: mine.hold_until.max(theirs.hold_until),
         partner_knows: theirs.state != BindingState::Free,
@@ -105,8 +105,12 @@ fn taken(mine: &Binding, theirs: Binding) -> Binding {
         written: mine.written,
         ..theirs
     };
-    if same_lease {
+    if same_client && mine.state != BindingState::Free {
+        // The partner may rely on this node's knowing of what it told, even where this node had
+        // ended the lease and the partner did not agree.
         binding.sent_potential = mine.sent_potential;
+    }
+    if same_client && mine.state == BindingState::Active {
         binding.acked_potential = mine.acked_potential;
         binding.recv_potential = binding.recv_potential.max(mine.recv_potential);
     }

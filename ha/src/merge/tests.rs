@@ -205,3 +205,15 @@ fn a_lease_cut_short_while_it_expires_elsewhere_ends_alike_on_both() {
     let Merged::Taken(partner) = heard else { panic!("{heard:?}") };
     assert_eq!(owner.client_expiry, partner.client_expiry);
 }
+
+#[test]
+fn what_was_told_of_a_lease_is_known_until_both_agree_to_its_end() {
+    // This node ended the lease, and the partner, which did not agree, prolongs it: up to the
+    // MCLT beyond what this node told.
+    let mine = binding(BindingState::Expired, 1, 900_000, [2, 1]);
+    let theirs = travelled(&binding(BindingState::Active, 1, 800_000, [2, 2]));
+    let merged = merge(&mine, theirs, around(Rank::Zero));
+    let Merged::Taken(binding) = merged else { panic!("{merged:?}") };
+    assert_eq!(binding.sent_potential, mine.sent_potential);
+    assert_eq!(binding.acked_potential, Time::ZERO);
+}

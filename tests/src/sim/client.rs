@@ -32,6 +32,8 @@ pub(super) struct Client {
     pub(super) held: Option<Held>,
     waiting: Waiting,
     last_xid: u32,
+    /// The lease time it asks for (option 51), if any.
+    pub(super) wants_secs: Option<u32>,
 }
 
 /// A packet of a client, and who is to hear it.
@@ -58,7 +60,7 @@ pub(super) enum Heard {
 impl Client {
     pub(super) fn new(number: u8) -> Client {
         let mac = [2, 0, 0x5e, 0x10, 0, number];
-        Client { mac, held: None, waiting: Waiting::Nothing, last_xid: 0 }
+        Client { mac, held: None, waiting: Waiting::Nothing, last_xid: 0, wants_secs: None }
     }
 
     /// The lease it believes to hold.
@@ -69,7 +71,16 @@ impl Client {
     fn message(&mut self, kind: Kind) -> Message {
         self.last_xid += 1;
         let xid = u32::from(self.mac[5]) << 24 | self.last_xid;
-        Message::new(kind, self.mac, xid).hostname(&format!("device-{}", self.mac[5]))
+        self.named(Message::new(kind, self.mac, xid))
+    }
+
+    /// Says what the client always says: its name, and how long a lease it would like.
+    fn named(&self, message: Message) -> Message {
+        let message = message.hostname(&format!("device-{}", self.mac[5]));
+        match self.wants_secs {
+            Some(secs) => message.option(51, secs.to_be_bytes()),
+            None => message,
+        }
     }
 
     fn xid(&self) -> u32 {
@@ -138,9 +149,8 @@ impl Client {
                 self.waiting = Waiting::Ack { xid };
                 let message = Message::new(Kind::Request, self.mac, xid)
                     .requested(reply.yiaddr)
-                    .server(server)
-                    .hostname(&format!("device-{}", self.mac[5]));
-                Heard::Asks(through_relay(message))
+                    .server(server);
+                Heard::Asks(through_relay(self.named(message)))
             }
             (Waiting::Ack { xid }, Kind::Ack) if reply.xid == xid => {
                 let (Some(server), Some(secs)) = (reply.server(), reply.lease_secs()) else {

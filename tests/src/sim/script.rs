@@ -181,6 +181,7 @@ impl World {
             return;
         }
         let held = self.clients[client].valid(self.now);
+        self.clients[client].wants_secs = self.rng.pick(&[None, None, Some(60), Some(130)]);
         match held {
             None => self.discover(client),
             Some(held) => self.act_on_lease(client, held),
