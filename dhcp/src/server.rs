@@ -220,7 +220,13 @@ impl Server {
             Answering::IfUnserved => {
                 let request = &exchange.request;
                 let kind = request.kind.into();
-                if !self.unserved.hear(now, &exchange.key, kind, request.secs_trying()) {
+                let theirs = bound.and_then(|addr| book.lease(addr));
+                let theirs = theirs.filter(|lease| {
+                    lease.client.as_ref().is_some_and(|client| client.key == exchange.key)
+                });
+                let served = theirs.map(|lease| lease.cltt);
+                let secs = request.secs_trying();
+                if !self.unserved.hear(now, &exchange.key, kind, secs, served) {
                     return Err(Dropped::LeftToPartner);
                 }
                 self.counters.stepped_in += 1;

@@ -27,9 +27,19 @@ impl Unserved {
     }
 
     /// Notes a message of type `kind` and tells whether its client turns out to be unserved.
-    pub(crate) fn hear(&mut self, now: Time, client: &ClientKey, kind: u8, secs: u16) -> bool {
+    /// `served` is when a server last answered it, as far as the lease book knows: a message after
+    /// that is a new attempt.
+    pub(crate) fn hear(
+        &mut self,
+        now: Time,
+        client: &ClientKey,
+        kind: u8,
+        secs: u16,
+        served: Option<Time>,
+    ) -> bool {
         let key = (client.clone(), kind);
-        let first = self.first_heard.get(now, &key).copied().unwrap_or(now);
+        let heard = self.first_heard.get(now, &key).copied();
+        let first = heard.filter(|first| served.is_none_or(|at| at < *first)).unwrap_or(now);
         self.first_heard.insert(key, first, now + ATTEMPT);
         secs >= TRYING_SECS || now.since(first) >= RETRY_AFTER
     }
