@@ -10,3 +10,5 @@ pub mod port_owner;
 pub mod probe;
 pub mod resolve;
 pub mod store;
+#[cfg(test)]
+mod test_namespace;

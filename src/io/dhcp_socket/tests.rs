@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use lanward_dhcp::HwAddr;
 
 use super::*;
+use crate::io::test_namespace;
 
 fn loopback(last: u8, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(127, 0, 67, last), port)
@@ -103,23 +104,7 @@ fn what_needs_an_interface_is_refused_without_one() {
 /// test binary.
 #[test]
 fn frames_and_broadcasts_leave_by_the_interface_they_are_told() {
-    if !std::process::Command::new("unshare")
-        .args(["-n", "true"])
-        .status()
-        .is_ok_and(|s| s.success())
-    {
-        eprintln!("SKIPPED: no network namespaces for this user (run as root)");
-        return;
-    }
-    let own = std::env::current_exe().unwrap();
-    let done = std::process::Command::new("unshare")
-        .arg("-n")
-        .arg(own)
-        .args(["--exact", "io::dhcp_socket::tests::in_a_namespace", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && text.contains("1 passed"), "{text}\n{done:?}");
+    test_namespace::run_ignored("io::dhcp_socket::tests::in_a_namespace");
 }
 
 #[test]

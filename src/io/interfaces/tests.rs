@@ -1,4 +1,5 @@
 use super::*;
+use crate::io::test_namespace;
 
 fn own(interface: &str, index: u32, net: &str, running: bool) -> OwnAddress {
     OwnAddress { interface: interface.to_owned(), index, net: net.parse().unwrap(), running }
@@ -48,10 +49,14 @@ async fn the_watcher_reports_the_addresses_at_once_and_stops_when_dropped() {
     assert_eq!(end, None);
 }
 
-/// `unshare -rn cargo test -p lanward --lib -- --ignored an_address_that_comes`
+#[test]
+fn an_address_that_comes_and_goes_is_reported_within_a_second() {
+    test_namespace::run_ignored("io::interfaces::tests::in_a_namespace");
+}
+
 #[tokio::test]
-#[ignore = "changes the addresses of the network namespace it runs in"]
-async fn an_address_that_comes_and_goes_is_reported_within_a_second() {
+#[ignore = "run in a network namespace by the test above"]
+async fn in_a_namespace() {
     let (sender, mut changes) = mpsc::channel(4);
     let watcher = Watcher::start(sender);
     assert!(watcher.from_kernel());

@@ -1,6 +1,7 @@
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use super::*;
+use crate::io::test_namespace;
 
 #[test]
 fn an_arp_probe_claims_nothing() {
@@ -42,7 +43,7 @@ fn an_echo_finds_a_host() {
     match found {
         Ok(result) => assert_eq!(result, ProbeResult::Answered(None)),
         Err(Unavailable::NotPermitted { what }) => {
-            eprintln!("SKIPPED: {what} is not permitted to this user");
+            test_namespace::skip(&format!("{what} is not permitted to this user"));
         }
         Err(error) => panic!("{error}"),
     }
@@ -52,18 +53,7 @@ fn an_echo_finds_a_host() {
 /// test binary.
 #[test]
 fn an_arp_probe_finds_hosts_on_the_link() {
-    let unshare =
-        |args: &[&str]| std::process::Command::new("unshare").arg("-n").args(args).output();
-    if !unshare(&["true"]).is_ok_and(|done| done.status.success()) {
-        eprintln!("SKIPPED: no network namespaces for this user (run as root)");
-        return;
-    }
-    let own = std::env::current_exe().unwrap();
-    let name = "io::probe::tests::in_a_namespace";
-    let args = [own.to_str().unwrap(), "--exact", name, "--ignored", "--nocapture"];
-    let done = unshare(&args).unwrap();
-    let text = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && text.contains("1 passed"), "{text}\n{done:?}");
+    test_namespace::run_ignored("io::probe::tests::in_a_namespace");
 }
 
 #[test]
