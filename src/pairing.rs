@@ -112,7 +112,8 @@ pub enum JoinError {
     Invite(#[from] NotAnInvite),
     /// This node has a partner.
     #[error(
-        "this node is paired with {0} already: remove that partner first (`lanward pair remove`)"
+        "this node is paired with {0} already: only if {0} is gone for good, stop Lanward here, remove \
+         partner.json from its data folder, and start it again"
     )]
     Paired(String),
     /// It is this node's own invite.

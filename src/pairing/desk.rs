@@ -33,7 +33,8 @@ pub struct Joined(pub PairIdentity);
 pub enum InviteError {
     /// This node has a partner.
     #[error(
-        "this node is paired with {0} already: remove that partner first (`lanward pair remove`)"
+        "this node is paired with {0} already: only if {0} is gone for good, stop Lanward here, remove \
+         partner.json from its data folder, and start it again"
     )]
     Paired(String),
     /// Nobody could use it.
