@@ -117,7 +117,8 @@ fn unavailable(stopping: Stopping) -> Unavailable {
     Unavailable(stopping.to_string())
 }
 
-fn in_force(reach: Reach) -> InForce {
+/// Where an edit is in force, in the words of the pages and of the command line.
+pub(crate) fn in_force(reach: Reach) -> InForce {
     match reach {
         Reach::Alone => InForce::Here,
         Reach::Both => InForce::BothHosts,

@@ -1,6 +1,7 @@
 //! The words for leases that `dhcp` and `ha` share: who a client is and what is bound to an address.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -74,6 +75,25 @@ pub enum ClientKey {
     Id(Arc<[u8]>),
     /// Hardware type and `chaddr`.
     Hw(HwAddr),
+}
+
+impl ClientKey {
+    /// Feeds the key to a hasher, always in the same way: the two nodes of a pair decide by such
+    /// hashes which of them answers, so versions must agree on it. (What `Hash` feeds may change
+    /// with the compiler.)
+    pub fn feed(&self, hasher: &mut impl Hasher) {
+        match self {
+            ClientKey::Id(id) => {
+                hasher.write_u8(0);
+                hasher.write(id);
+            }
+            ClientKey::Hw(hw) => {
+                hasher.write_u8(1);
+                hasher.write_u8(hw.htype());
+                hasher.write(hw.bytes());
+            }
+        }
+    }
 }
 
 /// `id:ff0a0b..` or `hw:02:00:5e:10:00:01`.

@@ -7,10 +7,10 @@ use lanward_web::{Backend, ClaimCodes};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::handle::{Reach, Stopping};
+use super::handle::Stopping;
 use super::pairing::Pairing;
 use crate::admin::{self, ClaimReply, RecordWrite, Refusal, RefusalKind, Reply, Request};
-use crate::backend::Daemon;
+use crate::backend::{self, Daemon};
 use crate::node::EditError;
 
 /// Everything the command line may ask.
@@ -78,7 +78,7 @@ impl Admin {
         let keys: Vec<String> = writes.iter().map(|w| w.key.clone()).collect();
         let locked = self.daemon.control().ask(move |reading| {
             let records = reading.node.records();
-            keys.iter().find_map(|key| crate::backend::locked(records, key))
+            keys.iter().find_map(|key| backend::locked(records, key))
         });
         if let Some(why) = locked.await.map_err(stopping)? {
             return Err(Refusal::new(RefusalKind::Locked, why));
@@ -89,13 +89,7 @@ impl Admin {
         }
         let writes = writes.into_iter().map(|w| (w.key, w.value.map(|v| v.to_string()))).collect();
         match self.daemon.control().edit("command line", writes).await.map_err(stopping)? {
-            Ok(reach) => Ok(Reply::done(&match reach {
-                Reach::Alone => lanward_web::view::InForce::Here,
-                Reach::Both => lanward_web::view::InForce::BothHosts,
-                Reach::PartnerLater(partner) => {
-                    lanward_web::view::InForce::PartnerLater { partner }
-                }
-            })),
+            Ok(reach) => Ok(Reply::done(&backend::in_force(reach))),
             Err(error @ EditError::Invalid(_)) => {
                 Err(Refusal::new(RefusalKind::Invalid, error.to_string()))
             }

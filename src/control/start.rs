@@ -72,7 +72,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let own = interfaces::own_addresses().into_diagnostic().wrap_err("no own addresses")?;
     let clock = NodeClock::start(found.time_floor.as_deref());
     let (control, commands) = Handle::new();
-    let (own_to, own_seen) = watch::channel(interfaces::reachable(&own));
+    let reachable = interfaces::reachable(&own);
+    let (own_to, own_seen) = watch::channel(reachable.clone());
     let Opened { pairing, events: link_events, partner } =
         Pairing::open(&host, identity, control.clone(), found.store_id, own_seen.clone())?;
     let config = NodeConfig {
@@ -84,7 +85,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         },
         host: HostView {
             node: host.node.name.clone(),
-            addresses: interfaces::reachable(&own),
+            addresses: reachable.clone(),
             partner_addresses: Vec::new(),
         },
     };
@@ -92,7 +93,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
-    publisher::publish_restored(&node, &interfaces::reachable(&own), &dns);
+    publisher::publish_restored(&node, &reachable, &dns);
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
     let lists =

@@ -131,17 +131,7 @@ impl Server {
 
     fn hash(&self, key: &ClientKey) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.seed, 0);
-        match key {
-            ClientKey::Id(id) => {
-                hasher.write_u8(0);
-                hasher.write(id);
-            }
-            ClientKey::Hw(hw) => {
-                hasher.write_u8(1);
-                hasher.write_u8(hw.htype());
-                hasher.write(hw.bytes());
-            }
-        }
+        key.feed(&mut hasher);
         hasher.finish()
     }
 }

@@ -180,16 +180,6 @@ impl Pair {
 /// One bit of a hash that both nodes compute alike.
 fn hash_bucket(client: &ClientKey) -> Rank {
     let mut hasher = SipHasher13::new();
-    match client {
-        ClientKey::Id(id) => {
-            hasher.write_u8(0);
-            hasher.write(id);
-        }
-        ClientKey::Hw(hw) => {
-            hasher.write_u8(1);
-            hasher.write_u8(hw.htype());
-            hasher.write(hw.bytes());
-        }
-    }
+    client.feed(&mut hasher);
     if hasher.finish() & 1 == 0 { Rank::Zero } else { Rank::One }
 }
