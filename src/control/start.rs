@@ -145,7 +145,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         problems.push(Daemon::host_problem(
             "The lease store of this host is older than what it has reported: its last writes \
              were damaged, or an old copy was put back.",
-            "Check the disk of this host. In a pair the partner fills the gap by itself.",
+            "Check the disk of this host. Devices fill the gap as they renew their leases.",
         ));
     }
     let daemon = Arc::new(Daemon::new(Parts {
