@@ -108,8 +108,22 @@ pub trait LeaseBook {
     fn addresses_of(&self, client: &ClientKey) -> Vec<Ipv4Addr>;
 
     /// Whether `addr` may be granted to `client` at `now` (rule R1). Cheap: the server asks it
-    /// for one candidate after another.
-    fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &ClientKey) -> Result<(), Refusal>;
+    /// for one candidate after another. The whole client, because a reservation may know it by
+    /// its hardware address where its binding is keyed by its identifier.
+    fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal>;
+
+    /// Whether an address may be granted to a client that claims to have it already and that no
+    /// record names (REBINDING, INIT-REBOOT): only where the partner, which may have promised it
+    /// to anybody, serves nobody. The server probes the address first.
+    fn may_adopt(&self, _now: Time, _addr: Ipv4Addr, _client: &ClientKey) -> bool {
+        false
+    }
+
+    /// Whether no record can be trusted (a double fault): every address is probed before it is
+    /// offered, granted or renewed.
+    fn probes_everything(&self) -> bool {
+        false
+    }
 
     /// The longest lease [`Outcome::Committed`] could give for this address now, were the
     /// partner not to answer (rule R2). For the lease time of an OFFER.

@@ -9,7 +9,7 @@ use siphasher::sip::SipHasher13;
 use super::Server;
 use crate::exchange::Exchange;
 use crate::scope::{Scope, is_reserved_for};
-use crate::{ClientKey, Dropped, Event, Lease, LeaseBook, Time};
+use crate::{Client, ClientKey, Dropped, Event, HwAddr, Lease, LeaseBook, Time};
 
 /// Pool addresses looked at for one DISCOVER.
 const SCAN_LIMIT: u64 = 1 << 17;
@@ -41,12 +41,13 @@ impl Server {
         let asked = exchange.request.requested_addr();
         let had = self.bound(book, exchange, asked);
         let known = [offered, reserved, had, asked].into_iter().flatten();
+        let client = exchange.client();
         for addr in known {
-            if self.may_offer(now, book, scope, exchange, addr) {
+            if self.may_offer(now, book, scope, &client, addr) {
                 return Ok(addr);
             }
         }
-        self.search(now, book, scope, exchange)
+        self.search(now, book, scope, &client)
     }
 
     /// Whether the client had `addr` before: it is not probed then.
@@ -56,9 +57,9 @@ impl Server {
 
     /// Whether `addr` is one this server gives to this client, the book apart: from a pool or
     /// reserved for it, and not reserved for another.
-    pub(super) fn is_for(scope: Scope<'_>, exchange: &Exchange, addr: Ipv4Addr) -> bool {
+    pub(super) fn is_for(scope: Scope<'_>, hw: &HwAddr, key: &ClientKey, addr: Ipv4Addr) -> bool {
         match scope.reservation_of(addr) {
-            Some(reservation) => is_reserved_for(reservation, &exchange.request.hw, &exchange.key),
+            Some(reservation) => is_reserved_for(reservation, hw, key),
             None => scope.in_pools(addr),
         }
     }
@@ -82,16 +83,16 @@ impl Server {
         now: Time,
         book: &dyn LeaseBook,
         scope: Scope<'_>,
-        exchange: &Exchange,
+        client: &Client,
         addr: Ipv4Addr,
     ) -> bool {
-        let key = &exchange.key;
-        Self::is_for(scope, exchange, addr)
+        let key = &client.key;
+        Self::is_for(scope, &client.hw, key, addr)
             && scope.network.contains(addr)
             && scope.network.server_addr != Some(addr)
             && !self.offers.is_held_for_another(now, addr, key)
             && !self.probes.is_conflict(now, addr)
-            && book.may_grant(now, addr, key).is_ok()
+            && book.may_grant(now, addr, client).is_ok()
     }
 
     /// Searches the pools from a place that depends on the client.
@@ -100,16 +101,16 @@ impl Server {
         now: Time,
         book: &dyn LeaseBook,
         scope: Scope<'_>,
-        exchange: &Exchange,
+        client: &Client,
     ) -> Result<Ipv4Addr, Dropped> {
         if self.exhausted.get(now, scope.id).is_some() {
             return Err(Dropped::PoolExhausted);
         }
         let size = scope.pool_size();
-        let start = self.hash(&exchange.key).checked_rem(size).unwrap_or(0);
+        let start = self.hash(&client.key).checked_rem(size).unwrap_or(0);
         let candidates = (0..size.min(SCAN_LIMIT))
             .filter_map(|step| scope.pool_addr((start + step) % size))
-            .filter(|addr| self.may_offer(now, book, scope, exchange, *addr))
+            .filter(|addr| self.may_offer(now, book, scope, client, *addr))
             .take(COMPARE);
         let mut best: Option<(Time, Ipv4Addr)> = None;
         for addr in candidates {

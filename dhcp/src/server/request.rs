@@ -162,7 +162,7 @@ impl Server {
         exchange: &Exchange,
         addr: Ipv4Addr,
     ) -> Result<Verdict, Dropped> {
-        let (state, key) = (State::of(exchange), &exchange.key);
+        let (state, key, hw) = (State::of(exchange), &exchange.key, &exchange.request.hw);
         if !scope.network.contains(addr) {
             let sure = match state {
                 State::Selecting | State::Renewing => true,
@@ -175,7 +175,7 @@ impl Server {
             return if sure { Ok(denied) } else { Err(Dropped::NoRecord) };
         }
         let reserved = scope.reservation_of(addr).is_some();
-        if reserved && !Self::is_for(scope, exchange, addr) {
+        if reserved && !Self::is_for(scope, hw, key, addr) {
             return Ok(Verdict::Deny(Denial::Reserved));
         }
         let lease = book.lease(addr);
@@ -184,8 +184,8 @@ impl Server {
         if active && !theirs {
             return Ok(Verdict::Deny(Denial::InUse));
         }
-        book.may_grant(now, addr, key).map_err(Dropped::Refused)?;
-        let served = Self::is_for(scope, exchange, addr) && scope.network.server_addr != Some(addr);
+        book.may_grant(now, addr, &exchange.client()).map_err(Dropped::Refused)?;
+        let served = Self::is_for(scope, hw, key, addr) && scope.network.server_addr != Some(addr);
         if theirs && !served {
             // The pools were changed: the binding lasts as long as was promised, and no longer.
             return Err(Dropped::NotServed);

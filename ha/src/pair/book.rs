@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use lanward_dhcp::{
-    Answering, Asking, BindingState, Change, ClientKey, Lease, LeaseBook, NetworkId, Outcome,
-    Refusal, Ticket, Time,
+    Answering, Asking, BindingState, Change, Client, ClientKey, Lease, LeaseBook, NetworkId,
+    Outcome, Refusal, Ticket, Time,
 };
 use siphasher::sip::SipHasher13;
 
@@ -23,7 +23,7 @@ impl LeaseBook for Pair {
         self.table.addresses_of(client)
     }
 
-    fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &ClientKey) -> Result<(), Refusal> {
+    fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal> {
         if self.unfit.is_some() {
             return Err(Refusal::NotDurable);
         }
@@ -31,7 +31,7 @@ impl LeaseBook for Pair {
             return Err(Refusal::NotServing);
         }
         match self.table.get(addr) {
-            Some(binding) => self.may_rebind(now, binding, client),
+            Some(binding) => self.may_rebind(now, binding, &client.key),
             None => self.may_first_grant(addr),
         }
     }
@@ -77,12 +77,10 @@ impl LeaseBook for Pair {
 
     fn propose(&mut self, now: Time, change: Change) -> Ticket {
         match change {
-            Change::Grant { addr, client, desired } => {
-                match self.may_grant(now, addr, &client.key) {
-                    Ok(()) => self.propose_grant(now, addr, client, desired),
-                    Err(refusal) => self.refused(refusal),
-                }
-            }
+            Change::Grant { addr, client, desired } => match self.may_grant(now, addr, &client) {
+                Ok(()) => self.propose_grant(now, addr, client, desired),
+                Err(refusal) => self.refused(refusal),
+            },
             Change::Release { addr, client } => self.propose_release(now, addr, &client),
             Change::Decline { addr, hold } => self.propose_decline(now, addr, hold),
         }

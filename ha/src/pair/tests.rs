@@ -231,7 +231,7 @@ impl Bench {
     }
 
     fn may(&self, at: usize, addr: Ipv4Addr, n: u8) -> Result<(), Refusal> {
-        self.sides[at].pair.may_grant(self.now, addr, &client(n).key)
+        self.sides[at].pair.may_grant(self.now, addr, &client(n))
     }
 
     fn state_of(&self, at: usize, addr: Ipv4Addr) -> Option<BindingState> {

@@ -168,13 +168,20 @@ impl World {
         let number = self.clients.len() as u8;
         let client = usize::from(number);
         self.clients.push(Client::new(number));
-        let key = ClientKey::Hw(HwAddr::ethernet(self.clients[client].mac));
+        let hw = HwAddr::ethernet(self.clients[client].mac);
+        let stranger = lanward_dhcp::Client {
+            key: ClientKey::Hw(hw),
+            hw,
+            hostname: None,
+            vendor_class: None,
+            relay_info: None,
+        };
         let open = (100..=self.pool_last).filter(|last| Some(*last) != self.reserved);
         let free = open.map(|last| Ipv4Addr::new(10, 0, 30, last)).any(|addr| {
             hosts.iter().any(|host| {
                 let now = self.hosts[*host].clock(self.now);
                 let node = self.hosts[*host].node.as_ref();
-                node.is_some_and(|node| node.pair().may_grant(now, addr, &key).is_ok())
+                node.is_some_and(|node| node.pair().may_grant(now, addr, &stranger).is_ok())
             })
         });
         self.reach = Some(hosts.to_vec());

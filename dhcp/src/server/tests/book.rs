@@ -44,7 +44,7 @@ impl TestBook {
         match change {
             Change::Grant { addr, client, desired } => {
                 let lease = desired.min(self.cap);
-                match self.may_grant(now, addr, &client.key) {
+                match self.may_grant(now, addr, &client) {
                     Ok(()) => self.put(now, addr, BindingState::Active, Some(client), lease),
                     Err(refusal) => return (ticket, Outcome::Refused(refusal)),
                 }
@@ -84,12 +84,12 @@ impl LeaseBook for TestBook {
         self.leases.values().filter(theirs).map(|lease| lease.addr).collect()
     }
 
-    fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &ClientKey) -> Result<(), Refusal> {
+    fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal> {
         if let Some(refusal) = self.refused.get(&addr) {
             return Err(*refusal);
         }
         let Some(lease) = self.leases.get(&addr) else { return Ok(()) };
-        let theirs = lease.client.as_ref().is_some_and(|last| last.key == *client);
+        let theirs = lease.client.as_ref().is_some_and(|last| last.key == client.key);
         match lease.state {
             BindingState::Free => Ok(()),
             BindingState::Declined if now < lease.expiry => Err(Refusal::Held),
