@@ -16,7 +16,7 @@ pub use binding::{Binding, Versions};
 pub use config::{ClusterId, PairConfig, Partner, Rank, StoreId, Times};
 #[doc(hidden)]
 pub use pair::Fault;
-pub use pair::{Pair, PairOutput};
+pub use pair::{Pair, PairOutput, ServiceReport};
 pub use settings::{
     AutomergeDocument, BadMessage, DocumentOutput, SettingsChange, SettingsDocument,
 };

@@ -40,6 +40,7 @@ mod join;
 mod link;
 mod origin;
 mod proposals;
+mod service;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,8 @@ use crate::{Batch, Event, EventKind, PairConfig, PairState, Rank, Restored};
 use link::Link;
 use proposals::{Assent, Proposals};
 use states::{Startup, State};
+
+pub use service::ServiceReport;
 
 /// What a pair wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]

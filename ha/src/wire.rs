@@ -20,7 +20,7 @@ use lanward_dhcp::{BindingState, Client, ClientKey, HwAddr, Time};
 use prost::{Message, Oneof};
 
 use crate::binding::{Binding, Versions};
-use crate::{PairState, Rank};
+use crate::{PairState, Rank, ServiceReport};
 
 /// The protocol version of this release.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -45,7 +45,7 @@ pub(crate) enum WireError {
 /// One frame.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 20")]
     pub(crate) body: Option<Body>,
 }
 
@@ -83,6 +83,9 @@ pub(crate) enum Body {
     /// The addresses of the sender's host.
     #[prost(message, tag = "13")]
     Host(Host),
+    /// Who holds which service address.
+    #[prost(message, tag = "20")]
+    Service(Service),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -229,20 +232,72 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn of(addresses: &[IpAddr]) -> Host {
-        let bytes = |addr: &IpAddr| match addr {
-            IpAddr::V4(addr) => addr.octets().to_vec(),
-            IpAddr::V6(addr) => addr.octets().to_vec(),
-        };
-        Host { addresses: addresses.iter().map(bytes).collect() }
+        Host { addresses: addresses_out(addresses) }
     }
 
     pub(crate) fn read(&self) -> Result<Vec<IpAddr>, WireError> {
-        let addr = |bytes: &Vec<u8>| {
-            let v4 = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
-            let v6 = <[u8; 16]>::try_from(bytes.as_slice()).map(IpAddr::from);
-            v4.or(v6).map_err(|_| WireError::Field("a host's address"))
+        addresses_in(&self.addresses)
+    }
+}
+
+fn addresses_out(addresses: &[IpAddr]) -> Vec<Vec<u8>> {
+    let bytes = |addr: &IpAddr| match addr {
+        IpAddr::V4(addr) => addr.octets().to_vec(),
+        IpAddr::V6(addr) => addr.octets().to_vec(),
+    };
+    addresses.iter().map(bytes).collect()
+}
+
+fn addresses_in(addresses: &[Vec<u8>]) -> Result<Vec<IpAddr>, WireError> {
+    let addr = |bytes: &Vec<u8>| {
+        let v4 = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
+        let v6 = <[u8; 16]>::try_from(bytes.as_slice()).map(IpAddr::from);
+        v4.or(v6).map_err(|_| WireError::Field("an address"))
+    };
+    addresses.iter().map(addr).collect()
+}
+
+/// What a node says of the service addresses. Addresses are 4 or 16 bytes each.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Service {
+    #[prost(bool, tag = "1")]
+    pub(crate) capable: bool,
+    #[prost(bool, tag = "2")]
+    pub(crate) dns_ok: bool,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub(crate) can: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub(crate) held: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub(crate) offered: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub(crate) macs: Vec<Vec<u8>>,
+}
+
+impl Service {
+    pub(crate) fn of(report: &ServiceReport) -> Service {
+        Service {
+            capable: report.capable,
+            dns_ok: report.dns_ok,
+            can: addresses_out(&report.can),
+            held: addresses_out(&report.held),
+            offered: addresses_out(&report.offered),
+            macs: report.macs.iter().map(|mac| mac.to_vec()).collect(),
+        }
+    }
+
+    pub(crate) fn read(&self) -> Result<ServiceReport, WireError> {
+        let mac = |mac: &Vec<u8>| {
+            mac.as_slice().try_into().map_err(|_| WireError::Field("a hardware address"))
         };
-        self.addresses.iter().map(addr).collect()
+        Ok(ServiceReport {
+            capable: self.capable,
+            dns_ok: self.dns_ok,
+            can: addresses_in(&self.can)?,
+            held: addresses_in(&self.held)?,
+            offered: addresses_in(&self.offered)?,
+            macs: self.macs.iter().map(mac).collect::<Result<_, _>>()?,
+        })
     }
 }
 

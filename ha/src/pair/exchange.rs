@@ -63,6 +63,7 @@ impl Pair {
                     self.out.push_back(PairOutput::PartnerAddresses);
                 }
             }
+            Body::Service(service) => self.service_reported(&service)?,
             Body::Settings(part) => {
                 link.settings.extend(part.bytes);
                 if link.settings.len() > SETTINGS_LARGEST {

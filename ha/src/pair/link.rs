@@ -7,7 +7,7 @@ use lanward_dhcp::{ClientKey, Time};
 
 use crate::binding::Versions;
 use crate::wire::Ack;
-use crate::{PairState, Rank, StoreId};
+use crate::{PairState, Rank, ServiceReport, StoreId};
 
 /// How many updates may be on their way unanswered. Bounds what a slow partner makes this node
 /// keep; more wait in the outbox, which holds an address once.
@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) acks: VecDeque<(u64, Ack)>,
     /// The parts heard of a settings message.
     pub(crate) settings: Vec<u8>,
+    /// What the partner said last of the service addresses.
+    pub(crate) partner_service: Option<ServiceReport>,
 }
 
 /// What the partner said of itself in its HELLO, and since.
@@ -87,6 +89,7 @@ impl Link {
             updates_done_heard: false,
             acks: VecDeque::new(),
             settings: Vec::new(),
+            partner_service: None,
         }
     }
 
