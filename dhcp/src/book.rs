@@ -25,6 +25,17 @@ pub enum Change {
         /// The lease time the server would like to give; the book may shorten it (MCLT).
         desired: Duration,
     },
+    /// The same for a client that claims to have the address already and that no record allows
+    /// it to, where [`LeaseBook::may_adopt`] said yes. The link was asked, and knows nobody else
+    /// at the address.
+    Adopt {
+        /// The address to bind.
+        addr: Ipv4Addr,
+        /// Who has it.
+        client: Client,
+        /// The lease time the server would like to give.
+        desired: Duration,
+    },
     /// The client gave the address back (RELEASE).
     Release {
         /// The address.

@@ -31,6 +31,8 @@ pub struct Counters {
     pub probes_unavailable: u64,
     /// Messages answered although the partner is responsible, because it did not answer.
     pub stepped_in: u64,
+    /// Addresses given to clients that claimed to have them and that no record knew.
+    pub adopted: u64,
     /// Changes the lease book settled after the reply had been given up.
     pub settled_late: u64,
     /// Packets not answered, by reason.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::expiring::Expiring;
 use crate::{ClientKey, HwAddr, Time};
 
-/// Declines within [`IGNORE_FOR`] after which a client is ignored.
+/// Declines within [`IGNORE_FOR`] after which those of a client are ignored: no client takes more
+/// addresses than this out of service.
 const DECLINES: u32 = 5;
-/// How long declines count, and how long a client is ignored after the last allowed one.
+/// How long declines count, and how long those of a client are ignored after the last allowed
+/// one.
 pub(crate) const IGNORE_FOR: Duration = Duration::from_secs(3600);
 /// Two hardware addresses taking turns within this time are two machines.
 const SHARED_WITHIN: Duration = Duration::from_secs(600);
@@ -28,15 +30,15 @@ impl Declines {
         Declines { counts: Expiring::new(LIMIT) }
     }
 
-    /// Counts one decline; `true` when it is the one too many. The hour starts again with each,
-    /// so that a client which goes on is ignored until it stops.
+    /// Counts one decline that was believed; `true` when it is the last such one for an hour. The
+    /// hour starts again with each.
     pub(crate) fn count(&mut self, now: Time, client: &ClientKey) -> bool {
         let count = self.counts.get(now, client).copied().unwrap_or(0) + 1;
         self.counts.insert(client.clone(), count, now + IGNORE_FOR);
         count >= DECLINES
     }
 
-    /// Whether the client is ignored.
+    /// Whether the client's declines are ignored.
     pub(crate) fn is_ignored(&self, now: Time, client: &ClientKey) -> bool {
         self.counts.get(now, client).is_some_and(|count| *count >= DECLINES)
     }

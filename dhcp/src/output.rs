@@ -137,9 +137,12 @@ pub enum Dropped {
     /// Somebody else was found to use the address.
     #[error("somebody else uses the address")]
     AddressInUse,
-    /// The client declined too many addresses.
+    /// A DECLINE of a client that declined too many addresses.
     #[error("the client declined too many addresses")]
     Misbehaving,
+    /// The lease book cannot vouch for the address, and the link could not be asked who uses it.
+    #[error("it cannot be shown that nobody else has the address")]
+    NotProven,
     /// The same message is being worked on.
     #[error("a repetition of a message in work")]
     Repeated,
@@ -221,7 +224,8 @@ pub enum Event {
         /// Who answered, where it can be told.
         by: Option<HwAddr>,
     },
-    /// A client declined too many addresses and is ignored for a while.
+    /// A client declined too many addresses: what else it declines is not believed for a while.
+    /// It is served like any other.
     Ignoring {
         /// Where.
         network: NetworkId,

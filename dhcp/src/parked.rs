@@ -20,6 +20,8 @@ pub(crate) struct Reply {
     pub(crate) addr: Ipv4Addr,
     /// Whether the client had the address already.
     pub(crate) renewal: bool,
+    /// Whether no record knew the client that claims it.
+    pub(crate) adopted: bool,
 }
 
 /// All replies that wait.

@@ -27,6 +27,20 @@ pub(crate) struct Waiting {
     pub(crate) addr: Ipv4Addr,
     /// Addresses found in use for this message before.
     pub(crate) conflicts: u32,
+    /// What the probe is for.
+    pub(crate) purpose: Purpose,
+}
+
+/// What a probe is for, which says what follows when it finds somebody, or cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A precaution: the lease book knows the address as free. Without a probe it goes on; an
+    /// address in use is kept out of service.
+    Caution,
+    /// The proof that nobody else has the address, where the lease book may not know: without it
+    /// nothing is granted. Whoever else answers may well be its rightful holder, so nothing is
+    /// written down about it.
+    Proof,
 }
 
 /// Probes under way and past.
@@ -38,9 +52,10 @@ pub(crate) struct Probes {
     found: Expiring<Ipv4Addr, Found>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Found {
-    Clear,
+    /// Nobody, or this client itself: for another one that says nothing.
+    NobodyBut(ClientKey),
     Conflict,
 }
 
@@ -54,9 +69,9 @@ impl Probes {
         }
     }
 
-    /// Whether a late probe found nobody at `addr`.
-    pub(crate) fn is_clear(&self, now: Time, addr: Ipv4Addr) -> bool {
-        self.found.get(now, &addr) == Some(&Found::Clear)
+    /// Whether a late probe for `client` found nobody else at `addr`.
+    pub(crate) fn is_clear(&self, now: Time, addr: Ipv4Addr, client: &ClientKey) -> bool {
+        matches!(self.found.get(now, &addr), Some(Found::NobodyBut(found)) if found == client)
     }
 
     /// Whether a late probe found somebody at `addr`.
@@ -110,11 +125,14 @@ impl Probes {
         self.waiting.next_end()
     }
 
-    /// Remembers what a probe of `addr` found.
-    pub(crate) fn note(&mut self, now: Time, addr: Ipv4Addr, in_use: bool) {
-        let (found, duration) =
-            if in_use { (Found::Conflict, CONFLICT_FOR) } else { (Found::Clear, CLEAR_FOR) };
-        self.found.insert(addr, found, now + duration);
+    /// Remembers that a probe of `addr` for `client` found nobody else.
+    pub(crate) fn note_clear(&mut self, now: Time, addr: Ipv4Addr, client: &ClientKey) {
+        self.found.insert(addr, Found::NobodyBut(client.clone()), now + CLEAR_FOR);
+    }
+
+    /// Remembers that somebody uses `addr` who is not to.
+    pub(crate) fn note_conflict(&mut self, now: Time, addr: Ipv4Addr) {
+        self.found.insert(addr, Found::Conflict, now + CONFLICT_FOR);
     }
 
     fn forget_client(&mut self, waiting: &Waiting, id: ProbeId) {

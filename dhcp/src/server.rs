@@ -29,7 +29,7 @@ use crate::expiring::Expiring;
 use crate::misuse::{Declines, SharedIds};
 use crate::offers::Offers;
 use crate::parked::Parked;
-use crate::probes::{Probes, Waiting};
+use crate::probes::{Probes, Purpose, Waiting};
 use crate::reply::{self, Say};
 use crate::request::Request;
 use crate::scope::Scopes;
@@ -141,9 +141,13 @@ impl Server {
 
     /// Time passed; [`Server::poll_timeout`] asked for it.
     pub fn handle_timeout(&mut self, now: Time, book: &mut dyn LeaseBook) {
-        // A probe nobody reported on found nobody.
         while let Some(waiting) = self.probes.pop_overdue(now) {
-            self.probed(now, book, waiting, ProbeResult::Silent);
+            // A probe nobody reported on found nobody; but it proves nothing.
+            let result = match waiting.purpose {
+                Purpose::Caution => ProbeResult::Silent,
+                Purpose::Proof => ProbeResult::Unavailable,
+            };
+            self.probed(now, book, waiting, result);
         }
         while self.parked.pop_overdue(now).is_some() {
             self.count_drop(Err(Dropped::NotSettled));
@@ -184,9 +188,6 @@ impl Server {
         };
         *counter += 1;
         let exchange = Exchange::open(&self.scopes, book, rx, request)?;
-        if self.declines.is_ignored(now, &exchange.key) {
-            return Err(Dropped::Misbehaving);
-        }
         if let Some(hw) = self.shared_ids.see(now, &exchange.key, exchange.request.hw) {
             let (network, client) = (exchange.network.clone(), exchange.key.clone());
             self.event(Event::SharedClientId { network, client, hw });
@@ -261,16 +262,20 @@ impl Server {
         result: ProbeResult,
     ) {
         let own_hw = waiting.exchange.request.hw;
+        if result == ProbeResult::Unavailable {
+            self.counters.probes_unavailable += 1;
+        }
         let handled = match result {
             // The client itself may still use its last address.
             ProbeResult::Answered(by) if by != Some(own_hw) => {
                 self.conflict(now, book, waiting, by)
             }
+            ProbeResult::Unavailable if waiting.purpose == Purpose::Proof => {
+                self.offers.release(now, &waiting.exchange.network, &waiting.exchange.key);
+                Err(Dropped::NotProven)
+            }
             _ => {
-                if result == ProbeResult::Unavailable {
-                    self.counters.probes_unavailable += 1;
-                }
-                self.probes.note(now, waiting.addr, false);
+                self.probes.note_clear(now, waiting.addr, &waiting.exchange.key);
                 match waiting.exchange.request.kind {
                     MessageType::Discover => {
                         self.offer(now, book, waiting.exchange, waiting.conflicts)

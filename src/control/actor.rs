@@ -235,7 +235,7 @@ fn log_dhcp(event: &Dhcp) {
         }
         Dhcp::Ignoring { network, client, duration } => {
             warn!(
-                "{client} on {network} declined too many addresses: ignored for {} min",
+                "{client} on {network} declined too many addresses: what else it declines within {} min counts for nothing. Something on that network may answer for every address",
                 duration.as_secs() / 60
             );
         }

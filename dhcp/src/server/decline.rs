@@ -17,12 +17,15 @@ impl Server {
         let addr = exchange.request.requested_addr().unwrap_or(exchange.request.ciaddr);
         let lease = book.lease(addr).filter(|lease| lease.state == BindingState::Active);
         let (network, client) = (exchange.network.clone(), exchange.key.clone());
+        if self.declines.is_ignored(now, &client) {
+            return Err(Dropped::Misbehaving);
+        }
         // Only what it was given may a client take out of service.
         if !Self::had_it(lease.as_ref(), &client) {
             return Err(Dropped::NotTheirs);
         }
         let _ticket = book.propose(now, Change::Decline { addr, hold: CONFLICT_HOLD });
-        self.probes.note(now, addr, true);
+        self.probes.note_conflict(now, addr);
         self.offers.release(now, &network, &client);
         self.event(Event::Declined { network: network.clone(), addr, client: client.clone() });
         if self.declines.count(now, &client) {

@@ -4,9 +4,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dhcproto::v4::MessageType;
+
 use super::Server;
 use crate::exchange::Exchange;
-use crate::probes::Waiting;
+use crate::probes::{Purpose, Waiting};
 use crate::reply::Say;
 use crate::{Asking, Change, Dropped, Event, HwAddr, LeaseBook, Output, Probe, ProbeHow, Time};
 
@@ -45,9 +47,16 @@ impl Server {
         let scope = scopes.get(&exchange.network).ok_or(Dropped::NoNetwork)?;
         let addr = self.choose(now, book, scope, &exchange)?;
         let first_grant = !Self::had_it(book.lease(addr).as_ref(), &exchange.key);
-        if scope.network.probe && first_grant && !self.probes.is_clear(now, addr) {
+        let purpose = if book.probes_everything() {
+            Some(Purpose::Proof)
+        } else {
+            (scope.network.probe && first_grant).then_some(Purpose::Caution)
+        };
+        if let Some(purpose) = purpose
+            && !self.probes.is_clear(now, addr, &exchange.key)
+        {
             let (network, key) = (exchange.network.clone(), exchange.key.clone());
-            self.start_probe(now, Waiting { exchange, addr, conflicts })?;
+            self.start_probe(now, Waiting { exchange, addr, conflicts, purpose })?;
             // Nobody else is offered it meanwhile.
             self.offers.hold(now, &network, &key, addr);
             return Ok(());
@@ -74,8 +83,8 @@ impl Server {
         Ok(())
     }
 
-    /// Somebody uses the address meant for the client: keep it out of service. A new client is
-    /// offered the next one.
+    /// Somebody uses the address meant for the client: keep it out of service, where its user is
+    /// none of the pair's clients for certain. A new client is offered the next one.
     pub(super) fn conflict(
         &mut self,
         now: Time,
@@ -83,14 +92,18 @@ impl Server {
         waiting: Waiting,
         by: Option<HwAddr>,
     ) -> Result<(), Dropped> {
-        let Waiting { exchange, addr, conflicts } = waiting;
+        let Waiting { exchange, addr, conflicts, purpose } = waiting;
+        let is_discover = exchange.request.kind == MessageType::Discover;
         self.counters.conflicts += 1;
-        self.probes.note(now, addr, true);
         self.offers.release(now, &exchange.network, &exchange.key);
-        // Not settled for anybody: nobody waits for the outcome.
-        let _ticket = book.propose(now, Change::Decline { addr, hold: CONFLICT_HOLD });
+        if purpose == Purpose::Caution || is_discover {
+            self.probes.note_conflict(now, addr);
+        }
+        if purpose == Purpose::Caution {
+            // Not settled for anybody: nobody waits for the outcome.
+            let _ticket = book.propose(now, Change::Decline { addr, hold: CONFLICT_HOLD });
+        }
         self.event(Event::Conflict { network: exchange.network.clone(), addr, by });
-        let is_discover = exchange.request.kind == dhcproto::v4::MessageType::Discover;
         if !is_discover || conflicts + 1 >= MAX_CONFLICTS {
             return Err(Dropped::AddressInUse);
         }

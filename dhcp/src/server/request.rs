@@ -14,7 +14,7 @@ use super::Server;
 use crate::exchange::Exchange;
 use crate::options::relay_code;
 use crate::parked::Reply;
-use crate::probes::Waiting;
+use crate::probes::{Purpose, Waiting};
 use crate::reply::Say;
 use crate::scope::Scope;
 use crate::{
@@ -31,10 +31,12 @@ enum State {
 
 /// What to do with a REQUEST.
 enum Verdict {
-    /// Propose to bind the address.
+    /// Propose to bind the address to its client, or to one it was offered to.
     Grant { renewal: bool },
-    /// The same, after a probe: this node did not offer it.
-    GrantIfClear,
+    /// Propose to bind it to a client that claims it and that no record knows.
+    Adopt,
+    /// Look at it again after a probe.
+    Probe(Purpose),
     /// Tell the client that it may not have the address.
     Deny(Denial),
 }
@@ -77,21 +79,42 @@ impl Server {
         let addr = self.asked_addr(now, book, &exchange)?;
         match self.judge(now, book, scope, &exchange, addr)? {
             Verdict::Deny(reason) => self.deny(&exchange, addr, reason),
-            Verdict::GrantIfClear => {
-                self.start_probe(now, Waiting { exchange, addr, conflicts: 0 })
+            Verdict::Probe(purpose) => {
+                self.start_probe(now, Waiting { exchange, addr, conflicts: 0, purpose })
             }
             Verdict::Grant { renewal } => {
-                exchange.destination(addr)?;
-                if self.parked.is_full() {
-                    return Err(Dropped::Overloaded);
-                }
-                let desired = Self::desired_lease(scope, &exchange);
-                let change = Change::Grant { addr, client: exchange.client(), desired };
-                let ticket = book.propose(now, change);
-                self.parked.park(now, ticket, Reply { exchange, addr, renewal });
-                Ok(())
+                let reply = Reply { exchange, addr, renewal, adopted: false };
+                self.propose(now, book, scope, reply)
+            }
+            Verdict::Adopt => {
+                let reply = Reply { exchange, addr, renewal: false, adopted: true };
+                self.propose(now, book, scope, reply)
             }
         }
+    }
+
+    fn propose(
+        &mut self,
+        now: Time,
+        book: &mut dyn LeaseBook,
+        scope: Scope<'_>,
+        reply: Reply,
+    ) -> Result<(), Dropped> {
+        let Reply { exchange, addr, adopted, .. } = &reply;
+        exchange.destination(*addr)?;
+        if self.parked.is_full() {
+            return Err(Dropped::Overloaded);
+        }
+        let desired = Self::desired_lease(scope, exchange);
+        let (addr, client) = (*addr, exchange.client());
+        let change = if *adopted {
+            Change::Adopt { addr, client, desired }
+        } else {
+            Change::Grant { addr, client, desired }
+        };
+        let ticket = book.propose(now, change);
+        self.parked.park(now, ticket, reply);
+        Ok(())
     }
 
     /// The book settled a grant: tell the client, or nobody.
@@ -101,13 +124,14 @@ impl Server {
         parked: Reply,
         outcome: Outcome,
     ) -> Result<(), Dropped> {
-        let Reply { exchange, addr, renewal } = parked;
+        let Reply { exchange, addr, renewal, adopted } = parked;
         self.offers.release(now, &exchange.network, &exchange.key);
         let lease = match outcome {
             Outcome::Committed { lease } => lease,
             Outcome::Refused(refusal) => return Err(Dropped::Refused(refusal)),
         };
         self.unserved.forget(&exchange.key);
+        self.counters.adopted += u64::from(adopted);
         self.send(&exchange, exchange.destination(addr)?, Say::Ack { addr, lease })?;
         self.event(Event::Leased {
             addr,
@@ -181,14 +205,28 @@ impl Server {
         let lease = book.lease(addr);
         let active = lease.as_ref().is_some_and(|lease| lease.state == BindingState::Active);
         let theirs = Self::had_it(lease.as_ref(), key);
+        if active && !theirs && book.probes_everything() {
+            // The record may be older than what the client was told by the partner.
+            return Err(Dropped::Refused(Refusal::InUse));
+        }
         if active && !theirs {
             return Ok(Verdict::Deny(Denial::InUse));
         }
-        book.may_grant(now, addr, &exchange.client()).map_err(Dropped::Refused)?;
+        let granted = book.may_grant(now, addr, &exchange.client());
         let served = Self::is_for(scope, hw, key, addr) && scope.network.server_addr != Some(addr);
+        let known = theirs && granted.is_ok();
+        if !known && state != State::Selecting && served && book.may_adopt(now, addr, key) {
+            return self.judge_claim(now, scope, exchange, addr);
+        }
+        granted.map_err(Dropped::Refused)?;
         if theirs && !served {
             // The pools were changed: the binding lasts as long as was promised, and no longer.
             return Err(Dropped::NotServed);
+        }
+        let clear = self.probes.is_clear(now, addr, key);
+        let proof = book.probes_everything() && tells_who(scope, exchange, addr) && !clear;
+        if theirs && proof {
+            return Ok(Verdict::Probe(Purpose::Proof));
         }
         if theirs {
             return Ok(Verdict::Grant { renewal: active });
@@ -202,14 +240,44 @@ impl Server {
         if self.probes.is_conflict(now, addr) {
             return Err(Dropped::AddressInUse);
         }
+        if proof {
+            return Ok(Verdict::Probe(Purpose::Proof));
+        }
         let offered = self.offers.of(now, scope.id, key) == Some(addr);
-        // An echo does not tell who answers: behind a relay agent a client that uses the address
-        // would be taken for another one.
-        let tells = scope.network.server_addr.is_some() || exchange.request.ciaddr != addr;
-        let probe = scope.network.probe && tells;
-        let clear = offered || !probe || self.probes.is_clear(now, addr);
-        Ok(if clear { Verdict::Grant { renewal: false } } else { Verdict::GrantIfClear })
+        let probe = scope.network.probe && tells_who(scope, exchange, addr);
+        let caution = probe && !offered && !clear;
+        Ok(if caution {
+            Verdict::Probe(Purpose::Caution)
+        } else {
+            Verdict::Grant { renewal: false }
+        })
     }
+
+    /// Judges the claim to an address that no record supports, where the book would adopt it. What
+    /// earlier probes found is not asked: they were made for others, and this may be the host
+    /// that answered them.
+    fn judge_claim(
+        &self,
+        now: Time,
+        scope: Scope<'_>,
+        exchange: &Exchange,
+        addr: Ipv4Addr,
+    ) -> Result<Verdict, Dropped> {
+        if self.offers.is_held_for_another(now, addr, &exchange.key) {
+            return Err(Dropped::Refused(Refusal::InUse));
+        }
+        if !tells_who(scope, exchange, addr) {
+            return Err(Dropped::NotProven);
+        }
+        let clear = self.probes.is_clear(now, addr, &exchange.key);
+        Ok(if clear { Verdict::Adopt } else { Verdict::Probe(Purpose::Proof) })
+    }
+}
+
+/// Whether a probe of `addr` can tell the client from another user of it. An echo does not say
+/// who answers: behind a relay agent a client that uses the address would be taken for another.
+fn tells_who(scope: Scope<'_>, exchange: &Exchange, addr: Ipv4Addr) -> bool {
+    scope.network.server_addr.is_some() || exchange.request.ciaddr != addr
 }
 
 impl State {

@@ -1,5 +1,6 @@
 //! Packet scripts with explicit times against a small book in memory.
 
+mod adopting;
 mod bench;
 mod book;
 mod conversation;
@@ -10,4 +11,5 @@ mod parked;
 mod probing;
 mod relayed;
 mod sending;
+mod solo;
 mod traps;

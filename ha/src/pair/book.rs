@@ -81,6 +81,15 @@ impl LeaseBook for Pair {
                 Ok(()) => self.propose_grant(now, addr, client, desired),
                 Err(refusal) => self.refused(refusal),
             },
+            Change::Adopt { addr, client, desired } => {
+                if self.may_adopt(now, addr, &client.key) {
+                    return self.propose_grant(now, addr, client, desired);
+                }
+                match self.may_grant(now, addr, &client) {
+                    Ok(()) => self.propose_grant(now, addr, client, desired),
+                    Err(refusal) => self.refused(refusal),
+                }
+            }
             Change::Release { addr, client } => self.propose_release(now, addr, &client),
             Change::Decline { addr, hold } => self.propose_decline(now, addr, hold),
         }

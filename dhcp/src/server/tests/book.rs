@@ -1,6 +1,6 @@
 //! A lease book for tests: everything in memory, settled when the test says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ pub(super) struct TestBook {
     pub(super) leases: BTreeMap<Ipv4Addr, Lease>,
     /// Addresses that may be granted to nobody, and why.
     pub(super) refused: BTreeMap<Ipv4Addr, Refusal>,
+    /// Addresses that may be adopted.
+    pub(super) adoptable: BTreeSet<Ipv4Addr>,
+    pub(super) probes_everything: bool,
     pub(super) answering: Answering,
     /// What was asked of `answering`, in order.
     pub(super) asked: std::cell::RefCell<Vec<(Asking, Option<Ipv4Addr>)>>,
@@ -29,6 +32,8 @@ impl TestBook {
         TestBook {
             leases: BTreeMap::new(),
             refused: BTreeMap::new(),
+            adoptable: BTreeSet::new(),
+            probes_everything: false,
             answering: Answering::Yes,
             asked: std::cell::RefCell::default(),
             cap: Duration::MAX,
@@ -42,6 +47,12 @@ impl TestBook {
         let (ticket, change) = self.proposed.remove(0);
         let mut outcome = Outcome::Committed { lease: Duration::ZERO };
         match change {
+            Change::Adopt { addr, client, desired } => {
+                assert!(self.may_adopt(now, addr, &client.key), "{addr} may not be adopted");
+                let lease = desired.min(self.cap);
+                self.put(now, addr, BindingState::Active, Some(client), lease);
+                outcome = Outcome::Committed { lease };
+            }
             Change::Grant { addr, client, desired } => {
                 let lease = desired.min(self.cap);
                 match self.may_grant(now, addr, &client) {
@@ -98,6 +109,14 @@ impl LeaseBook for TestBook {
             BindingState::Active => Err(Refusal::InUse),
             BindingState::Expired | BindingState::Released => Err(Refusal::AwaitingPartner),
         }
+    }
+
+    fn may_adopt(&self, _: Time, addr: Ipv4Addr, _: &ClientKey) -> bool {
+        self.adoptable.contains(&addr)
+    }
+
+    fn probes_everything(&self) -> bool {
+        self.probes_everything
     }
 
     fn assured_lease(&self, _: Time, _: Ipv4Addr, _: &ClientKey, desired: Duration) -> Duration {

@@ -192,9 +192,23 @@ fn a_decline_storm_ends_after_five_addresses() {
         let ignoring = came.events.iter().any(|event| matches!(event, Event::Ignoring { .. }));
         assert_eq!(ignoring, n == 4);
     }
-    bench.hand(at(10), &Msg::new(DISCOVER, 1)).silent(Dropped::Misbehaving);
-    bench.lease(at(10), 2);
-    bench.lease(at(5 + 3600), 1);
+    // It is served all the same, but its word takes no further address out of service.
+    for n in 10..20u64 {
+        let addr = bench.lease(at(n), 1);
+        let decline = Msg::new(DECLINE, 1).asking_for(addr);
+        bench.hand(at(n), &decline).silent(Dropped::Misbehaving);
+        assert_eq!(bench.book.leases[&addr].state, BindingState::Active);
+    }
+    let lost = bench.book.leases.values().filter(|lease| lease.state == BindingState::Declined);
+    assert_eq!(lost.count(), 5);
+    // Nobody else pays for it.
+    let addr = bench.lease(at(20), 2);
+    bench.talk(at(20), &Msg::new(DECLINE, 2).asking_for(addr));
+    assert_eq!(bench.book.leases[&addr].state, BindingState::Declined);
+    // An hour later it is believed again.
+    let addr = bench.lease(at(4 + 3600), 1);
+    bench.talk(at(4 + 3600), &Msg::new(DECLINE, 1).asking_for(addr));
+    assert_eq!(bench.book.leases[&addr].state, BindingState::Declined);
 }
 
 #[test]
