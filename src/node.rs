@@ -109,6 +109,19 @@ impl Node {
                 None => self.out.push_back(Output::ReleaseDone { id, released: false }),
             },
             Input::Paired(config) => self.paired(now, config),
+            Input::PartnerOff { id, by } => {
+                let result = self.pair.partner_is_off(now, &by).map_err(|why| why.to_string());
+                self.out.push_back(Output::PartnerOffDone { id, result });
+            }
+            Input::Stop { why } => self.pair.stop(now, &why),
+            Input::Resume => self.pair.resume(now),
+            Input::RemovePartner { by } => {
+                self.pair.remove_partner(now, &by);
+            }
+            Input::Unpaired(config) => {
+                self.pair.handle_unpaired(now, config);
+                self.derive(now);
+            }
         }
         self.route(now);
     }
@@ -307,6 +320,10 @@ impl Node {
                 }
             }
             PairOutput::PartnerAddresses => self.derive(now),
+            PairOutput::Stopped { handed_over } => {
+                self.out.push_back(Output::Stopped { handed_over });
+            }
+            PairOutput::Removed => self.out.push_back(Output::Removed),
             PairOutput::LeasesChanged => self.out.push_back(Output::LeasesChanged),
             PairOutput::Event(event) => self.out.push_back(Output::Event(event)),
         }

@@ -47,6 +47,11 @@ impl Versions {
         Versions([a0.max(b0), a1.max(b1)])
     }
 
+    /// How many changes the node of `rank` made.
+    pub(crate) fn by(self, rank: Rank) -> u64 {
+        self.0[rank.index()]
+    }
+
     /// The next version by the node of `rank`.
     pub(crate) fn bumped(self, rank: Rank) -> Versions {
         let Versions([zero, one]) = self;
@@ -128,6 +133,12 @@ impl Binding {
     /// The latest expiry for its client that both nodes have on their disks.
     pub(crate) fn common_potential(&self) -> Time {
         self.acked_potential.max(self.recv_potential)
+    }
+
+    /// The latest moment up to which anybody may have promised it to its client, as far as this
+    /// node knows.
+    pub(crate) fn latest_promise(&self) -> Time {
+        self.client_expiry.max(self.sent_potential).max(self.common_potential())
     }
 
     /// When its state changes by the mere passing of time. The owner goes first; its partner

@@ -89,6 +89,11 @@ pub struct Times {
     pub(crate) startup: Duration,
     /// How long a client waits for the partner's disk before the MCLT rule decides.
     pub(crate) sync_wait: Duration,
+    /// How long a node that must learn from its partner waits for it, before it serves alone by
+    /// probing every address.
+    pub(crate) solo_after: Duration,
+    /// How long an orderly stop may take.
+    pub(crate) stop: Duration,
 }
 
 impl Default for Times {
@@ -100,6 +105,8 @@ impl Default for Times {
             silence: Duration::from_secs(3),
             startup: Duration::from_secs(10),
             sync_wait: Duration::from_millis(300),
+            solo_after: Duration::from_secs(120),
+            stop: Duration::from_secs(3),
         }
     }
 }
@@ -121,6 +128,8 @@ impl Times {
             silence: contact * 3,
             startup: contact * 10,
             sync_wait: Duration::from_millis(300),
+            solo_after: contact * 120,
+            stop: contact * 3,
         })
     }
 

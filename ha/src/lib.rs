@@ -16,9 +16,9 @@ pub use binding::{Binding, Versions};
 pub use config::{ClusterId, PairConfig, Partner, Rank, StoreId, Times};
 #[doc(hidden)]
 pub use pair::Fault;
-pub use pair::{Pair, PairOutput, ServiceReport};
+pub use pair::{Pair, PairOutput, PartnerOffRefusal, ServiceReport};
 pub use settings::{
     AutomergeDocument, BadMessage, DocumentOutput, SettingsChange, SettingsDocument,
 };
-pub use status::{Event, EventKind, PairState, PairStatus, PartnerStatus};
+pub use status::{Event, EventKind, FreeCounts, PairState, PairStatus, PartnerStatus};
 pub use store::{Batch, Restored, Write};

@@ -13,31 +13,40 @@
 //! - **R4** nothing is said to anybody before it is on this node's disk.
 //!
 //! ```text
-//!                       partner has everything
-//!     STANDALONE ────────────────────────────────────┐
-//!                                                    ▼
-//!     STARTUP ──────── in step with the partner ─► NORMAL ◄─┐
-//!        │                                           │      │ both sent all that
-//!        │ no partner in time                        │ link │ is dirty
-//!        │ (only a node that served before)          │ lost │
-//!        ▼                                           ▼      │
-//!     COMMUNICATIONS-INTERRUPTED ◄───────────────────┴──────┘
+//!   STANDALONE ── partner has all ──► NORMAL ◄── both have all ────────────────┐
+//!                                     │    ▲                                   │
+//!   STARTUP ── both have all ─────────┼────┤                                   │
+//!     │  │                  link lost │    │ both have all              RECOVER-DONE
+//!     │  │                            ▼    │                                   ▲
+//!     │  └─ no partner in time ─► COMM.-INTERRUPTED ◄─ link lost ─ CONFLICT    │
+//!     │                               │ partner stopped in      both ▲  wait of a lost
+//!     │                               │ order, lost its disk, served │  disk is over
+//!     │                               ▼ or is said to be off         │         │
+//!     │                          PARTNER-DOWN ───────────────────────┘    RECOVER-WAIT
+//!     │                               ▲    │ partner recovered: NORMAL         ▲
+//!     │         was in PARTNER-DOWN ──┘    └───────────────────────────────    │
+//!     │                                                                        │
+//!     └─ partner is in PARTNER-DOWN, or the disk was lost ─► RECOVER ── has all┘
+//!                                                              ▲
+//!   NORMAL ── orderly stop ─► SHUTDOWN ── go on, or start anew ┘
 //! ```
 //!
 //! A state is written down before it takes effect; until then the node does what both the old
-//! and the new one allow. The first join keeps one order: the node that served enters NORMAL,
-//! durably, before the one that never did hears that it may.
+//! and the new one allow. Where one node must go first, the announcement of its new state, which
+//! leaves after that state is durable, is what the other waits for: the first join (the node that
+//! served enters NORMAL before the one that never did), the end of a recovery (PARTNER-DOWN is
+//! left before the recovered node serves), the orderly stop (SHUTDOWN before PARTNER-DOWN).
 //!
-//! The states that follow a known failure of the partner or a lost disk are not entered by this
-//! version. Where one would be needed (the partner comes back with another store, or announces
-//! such a state) the node refuses NORMAL, says why, and goes on serving by itself, which is safe
-//! in every case.
+//! A partner that speaks the first version of the protocol knows only STANDALONE, STARTUP, NORMAL
+//! and COMMUNICATIONS-INTERRUPTED; with it, this node keeps to those too.
 
 mod book;
 mod commit;
 mod exchange;
 mod join;
 mod link;
+mod meeting;
+mod operator;
 mod origin;
 mod proposals;
 mod service;
@@ -47,7 +56,7 @@ mod tests;
 mod transitions;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -61,6 +70,8 @@ use crate::table::Table;
 use crate::wire;
 use crate::{Batch, Event, EventKind, PairConfig, PairState, Rank, Restored};
 use link::Link;
+pub use operator::PartnerOffRefusal;
+use operator::Stopping;
 use proposals::{Assent, Proposals};
 use states::{Startup, State};
 
@@ -96,6 +107,13 @@ pub enum PairOutput {
     PartnerAddresses,
     /// The table changed in a way that others see.
     LeasesChanged,
+    /// An orderly stop is over: this node answers nobody.
+    Stopped {
+        /// Whether the partner has all leases and serves everybody with every address.
+        handed_over: bool,
+    },
+    /// The partner took this node out of the pair; it stops in order.
+    Removed,
     /// For the timeline.
     Event(Event),
 }
@@ -112,6 +130,18 @@ pub enum Fault {
     NoAgreement,
     /// R4: everything counts as durable when it is written.
     NoDurability,
+    /// The partner is taken for off while it serves.
+    FalsePartnerDown,
+    /// Nothing is held back when the partner lost its disk.
+    NoHold,
+    /// A recovered node serves before its partner has left PARTNER-DOWN.
+    NoHandshake,
+    /// A node that lost its disk does not wait for the leases it gave.
+    NoWait,
+    /// What a recovering node says counts as much as what its partner says.
+    RecoveringWins,
+    /// A recovering node does not wait until both have everything of the other.
+    NotDrained,
 }
 
 /// A state that is written down and not in effect yet.
@@ -142,6 +172,13 @@ pub struct Pair {
     since: Time,
     reason: String,
     remembered: Remembered,
+    /// When this node was started.
+    started: Time,
+    /// The latest time it heard of.
+    clock: Time,
+    stopping: Option<Stopping>,
+    /// Addresses whose record could not be read and was not replaced yet.
+    damaged: BTreeSet<Ipv4Addr>,
     link: Option<Link>,
     seen: PartnerSeen,
     proposals: Proposals,
@@ -169,16 +206,14 @@ impl Pair {
             entering: None,
             since: now,
             reason: "the node has just started".to_owned(),
-            remembered: Remembered {
-                state: PairState::Startup,
-                since: now,
-                reason: String::new(),
-                served: false,
-                cluster: config.partner.as_ref().map(|partner| partner.cluster),
-                partner_store: None,
-                incarnation: 0,
-                partner_down_since: None,
-            },
+            remembered: Remembered::nothing(
+                config.partner.as_ref().map(|partner| partner.cluster),
+                now,
+            ),
+            started: now,
+            clock: now,
+            stopping: None,
+            damaged: BTreeSet::new(),
             link: None,
             seen: PartnerSeen::default(),
             proposals: Proposals::default(),
@@ -194,7 +229,7 @@ impl Pair {
         };
         pair.seen.name = pair.config.partner.as_ref().map(|p| p.name.clone()).unwrap_or_default();
         pair.restore(restored, now);
-        pair.begin(now);
+        pair.begin(now, restored.rolled_back);
         pair
     }
 
@@ -233,7 +268,7 @@ impl Pair {
             self.out.push_back(PairOutput::CloseLink { reason });
             return;
         };
-        let hello = self.hello(partner.cluster);
+        let hello = self.hello(now, partner.cluster);
         let why = format!("connected to {}", self.seen.name);
         self.out.push_back(PairOutput::Send(hello.into_frame()));
         self.link = Some(Link::new(now));
@@ -274,13 +309,7 @@ impl Pair {
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        if let State::Startup(Startup { until: Some(until) }) = self.state
-            && until <= now
-            && self.entering.is_none()
-        {
-            let why = format!("no answer from {} after the start", self.seen.name);
-            self.enter(now, PairState::CommunicationsInterrupted, why);
-        }
+        self.state_timeout(now);
         if let Some(link) = &self.link
             && link.heard + self.config.times.silence <= now
         {
@@ -304,16 +333,11 @@ impl Pair {
 
     /// When [`Pair::handle_timeout`] is wanted, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        let startup = match self.state {
-            State::Startup(Startup { until: Some(until) }) if self.entering.is_none() => {
-                Some((until, "the search for the partner ends"))
-            }
-            _ => None,
-        };
         let silence =
             |link: &Link| (link.heard + self.config.times.silence, "the partner is silent");
         [
-            startup,
+            self.state_wake(),
+            self.stop_wake(),
             self.link.as_ref().map(|link| (link.next_contact, "a word to the partner is due")),
             self.link.as_ref().map(silence),
             self.proposals.next_deadline().map(|at| (at, "a client waits for the partner's disk")),
@@ -377,6 +401,7 @@ impl Pair {
     fn put(&mut self, mut binding: Binding) -> u64 {
         let seq = self.journal.write(binding_key(binding.addr), Some(encode_binding(&binding)));
         binding.written = seq;
+        self.damaged.remove(&binding.addr);
         self.leases_changed |= self.table.get(binding.addr).is_none_or(|old| {
             (old.state, old.client_expiry, &old.client)
                 != (binding.state, binding.client_expiry, &binding.client)

@@ -117,8 +117,60 @@ pub(crate) struct Remembered {
     pub(crate) partner_store: Option<StoreId>,
     /// How often the node started from this store.
     pub(crate) incarnation: u64,
-    /// When PARTNER-DOWN began.
+    /// When PARTNER-DOWN began: the partner may have promised until then what this node does not
+    /// know. Zero where it stopped in order.
     pub(crate) partner_down_since: Option<Time>,
+    /// This node lost what it promised, and has not been in NORMAL since.
+    pub(crate) disk_lost: bool,
+    /// When the last of those promises is over.
+    pub(crate) wait_until: Time,
+    /// The partner lost what it promised, and has not been in NORMAL since.
+    pub(crate) partner_lost: bool,
+    /// The highest version of the protocol the partner spoke when it was last met; 0 before.
+    pub(crate) partner_protocol: u32,
+    /// Which life of the partner this node last was in step with.
+    pub(crate) partner_life: Life,
+    /// Serving alone although it should have learned from its partner first.
+    pub(crate) solo: bool,
+    /// Until when the addresses without a record are held back, by half: a host that was removed
+    /// from the pair may have granted them.
+    pub(crate) halves_held: [Time; 2],
+    /// How often this store was found to be older than what was told from it.
+    pub(crate) epoch: u32,
+}
+
+/// One run of one node's process from one generation of its store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Life {
+    /// How often the node had started from this store.
+    pub(crate) incarnation: u64,
+    /// When it started, on its own clock: tells the life of a restored copy from the one it was
+    /// copied from.
+    pub(crate) started_ms: u64,
+}
+
+impl Remembered {
+    /// A node that never served, in `cluster` if in any.
+    pub(crate) fn nothing(cluster: Option<ClusterId>, now: Time) -> Remembered {
+        Remembered {
+            state: PairState::Startup,
+            since: now,
+            reason: String::new(),
+            served: false,
+            cluster,
+            partner_store: None,
+            incarnation: 0,
+            partner_down_since: None,
+            disk_lost: false,
+            wait_until: Time::ZERO,
+            partner_lost: false,
+            partner_protocol: 0,
+            partner_life: Life::default(),
+            solo: false,
+            halves_held: [Time::ZERO; 2],
+            epoch: 0,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -139,6 +191,26 @@ struct StateRecord {
     incarnation: u64,
     #[prost(uint64, optional, tag = "8")]
     partner_down_since: Option<u64>,
+    #[prost(bool, tag = "9")]
+    disk_lost: bool,
+    #[prost(uint64, tag = "10")]
+    wait_until: u64,
+    #[prost(bool, tag = "11")]
+    partner_lost: bool,
+    #[prost(uint32, tag = "12")]
+    partner_protocol: u32,
+    #[prost(uint64, tag = "13")]
+    partner_incarnation: u64,
+    #[prost(uint64, tag = "14")]
+    partner_started_ms: u64,
+    #[prost(bool, tag = "15")]
+    solo: bool,
+    #[prost(uint64, tag = "16")]
+    even_held: u64,
+    #[prost(uint64, tag = "17")]
+    odd_held: u64,
+    #[prost(uint32, tag = "18")]
+    epoch: u32,
 }
 
 impl Remembered {
@@ -152,6 +224,16 @@ impl Remembered {
             partner_store: self.partner_store.map(|id| id.0.to_vec()).unwrap_or_default(),
             incarnation: self.incarnation,
             partner_down_since: self.partner_down_since.map(Time::as_millis),
+            disk_lost: self.disk_lost,
+            wait_until: self.wait_until.as_millis(),
+            partner_lost: self.partner_lost,
+            partner_protocol: self.partner_protocol,
+            partner_incarnation: self.partner_life.incarnation,
+            partner_started_ms: self.partner_life.started_ms,
+            solo: self.solo,
+            even_held: self.halves_held[0].as_millis(),
+            odd_held: self.halves_held[1].as_millis(),
+            epoch: self.epoch,
         }
         .encode_to_vec()
     }
@@ -167,6 +249,17 @@ impl Remembered {
             partner_store: id_from(&record.partner_store)?.map(StoreId),
             incarnation: record.incarnation,
             partner_down_since: record.partner_down_since.map(Time::from_millis),
+            disk_lost: record.disk_lost,
+            wait_until: Time::from_millis(record.wait_until),
+            partner_lost: record.partner_lost,
+            partner_protocol: record.partner_protocol,
+            partner_life: Life {
+                incarnation: record.partner_incarnation,
+                started_ms: record.partner_started_ms,
+            },
+            solo: record.solo,
+            halves_held: [Time::from_millis(record.even_held), Time::from_millis(record.odd_held)],
+            epoch: record.epoch,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! What people and programs are told of the pair.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use lanward_dhcp::Time;
+use lanward_dhcp::{NetworkId, Time};
 
 /// The states of a node (pair protocol, section 4). The names are those of the failover draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,8 +67,27 @@ pub struct PairStatus {
     pub unsynced: usize,
     /// Bindings in all, in any state.
     pub bindings: usize,
+    /// In PARTNER-DOWN, since when the partner is known not to serve; [`Time::ZERO`] after it
+    /// stopped in order, when nothing it promised is unknown.
+    pub partner_down_since: Option<Time>,
+    /// In RECOVER-WAIT, until when.
+    pub wait_until: Option<Time>,
+    /// Two faults at once: serving alone without knowing what the partner promised, with every
+    /// address probed first.
+    pub solo: bool,
+    /// What each network has left for new devices.
+    pub free: BTreeMap<NetworkId, FreeCounts>,
     /// The other node; `None` for a lone node.
     pub partner: Option<PartnerStatus>,
+}
+
+/// How many addresses of a network may still be granted to new devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FreeCounts {
+    /// By this node, from its own half.
+    pub own: u64,
+    /// From the partner's half, as the partner last said, or as far as this node knows.
+    pub partner_half: u64,
 }
 
 /// The other node as this one sees it.
@@ -79,6 +99,10 @@ pub struct PartnerStatus {
     pub connected: bool,
     /// The state it last announced; `None` if it never did since this node started.
     pub state: Option<PairState>,
+    /// Whether it answers DHCP clients, by its last word.
+    pub serving: bool,
+    /// The version of the pair protocol the two speak, or last spoke.
+    pub protocol: Option<u32>,
     /// When it was last heard; `None` if not since this node started.
     pub last_contact: Option<Time>,
     /// How far its node time was ahead of this node's when it last said, in milliseconds; the
@@ -120,4 +144,16 @@ pub enum EventKind {
     Damaged,
     /// The store failed; this node serves nobody until it is restarted.
     Unfit,
+    /// Somebody said that the partner is off.
+    PartnerOff,
+    /// The partner came back without the leases it gave.
+    PartnerLostDisk,
+    /// This node's store is older than what it told its partner.
+    RolledBack,
+    /// Two faults at once: this node serves alone, probing every address.
+    Solo,
+    /// Somebody asked this node to stop in order, or to go on after that.
+    StopAsked,
+    /// The partner was removed, or removed this node.
+    Unpaired,
 }

@@ -28,4 +28,6 @@ pub struct Restored {
     pub entries: Vec<(String, Vec<u8>)>,
     /// Keys whose value failed its checksum; such a value is never used.
     pub damaged: Vec<String>,
+    /// The store had to fall back to an older generation of itself: what was durable last is gone.
+    pub rolled_back: bool,
 }

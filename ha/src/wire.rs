@@ -23,7 +23,7 @@ use crate::binding::{Binding, Versions};
 use crate::{PairState, Rank, ServiceReport};
 
 /// The protocol version of this release.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 /// The oldest protocol version this release speaks.
 pub(crate) const PROTOCOL_OLDEST: u32 = 1;
 
@@ -45,12 +45,12 @@ pub(crate) enum WireError {
 /// One frame.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 20")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 6, 7, 11, 12, 13, 20")]
     pub(crate) body: Option<Body>,
 }
 
-/// What a frame says. Numbers 5 and 7 to 10 belong to the states that recover from a lost disk
-/// and stop in order; a node that is in none of them has nothing to answer.
+/// What a frame says. The handshakes of recovery and of an orderly stop need no frames of their
+/// own: each step is a state, announced when it is durable.
 #[derive(Clone, PartialEq, Oneof)]
 pub(crate) enum Body {
     #[prost(message, tag = "1")]
@@ -61,20 +61,12 @@ pub(crate) enum Body {
     Updates(Updates),
     #[prost(message, tag = "4")]
     Acks(Acks),
-    /// Send me everything, or everything that is dirty.
-    #[prost(message, tag = "5")]
-    UpdateRequest(UpdateRequest),
     /// All that was to be sent after the break has been sent and confirmed.
     #[prost(message, tag = "6")]
     UpdatesDone(Empty),
+    /// The receiver was taken out of the pair: it is to stop in order. Since version 2.
     #[prost(message, tag = "7")]
-    RecoverDone(Empty),
-    #[prost(message, tag = "8")]
-    NormalNow(Empty),
-    #[prost(message, tag = "9")]
-    Shutdown(Empty),
-    #[prost(message, tag = "10")]
-    ShutdownOk(Empty),
+    Removed(Empty),
     #[prost(message, tag = "11")]
     Contact(Contact),
     /// A part of a message of the settings document.
@@ -118,6 +110,21 @@ pub(crate) struct Hello {
     /// How often the sender has started.
     #[prost(uint64, tag = "11")]
     pub(crate) incarnation: u64,
+    /// The receiver lost what it promised, as far as the sender knows. Since version 2, like all
+    /// below.
+    #[prost(bool, tag = "12")]
+    pub(crate) you_lost: bool,
+    /// In STARTUP, the state the sender would go on in.
+    #[prost(uint32, tag = "13")]
+    pub(crate) resumes: u32,
+    /// When the sender started, on its own clock.
+    #[prost(uint64, tag = "14")]
+    pub(crate) started_ms: u64,
+    /// For how long addresses without a record are held back, by half.
+    #[prost(uint64, tag = "15")]
+    pub(crate) even_held_ms: u64,
+    #[prost(uint64, tag = "16")]
+    pub(crate) odd_held_ms: u64,
 }
 
 /// The sender entered a state, durably.
@@ -200,12 +207,6 @@ pub(crate) struct Ack {
     pub(crate) id: u64,
     #[prost(bool, tag = "2")]
     pub(crate) accepted: bool,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct UpdateRequest {
-    #[prost(bool, tag = "1")]
-    pub(crate) all: bool,
 }
 
 /// A document's message may be larger than a frame: it travels in parts, in order.
@@ -311,6 +312,9 @@ pub(crate) struct Contact {
     /// The sender's node time, to show how far the clocks are apart.
     #[prost(uint64, tag = "3")]
     pub(crate) clock_ms: u64,
+    /// The sender knows that the receiver is about to stop answering, and answers everybody.
+    #[prost(bool, tag = "4")]
+    pub(crate) covering: bool,
 }
 
 /// How many addresses of its own half the sender can still grant on a network.

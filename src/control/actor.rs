@@ -219,6 +219,15 @@ impl Actor {
                 Output::LeasesChanged => {
                     self.changes.send_modify(|changes| changes.leases += 1);
                 }
+                Output::PartnerOffDone { result, .. } => {
+                    if let Err(why) = result {
+                        warn!("the other host is not taken for off: {why}");
+                    }
+                }
+                Output::Stopped { handed_over } => {
+                    info!(handed_over, "this host answers no DHCP client any more");
+                }
+                Output::Removed => warn!("this host was taken out of the pair"),
                 Output::Event(event) => info!("{}: {:?}: {}", event.who, event.what, event.why),
             }
         }

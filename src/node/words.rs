@@ -73,6 +73,29 @@ pub enum Input<'a> {
     /// This lone node became one of a pair. The node of rank 0 keeps its leases and settings; the
     /// one of rank 1 drops its own and takes over the partner's: the shell has saved what it held.
     Paired(PairConfig),
+    /// Somebody says that the other host is off. The shell has seen that none of its addresses
+    /// answers.
+    PartnerOff {
+        /// Comes back in [`Output::PartnerOffDone`].
+        id: u64,
+        /// Who says so, for the timeline.
+        by: String,
+    },
+    /// Stop in order: the partner is to take over first. [`Output::Stopped`] tells the end.
+    Stop {
+        /// Why, for the timeline.
+        why: String,
+    },
+    /// Go on after [`Input::Stop`].
+    Resume,
+    /// Tell the partner that it is out of the pair; it stops in order. The node then sees it in
+    /// SHUTDOWN, goes to PARTNER-DOWN, and may be unpaired without holding anything back.
+    RemovePartner {
+        /// Who says so, for the timeline.
+        by: String,
+    },
+    /// This node has no partner any more: it is a lone one with the leases and settings it has.
+    Unpaired(PairConfig),
 }
 
 /// What a node wants done.
@@ -110,6 +133,20 @@ pub enum Output {
         /// Whether there was a lease to end, and it is durable.
         released: bool,
     },
+    /// The partner was taken for off, or why not.
+    PartnerOffDone {
+        /// As given.
+        id: u64,
+        /// Why not, for people.
+        result: Result<(), String>,
+    },
+    /// An orderly stop is over: this node answers no DHCP client.
+    Stopped {
+        /// Whether the partner has all leases and serves everybody with every address.
+        handed_over: bool,
+    },
+    /// The partner took this node out of the pair; [`Output::Stopped`] follows.
+    Removed,
     /// The household's records changed, here or at the partner; `Node::records` has them.
     SettingsChanged,
     /// The lease table changed; names and pages are to be derived anew.

@@ -10,6 +10,7 @@ use lanward_dhcp::{
 };
 use siphasher::sip::SipHasher13;
 
+use super::states::PartnerDown;
 use super::{Fault, Pair, State};
 use crate::binding::{Binding, owner};
 use crate::{PairState, Rank};
@@ -32,8 +33,24 @@ impl LeaseBook for Pair {
         }
         match self.table.get(addr) {
             Some(binding) => self.may_rebind(now, binding, &client.key),
-            None => self.may_first_grant(addr),
+            None => self.may_first_grant(now, &Binding::untouched(addr)),
         }
+    }
+
+    /// In PARTNER-DOWN, and after a double fault, a client may rightly hold a lease of the
+    /// partner's that this node never heard of.
+    fn may_adopt(&self, now: Time, addr: Ipv4Addr, client: &ClientKey) -> bool {
+        let may_hold_unknown = self.is_partner_down()
+            || (self.remembered.solo && matches!(self.state, State::Interrupted(_)));
+        let runs_for_another = self.table.get(addr).is_some_and(|binding| {
+            let running = binding.state == BindingState::Active && now < binding.client_expiry;
+            running && !binding.is_of(client)
+        });
+        may_hold_unknown && self.is_serving() && !runs_for_another
+    }
+
+    fn probes_everything(&self) -> bool {
+        self.remembered.solo
     }
 
     fn assured_lease(
@@ -43,7 +60,7 @@ impl LeaseBook for Pair {
         client: &ClientKey,
         desired: Duration,
     ) -> Duration {
-        if self.is_alone() {
+        if self.is_alone() || self.is_partner_down() {
             return desired;
         }
         let common = self
@@ -106,7 +123,7 @@ impl Pair {
         match binding.state {
             BindingState::Active if same => Ok(()),
             BindingState::Active => Err(Refusal::InUse),
-            BindingState::Free => self.may_first_grant(binding.addr),
+            BindingState::Free => self.may_first_grant(now, binding),
             BindingState::Declined => Err(Refusal::Held),
             BindingState::Expired | BindingState::Released => {
                 // The partner may already have agreed, so it is not this client's any more
@@ -115,6 +132,7 @@ impl Pair {
                 if self.is_alone()
                     || (same && own)
                     || (own && self.fault == Some(Fault::NoAgreement))
+                    || self.is_surely_over(now, binding)
                 {
                     Ok(())
                 } else {
@@ -125,12 +143,42 @@ impl Pair {
     }
 
     /// R1 for a free address.
-    fn may_first_grant(&self, addr: Ipv4Addr) -> Result<(), Refusal> {
-        if self.owns(addr) || self.is_alone() || self.fault == Some(Fault::PartnersHalf) {
+    fn may_first_grant(&self, now: Time, binding: &Binding) -> Result<(), Refusal> {
+        let addr = binding.addr;
+        if now < self.remembered.halves_held[owner(addr).index()] && binding.cltt == Time::ZERO {
+            return Err(Refusal::Held);
+        }
+        if let State::Conflict(_) = self.state {
+            return Err(Refusal::AwaitingPartner);
+        }
+        if self.owns(addr)
+            || self.is_alone()
+            || self.is_surely_over(now, binding)
+            || self.fault == Some(Fault::PartnersHalf)
+        {
             Ok(())
         } else {
             Err(Refusal::PartnersHalf)
         }
+    }
+
+    /// In PARTNER-DOWN: whether anything the partner may have promised of it is over. It could
+    /// promise, unseen, the MCLT beyond what it knew, and nothing after it went down.
+    fn is_surely_over(&self, now: Time, binding: &Binding) -> bool {
+        let State::PartnerDown(PartnerDown { since }) = self.state else { return false };
+        if self.entering.is_some() {
+            return false;
+        }
+        if since == Time::ZERO && binding.state == BindingState::Free {
+            return true;
+        }
+        let times = &self.config.times;
+        now > since.max(binding.latest_promise()) + times.mclt + times.guard
+    }
+
+    /// Whether the partner is known not to serve, so that no lease depends on its disk.
+    pub(super) fn is_partner_down(&self) -> bool {
+        matches!(self.state, State::PartnerDown(_)) && self.entering.is_none()
     }
 
     /// R2: at most the MCLT beyond what both have on their disks.

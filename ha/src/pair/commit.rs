@@ -73,7 +73,7 @@ impl Pair {
     }
 
     fn assent_wanted(&self, now: Time) -> Assent {
-        if self.is_alone() {
+        if self.is_alone() || self.is_partner_down() {
             Assent::NotNeeded
         } else if self.link.as_ref().is_some_and(Link::is_accepted) {
             Assent::AwaitedUntil(now + self.config.times.sync_wait)

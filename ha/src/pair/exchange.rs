@@ -44,7 +44,12 @@ impl Pair {
         match body {
             Body::Contact(contact) => {
                 if let Some(partner) = &mut link.partner {
+                    // A partner that is about to fall silent waits to hear that it may.
+                    if partner.serving && !contact.serving {
+                        link.next_contact = now;
+                    }
                     partner.serving = contact.serving;
+                    partner.covering = contact.covering;
                 }
                 let signed = |millis| i64::try_from(millis).unwrap_or(i64::MAX);
                 link.clock_ahead_ms = Some(signed(contact.clock_ms) - signed(now.as_millis()));
@@ -79,19 +84,16 @@ impl Pair {
             Body::Updates(updates) => {
                 let state = pair_state_from(updates.state)?;
                 for update in updates.updates {
+                    if self.link.is_none() {
+                        break;
+                    }
                     self.updated(now, state, update)?;
                 }
             }
             Body::Acks(acks) => acks.acks.iter().for_each(|ack| self.answered(now, ack)),
             Body::UpdatesDone(_) => link.updates_done_heard = true,
-            // Of states this version does not enter; the partner's own announcement has been
-            // refused with a reason already.
-            Body::Hello(_)
-            | Body::UpdateRequest(_)
-            | Body::RecoverDone(_)
-            | Body::NormalNow(_)
-            | Body::Shutdown(_)
-            | Body::ShutdownOk(_) => {}
+            Body::Removed(_) => self.removed(now),
+            Body::Hello(_) => {}
         }
         Ok(())
     }
@@ -102,15 +104,18 @@ impl Pair {
         let theirs = update.read(now)?;
         let addr = theirs.addr;
         let mine = self.table.get_or_untouched(addr);
+        let forgot = theirs.versions.by(self.rank) > mine.versions.by(self.rank);
+        if forgot && self.remembered.served && !self.damaged.contains(&addr) {
+            self.found_rolled_back(now);
+            return Ok(());
+        }
+        let yields = self.fault != Some(Fault::RecoveringWins);
         let around = Circumstances {
             now,
             guard: self.config.times.guard,
             rank: self.rank,
-            partner_recovers: matches!(
-                sent_in,
-                PairState::Recover | PairState::RecoverWait | PairState::RecoverDone
-            ),
-            recovers: false,
+            partner_recovers: sent_in.recovers() && yields,
+            recovers: self.state.name().recovers() && yields,
         };
         let (seq, accepted) = match merge(&mine, theirs, around) {
             Merged::Known => (mine.written, true),
@@ -260,6 +265,12 @@ impl Pair {
         let state = pair_state_number(self.state.name());
         self.out
             .push_back(PairOutput::Send(Body::Updates(Updates { state, updates }).into_frame()));
+    }
+
+    /// Whether the partner has confirmed all this node has to tell, and this node all it heard.
+    pub(super) fn is_told(&self) -> bool {
+        let quiet = |link: &Link| link.in_flight.is_empty() && link.acks.is_empty();
+        self.table.dirty().is_empty() && self.link.as_ref().is_some_and(quiet)
     }
 
     /// Ends the link from this side.

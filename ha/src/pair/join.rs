@@ -1,47 +1,52 @@
-//! How two nodes meet: introduction, what speaks against NORMAL, and getting in step.
+//! How two nodes begin to talk: introduction, what speaks against NORMAL, what is to be told.
+
+use std::time::Duration;
 
 use lanward_dhcp::Time;
 
 use super::link::PartnerFacts;
-use super::states::State;
 use super::{Pair, PairOutput};
 use crate::wire::{
-    Announce, Body, Contact, Empty, FreeCount, Hello, Host, PROTOCOL, PROTOCOL_OLDEST, WireError,
-    agree, id_from, pair_state_from, pair_state_number, rank_from,
+    Announce, Body, Contact, FreeCount, Hello, Host, PROTOCOL, PROTOCOL_OLDEST, WireError, agree,
+    id_from, pair_state_number,
 };
 use crate::{ClusterId, EventKind, PairState, StoreId};
 
 impl Pair {
     /// What this node says of itself, first on every link.
-    pub(super) fn hello(&self, cluster: ClusterId) -> Body {
-        let partner_store = self.remembered.partner_store;
+    pub(super) fn hello(&self, now: Time, cluster: ClusterId) -> Body {
+        let remembered = &self.remembered;
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let [even_held, odd_held] = remembered.halves_held.map(|until| millis(until.since(now)));
         Body::Hello(Hello {
             newest: PROTOCOL,
             oldest: PROTOCOL_OLDEST,
             cluster: cluster.0.to_vec(),
             node: self.config.node.clone(),
             rank: self.rank.index() as u32,
-            store: self.config.store.0.to_vec(),
+            store: self.store().0.to_vec(),
             state: pair_state_number(self.state.name()),
-            served: self.remembered.served,
-            mclt_ms: u64::try_from(self.config.times.mclt.as_millis()).unwrap_or(u64::MAX),
-            your_store: partner_store.map(|id| id.0.to_vec()).unwrap_or_default(),
-            incarnation: self.remembered.incarnation,
+            served: remembered.served,
+            mclt_ms: millis(self.config.times.mclt),
+            your_store: remembered.partner_store.map(|id| id.0.to_vec()).unwrap_or_default(),
+            incarnation: remembered.incarnation,
+            you_lost: remembered.partner_lost,
+            resumes: pair_state_number(remembered.state),
+            started_ms: self.started.as_millis(),
+            even_held_ms: even_held,
+            odd_held_ms: odd_held,
         })
     }
 
     /// The partner said who it is.
     pub(super) fn introduced(&mut self, now: Time, hello: &Hello) -> Result<(), WireError> {
-        let rank = rank_from(hello.rank)?;
-        let state = pair_state_from(hello.state)?;
-        let store = StoreId(id_from(&hello.store)?.ok_or(WireError::Field("a store id"))?);
         let cluster = id_from(&hello.cluster)?.map(ClusterId);
         if cluster.is_none() || cluster != self.cluster() {
             let reason = format!("{} is of another pair: join the two anew", hello.node);
             self.hang_up(now, &reason);
             return Ok(());
         }
-        if agree(hello.oldest, hello.newest).is_none() {
+        let Some(protocol) = agree(hello.oldest, hello.newest) else {
             let reason = format!(
                 "{} speaks versions {} to {} of the pair protocol and this node {PROTOCOL_OLDEST} \
                  to {PROTOCOL}: update the older one",
@@ -49,10 +54,18 @@ impl Pair {
             );
             self.hang_up(now, &reason);
             return Ok(());
-        }
+        };
         self.seen.name.clone_from(&hello.node);
-        let facts = PartnerFacts { rank, store, served: hello.served, state, serving: false };
-        let refusal = self.objection(hello, &facts)?;
+        let facts = PartnerFacts::of(hello, protocol)?;
+        let state = facts.state;
+        let my_store = id_from(&hello.your_store)?.map(StoreId);
+        let of_older_copy = self.remembered.cluster.is_none() && facts.served;
+        let i_lost = hello.you_lost || my_store.is_some_and(|known| known != self.store());
+        let refusal = self.objection(hello, &facts, i_lost);
+        if self.remembered.partner_protocol != protocol {
+            self.remembered.partner_protocol = protocol;
+            self.write_state();
+        }
         let Some(link) = &mut self.link else { return Ok(()) };
         link.partner = Some(facts);
         link.refusal.clone_from(&refusal);
@@ -60,23 +73,61 @@ impl Pair {
         self.tell_addresses();
         match refusal {
             Some(why) => self.event(now, EventKind::Refused, &why),
-            None => self.start_resync(),
+            None => {
+                if of_older_copy && !self.remembered.disk_lost {
+                    self.found_rolled_back(now);
+                    return Ok(());
+                }
+                if i_lost && !self.remembered.disk_lost {
+                    self.lost_disk(now);
+                }
+                self.hold_halves(now, hello);
+                self.start_resync();
+            }
         }
         self.partner_entered(now, state, "it introduced itself");
         Ok(())
     }
 
+    /// The partner knows this node by another store: what it promised from that one is lost.
+    fn lost_disk(&mut self, now: Time) {
+        let served = self.remembered.served;
+        self.forget_own_versions(now, false);
+        // Only what was given before this start is unknown, if this start served nobody.
+        if !served {
+            let times = &self.config.times;
+            self.remembered.wait_until = self.started + times.mclt + times.guard;
+        }
+        if self.state.name().serves() {
+            let why = format!("{} knows another store of this host", self.seen.name);
+            self.enter(now, PairState::Recover, why);
+        }
+    }
+
+    /// A host that was removed from the pair may have granted addresses neither node knows of.
+    fn hold_halves(&mut self, now: Time, hello: &Hello) {
+        let told = [hello.even_held_ms, hello.odd_held_ms].map(Duration::from_millis);
+        let before = self.remembered.halves_held;
+        for (held, told) in self.remembered.halves_held.iter_mut().zip(told) {
+            // What travelled back and forth does not grow by the way.
+            if told > held.since(now) + self.config.times.guard / 2 {
+                *held = now + told;
+            }
+        }
+        if self.remembered.halves_held != before {
+            self.write_state();
+        }
+    }
+
     /// Why the two may not get in step, and what to do about it; `None` where nothing speaks
     /// against it.
-    fn objection(
-        &self,
-        hello: &Hello,
-        partner: &PartnerFacts,
-    ) -> Result<Option<String>, WireError> {
+    fn objection(&self, hello: &Hello, partner: &PartnerFacts, i_lost: bool) -> Option<String> {
         let name = &hello.node;
         let mclt = u64::try_from(self.config.times.mclt.as_millis()).unwrap_or(u64::MAX);
-        let my_store = id_from(&hello.your_store)?.map(StoreId);
-        Ok(if partner.rank == self.rank {
+        let remembered = &self.remembered;
+        let partner_lost = remembered.partner_store.is_some_and(|known| known != partner.store);
+        let standalone = PairState::Standalone;
+        if partner.rank == self.rank {
             Some(format!("{name} has the same rank as this node: join the two anew"))
         } else if hello.mclt_ms != mclt {
             Some(format!(
@@ -84,34 +135,34 @@ impl Pair {
                 hello.mclt_ms / 1000,
                 mclt / 1000
             ))
-        } else if self.remembered.partner_store.is_some_and(|known| known != partner.store) {
-            Some(format!(
-                "{name} has lost its disk and with it the leases it gave: this node goes on alone \
-                 with its own half of the addresses"
-            ))
-        } else if my_store.is_some_and(|known| known != self.config.store) {
-            Some(format!(
-                "this node has lost its disk and with it the leases it gave: {name} goes on alone"
-            ))
-        } else if self.remembered.served
+        } else if remembered.served
             && partner.served
-            && (self.state.name() == PairState::Standalone
-                || partner.state == PairState::Standalone)
+            && (self.state.name() == standalone || partner.state == standalone)
         {
             Some(format!(
                 "{name} and this node have both served alone: remove one, and join it as new"
             ))
+        } else if partner.protocol < 2
+            && (partner_lost || i_lost || remembered.disk_lost || !is_of_version_one(self))
+        {
+            Some(format!(
+                "{name} runs an older version, which cannot recover from what happened: update it; \
+                 until then this host goes on alone"
+            ))
         } else {
-            objection_to_state(name, partner.state)
-        })
+            None
+        }
     }
 
-    /// Queues what the partner lacks.
+    /// Queues what the partner lacks: all, where it is not the process and the store this node
+    /// was last in step with, because its store may have been set back; else what is dirty.
     fn start_resync(&mut self) {
+        let known = self.remembered.partner_life;
         let everything = self
             .link
             .as_ref()
-            .is_some_and(|link| link.partner.as_ref().is_some_and(|partner| !partner.served));
+            .and_then(|link| link.partner.as_ref())
+            .is_some_and(|partner| !partner.served || partner.life != known);
         let Some(link) = &mut self.link else { return };
         link.resync = if everything {
             self.table.iter().map(|binding| binding.addr).collect()
@@ -125,42 +176,12 @@ impl Pair {
 
     /// The partner announced a state.
     pub(super) fn partner_entered(&mut self, now: Time, state: PairState, reason: &str) {
-        let name = self.seen.name.clone();
         let Some(link) = &mut self.link else { return };
         let Some(partner) = &mut link.partner else { return };
         partner.state = state;
-        partner.served |= state == PairState::Normal;
-        if link.refusal.is_none() {
-            link.refusal = objection_to_state(&name, state);
-        }
+        partner.served |= state.serves();
         if self.seen.state.replace(state) != Some(state) {
             self.event(now, EventKind::PartnerEntered(state), reason);
-        }
-    }
-
-    /// Enters NORMAL when both are in step.
-    pub(super) fn get_in_step(&mut self, now: Time) {
-        if self.unfit.is_some() {
-            return;
-        }
-        let Some(link) = self.link.as_mut().filter(|link| link.is_accepted()) else { return };
-        if link.resync.is_empty() && !link.updates_done_sent {
-            link.updates_done_sent = true;
-            self.out.push_back(PairOutput::Send(Body::UpdatesDone(Empty {}).into_frame()));
-        }
-        let Some(partner) = link.partner.clone() else { return };
-        // The node whose table counts: the one that served, or rank 0 where neither did.
-        let gives = self.remembered.served || (!partner.served && self.rank == crate::Rank::Zero);
-        let in_step = if gives {
-            link.updates_done_sent && (!partner.served || link.updates_done_heard)
-        } else {
-            link.updates_done_heard && partner.state == PairState::Normal
-        };
-        let waits = !matches!(self.state, State::Normal(_)) && self.entering.is_none();
-        if waits && in_step {
-            self.remembered.partner_store = Some(partner.store);
-            let why = format!("connected to {}, and both have all leases", self.seen.name);
-            self.enter(now, PairState::Normal, why);
         }
     }
 
@@ -192,12 +213,13 @@ impl Pair {
             .collect();
         self.own_free = counts.iter().cloned().collect();
         let contact = Contact {
-            serving: self.is_serving(),
+            serving: self.is_serving() && self.stopping.is_none(),
             free: counts
                 .into_iter()
                 .map(|(network, free)| FreeCount { network: network.to_string(), free })
                 .collect(),
             clock_ms: now.as_millis(),
+            covering: self.is_serving() && self.partner().is_some_and(|partner| !partner.serving),
         };
         if let Some(link) = &mut self.link {
             link.next_contact = now + self.config.times.contact;
@@ -209,21 +231,15 @@ impl Pair {
     }
 }
 
-/// Why a node cannot work with a partner in `state`.
-fn objection_to_state(name: &str, state: PairState) -> Option<String> {
-    match state {
-        PairState::Standalone
-        | PairState::Startup
-        | PairState::Normal
-        | PairState::CommunicationsInterrupted => None,
-        PairState::PartnerDown
-        | PairState::Recover
-        | PairState::RecoverWait
-        | PairState::RecoverDone
-        | PairState::Conflict
-        | PairState::Shutdown => Some(format!(
-            "{name} is in the state {state}, which this version does not take part in: update \
-             this node"
-        )),
-    }
+/// Whether the first version of the protocol knows the state this node is in, or comes from.
+fn is_of_version_one(pair: &Pair) -> bool {
+    [pair.state.name(), pair.remembered.state].into_iter().all(|state| {
+        matches!(
+            state,
+            PairState::Standalone
+                | PairState::Startup
+                | PairState::Normal
+                | PairState::CommunicationsInterrupted
+        )
+    })
 }

@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 use lanward_dhcp::{ClientKey, Time};
 
 use crate::binding::Versions;
-use crate::wire::Ack;
+use crate::record::Life;
+use crate::wire::{Ack, Hello, WireError, id_from, pair_state_from, rank_from};
 use crate::{PairState, Rank, ServiceReport, StoreId};
 
 /// How many updates may be on their way unanswered. Bounds what a slow partner makes this node
@@ -58,6 +59,39 @@ pub(crate) struct PartnerFacts {
     pub(crate) state: PairState,
     /// Whether it answers clients now, by its last CONTACT.
     pub(crate) serving: bool,
+    /// Whether it answers everybody because this node said that it is about to stop.
+    pub(crate) covering: bool,
+    /// The version of the protocol the two speak.
+    pub(crate) protocol: u32,
+    /// In STARTUP, the state it would go on in.
+    resumes: PairState,
+    pub(crate) life: Life,
+}
+
+impl PartnerFacts {
+    pub(crate) fn of(hello: &Hello, protocol: u32) -> Result<PartnerFacts, WireError> {
+        let state = pair_state_from(hello.state)?;
+        Ok(PartnerFacts {
+            rank: rank_from(hello.rank)?,
+            store: StoreId(id_from(&hello.store)?.ok_or(WireError::Field("a store id"))?),
+            served: hello.served,
+            state,
+            serving: false,
+            covering: false,
+            protocol,
+            // The first version knew nothing but the cautious one.
+            resumes: match protocol {
+                1 => PairState::CommunicationsInterrupted,
+                _ => pair_state_from(hello.resumes)?,
+            },
+            life: Life { incarnation: hello.incarnation, started_ms: hello.started_ms },
+        })
+    }
+
+    /// The state it acts from: in STARTUP, the one it would go on in.
+    pub(crate) fn stance(&self) -> PairState {
+        if self.state == PairState::Startup { self.resumes } else { self.state }
+    }
 }
 
 /// An update on its way.

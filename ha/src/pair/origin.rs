@@ -21,7 +21,7 @@ impl Pair {
             if key == STATE_KEY {
                 match Remembered::decode(value) {
                     Ok(remembered) => self.remembered = remembered,
-                    Err(_) => damaged.push(key),
+                    Err(_) => damaged.push(key.as_str()),
                 }
             } else if key == PARTNER_HOST_KEY {
                 // Told anew on every link; without it the partner's addresses are not known yet.
@@ -37,8 +37,12 @@ impl Pair {
         for key in damaged {
             if key == STATE_KEY {
                 self.event(now, EventKind::Damaged, "the node's own state could not be read");
-                // Without it nothing says that this store was never served from.
+                // Without it nothing says that this store was never served from, or that the
+                // partner did not serve alone since.
                 self.remembered.served = self.table.len() > 0;
+                if self.remembered.served {
+                    self.remembered.state = PairState::Recover;
+                }
             } else if let Some(addr) = binding_addr(key) {
                 let why = format!("the record of {addr} is damaged: the address is held back");
                 self.event(now, EventKind::Damaged, &why);
@@ -51,13 +55,20 @@ impl Pair {
                 binding.dirty = true;
                 binding.partner_knows = true;
                 self.table.put(binding);
+                self.damaged.insert(addr);
             }
         }
     }
 
     /// The first state after a start.
-    pub(super) fn begin(&mut self, now: Time) {
+    pub(super) fn begin(&mut self, now: Time, rolled_back: bool) {
         self.remembered.incarnation += 1;
+        let other_pair =
+            self.remembered.cluster.is_some() && self.remembered.cluster != self.cluster();
+        if self.config.partner.is_some() && (rolled_back || other_pair) {
+            self.begin_from_old_store(now);
+            return;
+        }
         let served = self.remembered.served;
         match (&self.config.partner, self.remembered.state) {
             (None, PairState::Standalone) => {
@@ -68,9 +79,20 @@ impl Pair {
                 self.enter(now, PairState::Standalone, "this node has no partner".to_owned());
                 return;
             }
+            (Some(partner), PairState::Standalone) if self.remembered.cluster.is_none() => {
+                // Either it was stopped in the middle of pairing, or an old copy of the store was
+                // put back: the partner will tell.
+                self.reason = format!("looking for {} after a start", partner.name);
+                let until = Some(now + self.config.times.startup);
+                self.state = State::Startup(Startup { until });
+            }
             (Some(partner), PairState::Standalone) => {
                 self.reason = format!("{} has not joined yet", partner.name);
                 self.state = State::Standalone(Standalone);
+            }
+            (Some(partner), state) if state == PairState::Shutdown || state.recovers() => {
+                self.reason = format!("{} may have served alone; looking for it", partner.name);
+                self.state = State::Recover(self.recover(now));
             }
             (Some(partner), _) if served => {
                 self.reason = format!("looking for {} after a start", partner.name);
@@ -81,8 +103,19 @@ impl Pair {
                 self.reason = format!("waiting for {}, to learn its leases", partner.name);
             }
         }
-        let record = self.remembered.encode();
-        self.journal.write(STATE_KEY.to_owned(), Some(record));
+        self.write_state();
+    }
+
+    /// The store is older than what was told from it, and is treated as a lost disk.
+    fn begin_from_old_store(&mut self, now: Time) {
+        let name = self.seen.name.clone();
+        let why = format!("the store is older than what was told from it; looking for {name}");
+        self.event(now, EventKind::RolledBack, &why);
+        self.remembered.cluster = self.cluster();
+        self.remembered.state = PairState::Recover;
+        self.reason = why;
+        self.forget_own_versions(now, true);
+        self.state = State::Recover(self.recover(now));
     }
 
     /// A lone node became one of a pair. The node of rank 0 keeps its table and goes on serving
@@ -95,14 +128,14 @@ impl Pair {
         let partner = self.config.partner.clone();
         self.seen = PartnerSeen::default();
         self.seen.name = partner.as_ref().map(|p| p.name.clone()).unwrap_or_default();
-        let mut table = Table::new(self.rank, self.config.times.guard);
         if self.rank == Rank::Zero {
-            self.table.iter().cloned().for_each(|binding| table.put(binding));
+            self.rebuild_table();
             self.reason = format!("{} has not joined yet", self.seen.name);
         } else {
             for binding in self.table.iter() {
                 self.journal.write(binding_key(binding.addr), None);
             }
+            self.table = Table::new(self.rank, self.config.times.guard);
             self.refuse_all(Refusal::NotServing);
             self.remembered.state = PairState::Startup;
             self.remembered.served = false;
@@ -111,11 +144,9 @@ impl Pair {
             self.since = now;
             self.reason = format!("waiting for {}, to learn its leases", self.seen.name);
         }
-        self.table = table;
         self.leases_changed = true;
         self.remembered.cluster = partner.map(|partner| partner.cluster);
         self.remembered.partner_store = None;
-        let record = self.remembered.encode();
-        self.journal.write(STATE_KEY.to_owned(), Some(record));
+        self.write_state();
     }
 }

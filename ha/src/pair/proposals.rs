@@ -103,6 +103,10 @@ impl Proposals {
         self.all.keys().copied().collect()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Marks what `is_durable` now says is on the disk; gives the tickets.
     pub(crate) fn stored(&mut self, is_durable: impl Fn(u64) -> bool) -> Vec<Ticket> {
         let mut tickets = Vec::new();

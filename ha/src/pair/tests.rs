@@ -4,6 +4,8 @@
 mod faults;
 mod leases;
 mod meeting;
+mod operator;
+mod recovery;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -43,6 +45,7 @@ struct Side {
     outcomes: BTreeMap<Ticket, Outcome>,
     events: Vec<Event>,
     closed: Vec<String>,
+    stopped: Option<bool>,
     holds_disk: bool,
     holds_frames: bool,
 }
@@ -50,7 +53,7 @@ struct Side {
 impl Side {
     fn new(config: PairConfig, disk: BTreeMap<String, Vec<u8>>, now: Time) -> Side {
         let entries = disk.clone().into_iter().collect();
-        let restored = Restored { entries, damaged: Vec::new() };
+        let restored = Restored { entries, ..Restored::default() };
         Side {
             pair: Pair::new(config, &restored, now),
             disk,
@@ -59,6 +62,7 @@ impl Side {
             outcomes: BTreeMap::new(),
             events: Vec::new(),
             closed: Vec::new(),
+            stopped: None,
             holds_disk: false,
             holds_frames: false,
         }
@@ -78,6 +82,7 @@ impl Side {
                     assert_eq!(again, None, "an outcome comes once");
                 }
                 PairOutput::Event(event) => self.events.push(event),
+                PairOutput::Stopped { handed_over } => self.stopped = Some(handed_over),
                 _ => {}
             }
         }
@@ -204,6 +209,26 @@ impl Bench {
         self.sides[at] = Side::new(config(rank, true), disk, self.now);
         self.sides[1 - at].pair.handle_link_down(self.now, "reset");
         self.settle();
+    }
+
+    /// The host comes back with an empty disk.
+    fn lose_disk(&mut self, at: usize) {
+        self.linked = false;
+        let rank = if at == 0 { Rank::Zero } else { Rank::One };
+        let new = PairConfig { store: StoreId([77; 16]), ..config(rank, true) };
+        self.sides[at] = Side::new(new, BTreeMap::new(), self.now);
+        self.sides[1 - at].pair.handle_link_down(self.now, "reset");
+        self.settle();
+    }
+
+    /// The host comes back with `disk`.
+    fn put_back(&mut self, at: usize, disk: BTreeMap<String, Vec<u8>>) {
+        self.sides[at].disk = disk;
+        self.restart(at);
+    }
+
+    fn knows(&self, at: usize, what: EventKind) -> bool {
+        self.sides[at].events.iter().any(|event| event.what == what)
     }
 
     fn propose(&mut self, at: usize, change: Change) -> Ticket {

@@ -1,12 +1,15 @@
 //! What a pair shows of itself, to people and to its own rules.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+
+use lanward_dhcp::NetworkId;
 
 use super::Pair;
 use super::link::Link;
-use super::states::State;
+use super::states::{PartnerDown, RecoverWait, State};
 use crate::binding::owner;
-use crate::{Binding, ClusterId, PairState, PairStatus, PartnerStatus, Rank};
+use crate::{Binding, ClusterId, FreeCounts, PairStatus, PartnerStatus, Rank};
 
 impl Pair {
     /// Whether a link to a partner of this pair is up.
@@ -22,22 +25,47 @@ impl Pair {
             state: self.state.name(),
             reason: self.reason.clone(),
             since: self.since,
-            serving: self.is_serving(),
+            serving: self.is_serving() || self.is_draining(),
             unfit: self.unfit.clone(),
             unsynced: match self.state {
                 State::Standalone(_) => 0,
                 _ => self.table.dirty().len(),
             },
             bindings: self.table.len(),
+            partner_down_since: match self.state {
+                State::PartnerDown(PartnerDown { since }) => Some(since),
+                _ => None,
+            },
+            wait_until: match self.state {
+                State::RecoverWait(RecoverWait { until }) => Some(until),
+                _ => None,
+            },
+            solo: self.remembered.solo,
+            free: self.free_counts(),
             partner: self.config.partner.as_ref().map(|_| PartnerStatus {
                 name: self.seen.name.clone(),
                 connected: self.is_connected(),
                 state: self.seen.state,
+                serving: link.and_then(|link| link.partner.as_ref()).is_some_and(|p| p.serving),
+                protocol: Some(self.remembered.partner_protocol).filter(|version| *version > 0),
                 last_contact: self.seen.heard,
                 clock_ahead_ms: link.and_then(|link| link.clock_ahead_ms),
                 refusal: link.and_then(|link| link.refusal.clone()),
             }),
         }
+    }
+
+    fn free_counts(&self) -> BTreeMap<NetworkId, FreeCounts> {
+        let told = self.link.as_ref().map(|link| &link.partner_free);
+        let count = |rank, pools: &[_]| self.table.count_free(self.clock, rank, pools);
+        self.pools
+            .iter()
+            .map(|(network, pools)| {
+                let told = told.and_then(|told| told.get(&**network)).copied();
+                let partner_half = told.unwrap_or_else(|| count(self.rank.other(), pools));
+                (network.clone(), FreeCounts { own: count(self.rank, pools), partner_half })
+            })
+            .collect()
     }
 
     /// All bindings in the order of their addresses.
@@ -67,16 +95,13 @@ impl Pair {
 
     /// Whether clients are answered now.
     pub(super) fn is_serving(&self) -> bool {
-        let next_serves = !matches!(
-            self.entering.as_ref().map(|entering| entering.to),
-            Some(PairState::Startup | PairState::Recover | PairState::Shutdown)
-        );
-        self.unfit.is_none() && self.state.serves() && next_serves
+        let next_serves = self.entering.as_ref().is_none_or(|entering| entering.to.serves());
+        self.may_change() && next_serves && !self.is_silenced()
     }
 
     /// Whether this node may originate changes to bindings.
     pub(super) fn may_change(&self) -> bool {
-        self.unfit.is_none() && self.state.serves()
+        self.unfit.is_none() && self.state.name().serves()
     }
 
     /// Whether no partner has a say: none is there, or none that has begun to learn.

@@ -20,6 +20,7 @@ impl Desk {
         let restored = Restored {
             entries: self.disk.clone().into_iter().filter(|(key, _)| !lost(key)).collect(),
             damaged: damaged.iter().map(|key| (*key).to_owned()).collect(),
+            ..Restored::default()
         };
         self.document = AutomergeDocument::new(name, StoreId([id; 16]), &restored);
         self.linked = false;

@@ -317,7 +317,7 @@ impl Found {
         let commits = commits.map(u64::from_be_bytes);
         let commits = commits.ok_or_else(|| Fault::Damaged("no readable commit number".into()))?;
         Ok(Meaning {
-            restored: Restored { entries, damaged },
+            restored: Restored { entries, damaged, ..Restored::default() },
             store_id: StoreId(id),
             commits,
             time_floor: own(KEY_TIME).cloned(),

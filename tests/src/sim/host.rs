@@ -95,7 +95,7 @@ impl Host {
 
     pub(super) fn start(&mut self, now: Moment, seed: u64, fault: Option<Fault>) {
         let entries = self.disk.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        let restored = Restored { entries, damaged: Vec::new() };
+        let restored = Restored { entries, ..Restored::default() };
         let host = HostView {
             node: self.name.to_owned(),
             addresses: vec![self.addr.into()],

@@ -299,6 +299,9 @@ impl World {
                     self.note(|| format!("{} {event:?}", ["a", "b"][host]));
                 }
                 Output::EditDone { .. }
+                | Output::PartnerOffDone { .. }
+                | Output::Stopped { .. }
+                | Output::Removed
                 | Output::ReleaseDone { .. }
                 | Output::SettingsChanged
                 | Output::LeasesChanged => {}

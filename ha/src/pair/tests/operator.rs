@@ -1,0 +1,156 @@
+//! What people tell a node.
+
+use super::*;
+use PairState::{
+    CommunicationsInterrupted as Interrupted, Normal, PartnerDown, Shutdown, Standalone,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const GUARD: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_partner_that_is_connected_is_not_off() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    let refusal = bench.a().partner_is_off(now, "ann").expect_err("it is connected");
+    assert_eq!(refusal.to_string(), "b is connected: it is not off");
+    bench.settle();
+    assert_eq!(bench.states(), [Normal; 2]);
+}
+
+#[test]
+fn a_partner_that_was_never_met_cannot_be_taken_for_off() {
+    let mut bench = Bench::new();
+    let now = bench.now;
+    let refusal = bench.a().partner_is_off(now, "ann");
+    assert!(matches!(refusal, Err(PartnerOffRefusal::TooOld(_))));
+}
+
+#[test]
+fn a_planned_stop_leaves_everything_to_the_partner_at_once() {
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 2, DAY);
+    let now = bench.now;
+    bench.b().stop(now, "SIGTERM");
+    bench.settle();
+    bench.pass(SECOND);
+    assert_eq!(bench.sides[1].stopped, Some(true));
+    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    let status = bench.sides[0].pair.status();
+    assert_eq!(status.partner_down_since, Some(Time::ZERO));
+    // The whole pool and the full time, without a wait.
+    let odd = Ipv4Addr::new(10, 0, 0, 105);
+    assert_eq!(bench.leased(0, odd, 3, DAY), DAY);
+    assert_eq!(bench.leased(0, ODD, 2, DAY), DAY);
+    bench.restart(1);
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+    assert!(bench.tables_are_equal());
+}
+
+#[test]
+fn a_stopping_node_answers_until_its_partner_answers_for_it() {
+    let mut bench = Bench::normal();
+    let network: NetworkId = "lan".into();
+    bench.sides[0].holds_frames = true;
+    let now = bench.now;
+    bench.b().stop(now, "SIGTERM");
+    bench.settle();
+    let answers = |bench: &Bench, at: usize, n: u8| {
+        let pair = &bench.sides[at].pair;
+        pair.answering(bench.now, Asking::Discover, &network, &client(n).key, None)
+    };
+    let mine = (0..50).find(|n| answers(&bench, 1, *n) == Answering::Yes).expect("half of them");
+    assert_eq!(answers(&bench, 0, mine), Answering::Yes, "a knows, and answers everybody");
+    bench.sides[0].holds_frames = false;
+    bench.settle();
+    bench.pass(SECOND / 10);
+    assert_eq!(answers(&bench, 1, mine), Answering::No);
+    assert_eq!(bench.sides[1].stopped, Some(true));
+}
+
+#[test]
+fn a_stop_without_a_partner_is_over_at_once() {
+    let mut bench = Bench::interrupted();
+    let now = bench.now;
+    bench.b().stop(now, "SIGTERM");
+    bench.settle();
+    assert_eq!(bench.sides[1].stopped, Some(false));
+    assert!(!bench.sides[1].pair.status().serving);
+    bench.restart(1);
+    bench.pass(Duration::from_secs(11));
+    assert_eq!(bench.states()[1], Interrupted);
+}
+
+#[test]
+fn a_stop_whose_partner_hangs_ends_within_three_seconds() {
+    let mut bench = Bench::normal();
+    bench.sides[0].holds_disk = true;
+    bench.sides[0].holds_frames = true;
+    let now = bench.now;
+    bench.b().stop(now, "SIGTERM");
+    bench.pass(Duration::from_millis(3_100));
+    assert_eq!(bench.sides[1].stopped, Some(false));
+}
+
+#[test]
+fn maintenance_ends_with_both_serving() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    bench.b().stop(now, "maintenance");
+    bench.pass(SECOND);
+    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.leased(0, EVEN, 7, DAY);
+    bench.pass(HOUR);
+    let now = bench.now;
+    bench.b().resume(now);
+    bench.settle();
+    assert_eq!(bench.states(), [Normal; 2]);
+    assert!(bench.sides[1].pair.status().serving && bench.tables_are_equal());
+}
+
+#[test]
+fn a_removed_partner_stops_and_nothing_is_held_back() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    assert!(bench.a().remove_partner(now, "ann"));
+    bench.settle();
+    bench.pass(SECOND);
+    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    let now = bench.now;
+    bench.a().handle_unpaired(now, PairConfig { partner: None, ..config(Rank::Zero, false) });
+    bench.settle();
+    assert_eq!(bench.states()[0], Standalone);
+    assert_eq!(bench.leased(0, ODD, 2, DAY), DAY);
+}
+
+#[test]
+fn what_a_dead_partner_may_have_promised_is_held_back_after_its_removal() {
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 2, DAY);
+    bench.cut();
+    let now = bench.now;
+    bench.a().handle_unpaired(now, PairConfig { partner: None, ..config(Rank::Zero, false) });
+    bench.settle();
+    assert_eq!(bench.states()[0], Standalone);
+    let odd = Ipv4Addr::new(10, 0, 0, 105);
+    assert_eq!(bench.may(0, odd, 3), Err(Refusal::Held));
+    assert_eq!(bench.may(0, ODD, 2), Ok(()));
+    assert_eq!(bench.may(0, EVEN, 4), Ok(()));
+    // A new host joins, and learns of the hold too.
+    let cluster = ClusterId([8; 16]);
+    let joined = |rank| {
+        let mut config = config(rank, true);
+        config.partner.as_mut().expect("a partner").cluster = cluster;
+        config
+    };
+    let now = bench.now;
+    bench.a().handle_paired(now, joined(Rank::Zero));
+    let new = PairConfig { store: StoreId([5; 16]), ..joined(Rank::One) };
+    bench.sides[1] = Side::new(new, BTreeMap::new(), now);
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+    assert_eq!(bench.may(1, odd, 3), Err(Refusal::Held));
+    bench.pass(HOUR + GUARD + SECOND);
+    assert_eq!(bench.may(1, odd, 3), Ok(()));
+}
