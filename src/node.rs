@@ -267,6 +267,8 @@ impl Node {
             let networks = &effective.dhcp.networks;
             let pools = networks.iter().map(|(id, network)| (id.clone(), network.pools.clone()));
             self.pair.set_pools(pools.collect());
+            let reservations = networks.values().flat_map(|network| &network.reservations);
+            self.pair.set_reservations(reservations.cloned());
         }
         if effective.mclt != Duration::ZERO {
             self.pair.set_mclt(now, effective.mclt);

@@ -65,6 +65,16 @@ pub struct Reservation {
     pub hostname: Option<Arc<str>>,
 }
 
+impl Reservation {
+    /// Whether the client with hardware address `hw`, known by `key`, is the one it is for: a
+    /// client matches by either (RFC 4361 section 6.3).
+    pub fn is_for(&self, hw: &HwAddr, key: &ClientKey) -> bool {
+        self.hw.as_ref() == Some(hw)
+            || self.client_id.as_ref() == Some(key)
+            || matches!(key, ClientKey::Hw(named) if self.hw.as_ref() == Some(named))
+    }
+}
+
 impl Network {
     /// Whether `addr` lies in the subnet.
     pub fn contains(&self, addr: Ipv4Addr) -> bool {

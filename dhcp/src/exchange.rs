@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::request::{Malformed, Request};
-use crate::scope::{Scope, Scopes, is_reserved_for, is_unicast};
+use crate::scope::{Scope, Scopes, is_unicast};
 use crate::{
     BindingState, Client, ClientKey, Destination, Dropped, LeaseBook, NetworkId, Received,
 };
@@ -196,7 +196,7 @@ fn client_key(
         return Ok(plain);
     }
     if let Some(holder) = book.lease(reservation.addr).and_then(|lease| lease.client)
-        && is_reserved_for(reservation, &holder.hw, &holder.key)
+        && reservation.is_for(&holder.hw, &holder.key)
     {
         return Ok(holder.key);
     }

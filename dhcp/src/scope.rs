@@ -131,13 +131,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Whether a reservation is for the client with this hardware address and key.
-pub(crate) fn is_reserved_for(reservation: &Reservation, hw: &HwAddr, key: &ClientKey) -> bool {
-    reservation.hw.as_ref() == Some(hw)
-        || reservation.client_id.as_ref() == Some(key)
-        || matches!(key, ClientKey::Hw(named) if reservation.hw.as_ref() == Some(named))
-}
-
 /// Whether `dst` is one host's address.
 pub(crate) fn is_unicast(dst: Ipv4Addr) -> bool {
     !(dst.is_broadcast() || dst.is_unspecified() || dst.is_multicast())

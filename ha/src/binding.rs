@@ -86,6 +86,11 @@ pub struct Binding {
     pub hold_until: Time,
     /// Its version.
     pub versions: Versions,
+    /// Names the reservation whose client is the only one the owner still grants the address to;
+    /// 0 where there is none.
+    pub pledge: u64,
+    /// The owner takes the pledge back, and waits for the partner to agree.
+    pub withdrawing: bool,
     /// The partner has not confirmed this version.
     pub dirty: bool,
     /// The partner may have heard of this binding since the address was last free by agreement.
@@ -114,6 +119,8 @@ impl Binding {
             recv_potential: Time::ZERO,
             hold_until: Time::ZERO,
             versions: Versions::default(),
+            pledge: 0,
+            withdrawing: false,
             dirty: false,
             partner_knows: false,
             written: 0,

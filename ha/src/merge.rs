@@ -12,7 +12,7 @@ use std::time::Duration;
 use lanward_dhcp::{BindingState, Time};
 
 use crate::Rank;
-use crate::binding::{Binding, Knowledge};
+use crate::binding::{Binding, Knowledge, owner};
 
 /// What became of a binding the partner told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +105,10 @@ fn taken(mine: &Binding, theirs: Binding) -> Binding {
         written: mine.written,
         ..theirs
     };
+    if binding.withdrawing {
+        // Taking it is agreeing to it.
+        withdraw(&mut binding);
+    }
     if same_client && mine.state != BindingState::Free {
         // The partner may rely on this node's knowing of what it told, even where this node had
         // ended the lease and the partner did not agree.
@@ -120,6 +124,12 @@ fn taken(mine: &Binding, theirs: Binding) -> Binding {
     binding
 }
 
+/// Ends a pledge for good.
+pub(crate) fn withdraw(binding: &mut Binding) {
+    binding.pledge = 0;
+    binding.withdrawing = false;
+}
+
 /// Ends a lease for good.
 pub(crate) fn free(binding: &mut Binding) {
     binding.state = BindingState::Free;
@@ -132,6 +142,12 @@ pub(crate) fn free(binding: &mut Binding) {
 fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged {
     let versions = mine.versions.joined(theirs.versions);
     let hold_until = mine.hold_until.max(theirs.hold_until);
+    // The owner's word on its pledge counts.
+    let (pledge, withdrawing) = match (owner(mine.addr) == around.rank, theirs.withdrawing) {
+        (true, _) => (mine.pledge, mine.withdrawing),
+        (false, true) => (0, false),
+        (false, false) => (theirs.pledge, false),
+    };
     let active = |binding: &Binding| binding.state == BindingState::Active;
     let (accepted, collision, mut binding) = match (active(mine), active(&theirs)) {
         (true, true) if is_same(mine, &theirs) => (true, false, both_prolonged(mine, theirs)),
@@ -149,6 +165,7 @@ fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged 
     };
     binding.versions = if collision { versions.bumped(around.rank) } else { versions };
     binding.hold_until = binding.hold_until.max(hold_until);
+    (binding.pledge, binding.withdrawing) = (pledge, withdrawing);
     binding.dirty = true;
     binding.partner_knows = true;
     binding.written = mine.written;

@@ -48,6 +48,7 @@ mod link;
 mod meeting;
 mod operator;
 mod origin;
+mod pledge;
 mod proposals;
 mod service;
 mod states;
@@ -72,6 +73,7 @@ use crate::{Batch, Event, EventKind, PairConfig, PairState, Rank, Restored};
 use link::Link;
 pub use operator::PartnerOffRefusal;
 use operator::Stopping;
+use pledge::Reserved;
 use proposals::{Assent, Proposals};
 use states::{Startup, State};
 
@@ -177,6 +179,7 @@ pub struct Pair {
     /// The latest time it heard of.
     clock: Time,
     stopping: Option<Stopping>,
+    reserved: Reserved,
     /// Addresses whose record could not be read and was not replaced yet.
     damaged: BTreeSet<Ipv4Addr>,
     link: Option<Link>,
@@ -213,6 +216,7 @@ impl Pair {
             started: now,
             clock: now,
             stopping: None,
+            reserved: Reserved::default(),
             damaged: BTreeSet::new(),
             link: None,
             seen: PartnerSeen::default(),
@@ -402,6 +406,7 @@ impl Pair {
         let seq = self.journal.write(binding_key(binding.addr), Some(encode_binding(&binding)));
         binding.written = seq;
         self.damaged.remove(&binding.addr);
+        self.reserved.touched(&binding);
         self.leases_changed |= self.table.get(binding.addr).is_none_or(|old| {
             (old.state, old.client_expiry, &old.client)
                 != (binding.state, binding.client_expiry, &binding.client)

@@ -59,6 +59,10 @@ struct BindingRecord {
     dirty: bool,
     #[prost(bool, tag = "13")]
     partner_knows: bool,
+    #[prost(fixed64, tag = "14")]
+    pledge: u64,
+    #[prost(bool, tag = "15")]
+    withdrawing: bool,
 }
 
 pub(crate) fn encode_binding(binding: &Binding) -> Vec<u8> {
@@ -77,6 +81,8 @@ pub(crate) fn encode_binding(binding: &Binding) -> Vec<u8> {
         version_one,
         dirty: binding.dirty,
         partner_knows: binding.partner_knows,
+        pledge: binding.pledge,
+        withdrawing: binding.withdrawing,
     }
     .encode_to_vec()
 }
@@ -94,6 +100,8 @@ pub(crate) fn decode_binding(bytes: &[u8]) -> Result<Binding, WireError> {
         recv_potential: Time::from_millis(record.recv_potential),
         hold_until: Time::from_millis(record.hold_until),
         versions: Versions([record.version_zero, record.version_one]),
+        pledge: record.pledge,
+        withdrawing: record.withdrawing,
         dirty: record.dirty,
         partner_knows: record.partner_knows,
         written: 0,

@@ -174,6 +174,11 @@ pub(crate) struct Update {
     pub(crate) version_zero: u64,
     #[prost(uint64, tag = "10")]
     pub(crate) version_one: u64,
+    /// Since version 2, like the next.
+    #[prost(fixed64, tag = "11")]
+    pub(crate) pledge: u64,
+    #[prost(bool, tag = "12")]
+    pub(crate) withdrawing: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -390,6 +395,8 @@ impl Update {
             hold_ms: millis(binding.hold_until.since(now)),
             version_zero,
             version_one,
+            pledge: binding.pledge,
+            withdrawing: binding.withdrawing,
         }
     }
 
@@ -408,6 +415,8 @@ impl Update {
                 left => now + Duration::from_millis(left),
             },
             versions: Versions([self.version_zero, self.version_one]),
+            pledge: self.pledge,
+            withdrawing: self.withdrawing,
             partner_knows: true,
             ..Binding::untouched(Ipv4Addr::from(self.addr))
         })

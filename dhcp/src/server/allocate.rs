@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher13;
 
 use super::Server;
 use crate::exchange::Exchange;
-use crate::scope::{Scope, is_reserved_for};
+use crate::scope::Scope;
 use crate::{Client, ClientKey, Dropped, Event, HwAddr, Lease, LeaseBook, Time};
 
 /// Pool addresses looked at for one DISCOVER.
@@ -59,7 +59,7 @@ impl Server {
     /// reserved for it, and not reserved for another.
     pub(super) fn is_for(scope: Scope<'_>, hw: &HwAddr, key: &ClientKey, addr: Ipv4Addr) -> bool {
         match scope.reservation_of(addr) {
-            Some(reservation) => is_reserved_for(reservation, hw, key),
+            Some(reservation) => reservation.is_for(hw, key),
             None => scope.in_pools(addr),
         }
     }

@@ -32,8 +32,8 @@ impl LeaseBook for Pair {
             return Err(Refusal::NotServing);
         }
         match self.table.get(addr) {
-            Some(binding) => self.may_rebind(now, binding, &client.key),
-            None => self.may_first_grant(now, &Binding::untouched(addr)),
+            Some(binding) => self.may_rebind(now, binding, client),
+            None => self.may_first_grant(now, &Binding::untouched(addr), client),
         }
     }
 
@@ -115,21 +115,23 @@ impl LeaseBook for Pair {
 
 impl Pair {
     /// R1 for an address with a record.
-    fn may_rebind(&self, now: Time, binding: &Binding, client: &ClientKey) -> Result<(), Refusal> {
-        let same = binding.is_of(client);
-        if now < binding.hold_until && !same {
+    fn may_rebind(&self, now: Time, binding: &Binding, client: &Client) -> Result<(), Refusal> {
+        let same = binding.is_of(&client.key);
+        let pledged = self.is_pledged_to(binding, client);
+        if now < binding.hold_until && !same && !pledged {
             return Err(Refusal::Held);
         }
         match binding.state {
             BindingState::Active if same => Ok(()),
             BindingState::Active => Err(Refusal::InUse),
-            BindingState::Free => self.may_first_grant(now, binding),
+            BindingState::Free => self.may_first_grant(now, binding, client),
             BindingState::Declined => Err(Refusal::Held),
             BindingState::Expired | BindingState::Released => {
                 // The partner may already have agreed, so it is not this client's any more
                 // unless nobody but this node could have given it away.
                 let own = self.owns(binding.addr);
                 if self.is_alone()
+                    || pledged
                     || (same && own)
                     || (own && self.fault == Some(Fault::NoAgreement))
                     || self.is_surely_over(now, binding)
@@ -143,19 +145,29 @@ impl Pair {
     }
 
     /// R1 for a free address.
-    fn may_first_grant(&self, now: Time, binding: &Binding) -> Result<(), Refusal> {
+    fn may_first_grant(
+        &self,
+        now: Time,
+        binding: &Binding,
+        client: &Client,
+    ) -> Result<(), Refusal> {
         let addr = binding.addr;
+        if self.is_pledged_to(binding, client) {
+            return Ok(());
+        }
         if now < self.remembered.halves_held[owner(addr).index()] && binding.cltt == Time::ZERO {
             return Err(Refusal::Held);
         }
         if let State::Conflict(_) = self.state {
             return Err(Refusal::AwaitingPartner);
         }
-        if self.owns(addr)
-            || self.is_alone()
-            || self.is_surely_over(now, binding)
-            || self.fault == Some(Fault::PartnersHalf)
-        {
+        if self.is_alone() || self.is_surely_over(now, binding) {
+            return Ok(());
+        }
+        if self.is_pledged_otherwise(binding) && self.owns(addr) {
+            return Err(Refusal::AwaitingPartner);
+        }
+        if self.owns(addr) || self.fault == Some(Fault::PartnersHalf) {
             Ok(())
         } else {
             Err(Refusal::PartnersHalf)

@@ -8,7 +8,7 @@ use super::{Fault, Pair, PairOutput};
 use crate::EventKind;
 use crate::PairState;
 use crate::binding::Binding;
-use crate::merge::{Circumstances, Merged, free, merge};
+use crate::merge::{Circumstances, Merged, free, merge, withdraw};
 use crate::record::{PARTNER_HOST_KEY, binding_key, encode_binding};
 use crate::wire::{
     Ack, Acks, Body, SETTINGS_LARGEST, UPDATES_A_FRAME, Update, Updates, WireError,
@@ -187,6 +187,9 @@ impl Pair {
             binding.dirty = false;
             if matches!(binding.state, BindingState::Expired | BindingState::Released) {
                 free(&mut binding);
+            }
+            if binding.withdrawing {
+                withdraw(&mut binding);
             }
             binding.partner_knows = binding.state != BindingState::Free;
         }

@@ -61,6 +61,7 @@ impl Pair {
         self.reason.clone_from(&reason);
         self.event(now, EventKind::Entered(to), &reason);
         self.announce(now);
+        self.review_pledges();
     }
 
     fn state_of(&self, name: PairState, now: Time) -> State {
@@ -133,6 +134,7 @@ impl Pair {
         self.meet(now);
         self.get_in_step(now);
         self.go_on_stopping(now);
+        self.renew_pledges();
     }
 
     /// Takes the step the exchange with the partner allows.

@@ -216,3 +216,78 @@ fn a_new_lease_of_the_same_client_does_not_forget_what_the_partner_may_promise()
     let told = bench.sides[1].pair.binding(ODD).map(|binding| binding.sent_potential);
     assert!(told >= known, "{told:?} < {known:?}");
 }
+
+fn reservation(addr: Ipv4Addr, n: u8) -> lanward_dhcp::Reservation {
+    lanward_dhcp::Reservation { hw: Some(client(n).hw), client_id: None, addr, hostname: None }
+}
+
+/// Both nodes have these reservations, and have had time to agree on them.
+fn reserve(bench: &mut Bench, reservations: &[(Ipv4Addr, u8)]) {
+    for side in &mut bench.sides {
+        let all = reservations.iter().map(|(addr, n)| reservation(*addr, *n));
+        side.pair.set_reservations(all);
+    }
+    bench.pass(Duration::from_secs(2));
+}
+
+#[test]
+fn a_confirmed_reservation_is_served_from_either_side_of_a_break() {
+    let mut bench = Bench::normal();
+    reserve(&mut bench, &[(EVEN, 1), (ODD, 2)]);
+    assert!(bench.sides.iter().all(|side| side.pair.staged_reservations().is_empty()));
+    bench.cut();
+    assert_eq!(bench.leased(1, EVEN, 1, DAY), HOUR, "of the other half, for its own client");
+    assert_eq!(bench.leased(0, ODD, 2, DAY), HOUR);
+    assert_eq!(bench.may(1, EVEN, 9), Err(Refusal::InUse));
+    // The owner gives it to the same client: there is one holder, whoever is asked.
+    assert_eq!(bench.leased(0, EVEN, 1, DAY), HOUR);
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    assert!(bench.tables_are_equal());
+    assert!(!bench.sides[0].events.iter().any(|event| event.what == EventKind::Collision));
+}
+
+#[test]
+fn a_reservation_made_during_a_break_waits_for_the_other_node() {
+    let mut bench = Bench::interrupted();
+    reserve(&mut bench, &[(EVEN, 1)]);
+    assert_eq!(bench.may(1, EVEN, 1), Err(Refusal::PartnersHalf));
+    assert_eq!(bench.may(0, EVEN, 1), Ok(()), "its owner may");
+    assert_eq!(bench.sides[1].pair.staged_reservations(), [EVEN]);
+    bench.link();
+    bench.pass(Duration::from_secs(2));
+    bench.cut();
+    assert_eq!(bench.may(1, EVEN, 1), Ok(()));
+}
+
+#[test]
+fn a_reservation_of_an_address_somebody_has_waits_until_it_is_free() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 7, HOUR);
+    reserve(&mut bench, &[(EVEN, 1)]);
+    assert_eq!(bench.sides[0].pair.staged_reservations(), [EVEN]);
+    bench.pass(HOUR + Duration::from_secs(120));
+    assert!(bench.sides[0].pair.staged_reservations().is_empty());
+    bench.cut();
+    assert_eq!(bench.may(1, EVEN, 1), Ok(()));
+}
+
+#[test]
+fn a_reservation_taken_back_during_a_break_frees_the_address_when_both_agree() {
+    let mut bench = Bench::normal();
+    reserve(&mut bench, &[(EVEN, 1)]);
+    bench.cut();
+    // The owner hears of the change; its partner does not, and serves the reserved client.
+    bench.a().set_reservations([]);
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.may(0, EVEN, 9), Err(Refusal::AwaitingPartner));
+    bench.leased(1, EVEN, 1, DAY);
+    bench.link();
+    assert_eq!(bench.may(0, EVEN, 9), Err(Refusal::InUse));
+    bench.b().set_reservations([]);
+    let released = bench.propose(1, Change::Release { addr: EVEN, client: client(1).key });
+    assert!(matches!(bench.outcome(1, released), Some(Outcome::Committed { .. })));
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.may(0, EVEN, 9), Ok(()));
+    assert!(bench.tables_are_equal());
+}
