@@ -9,7 +9,7 @@ use siphasher::sip::SipHasher13;
 use super::Server;
 use crate::exchange::Exchange;
 use crate::scope::Scope;
-use crate::{Client, ClientKey, Dropped, Event, HwAddr, Lease, LeaseBook, Time};
+use crate::{Client, ClientKey, Dropped, Event, HwAddr, Lease, LeaseBook, Refusal, Time};
 
 /// Pool addresses looked at for one DISCOVER.
 const SCAN_LIMIT: u64 = 1 << 17;
@@ -121,6 +121,11 @@ impl Server {
         }
         if let Some((_, addr)) = best {
             return Ok(addr);
+        }
+        // A search may outlive the state it began in: the pool is not to blame then.
+        let refusal = scope.pool_addr(start).map(|addr| book.may_grant(now, addr, client));
+        if let Some(Err(Refusal::NotServing | Refusal::NotDurable)) = refusal {
+            return Err(Dropped::NotServing);
         }
         self.exhausted.insert(scope.id.clone(), (), now + EXHAUSTED_FOR);
         if self.exhaustion_reported.get(now, scope.id).is_none() {

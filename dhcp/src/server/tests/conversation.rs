@@ -264,6 +264,21 @@ fn a_reserved_address_is_for_its_client_alone() {
 }
 
 #[test]
+fn a_node_that_stops_serving_in_the_middle_of_a_search_does_not_call_its_pool_exhausted() {
+    let mut bench = Bench::with(|config| {
+        config.networks.get_mut(HOME).unwrap().pools = vec![home(100)..=home(101)];
+    });
+    for refusal in [Refusal::NotDurable, Refusal::NotServing] {
+        for addr in [home(100), home(101)] {
+            bench.book.refused.insert(addr, refusal);
+        }
+        bench.hand(at(0), &Msg::new(DISCOVER, 1)).silent(Dropped::NotServing);
+    }
+    bench.book.refused.clear();
+    bench.lease(at(1), 2);
+}
+
+#[test]
 fn an_empty_pool_is_reported_once_a_minute() {
     let mut bench = Bench::with(|config| {
         config.networks.get_mut(HOME).unwrap().pools = Vec::new();
