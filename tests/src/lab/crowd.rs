@@ -4,18 +4,11 @@
 //! ARP: a server that would hand one address to two of them is not saved by its conflict probe.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send,
-    socket,
-};
-
 use super::netns::Netns;
+use super::wire::Wire;
 use crate::dhcp_client::{self, Kind, Mac, Message, Reply};
 
 /// How long a device waits for an answer before it asks again. Impatient on purpose: RFC 2131
@@ -50,8 +43,10 @@ impl Grant {
 #[derive(Debug)]
 pub struct Crowd {
     wire: Wire,
+    number: u8,
     members: Vec<Member>,
     xid: u32,
+    newest: u16,
     // The namespace goes last: the socket inside it is closed before.
     _netns: Netns,
 }
@@ -87,20 +82,18 @@ impl Crowd {
     pub(super) fn new(netns: Netns, number: u8, count: u16) -> Crowd {
         let wire = netns.enter(Wire::open).expect("a packet socket can be opened");
         let began = Instant::now();
-        let members = (0..count).map(|index| {
-            let [high, low] = index.to_be_bytes();
-            Member {
-                name: format!("crowd-{number}-{index}"),
-                mac: [0x02, 0x4c, 0x57, number, high, low],
-                xid: 0,
-                state: State::Selecting,
-                began,
-                sent: None,
-                refusals: 0,
-            }
-        });
+        let members = (0..count).map(|index| Member::new(number, index, began));
         let xid = u32::from(number) << 24;
-        Crowd { wire, members: members.collect(), xid, _netns: netns }
+        Crowd { wire, number, members: members.collect(), xid, newest: count, _netns: netns }
+    }
+
+    /// All of them leave without a word, and as many come that nobody has seen before.
+    pub fn are_replaced(&mut self) {
+        let began = Instant::now();
+        for member in &mut self.members {
+            *member = Member::new(self.number, self.newest, began);
+            self.newest += 1;
+        }
     }
 
     /// All devices look for an address at the same time. Returns what was granted by `limit`;
@@ -194,6 +187,19 @@ impl Crowd {
 }
 
 impl Member {
+    fn new(number: u8, index: u16, began: Instant) -> Member {
+        let [high, low] = index.to_be_bytes();
+        Member {
+            name: format!("crowd-{number}-{index}"),
+            mac: [0x02, 0x4c, 0x57, number, high, low],
+            xid: 0,
+            state: State::Selecting,
+            began,
+            sent: None,
+            refusals: 0,
+        }
+    }
+
     /// What it has to say next.
     fn message(&self, now: Instant) -> Option<Message> {
         let secs = u16::try_from(now.duration_since(self.began).as_secs()).unwrap_or(u16::MAX);
@@ -254,55 +260,6 @@ pub fn shared(grants: &[Grant]) -> Vec<(Ipv4Addr, Vec<&Grant>)> {
         })
     };
     holders.into_iter().filter(|(_, grants)| overlap(grants)).collect()
-}
-
-/// A packet socket on `eth0` of the namespace it was opened in.
-#[derive(Debug)]
-struct Wire {
-    socket: OwnedFd,
-}
-
-impl Wire {
-    fn open() -> io::Result<Wire> {
-        let socket = socket(
-            AddressFamily::Packet,
-            SockType::Raw,
-            SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
-            SockProtocol::EthAll,
-        )?;
-        let address = nix::ifaddrs::getifaddrs()?
-            .filter(|interface| interface.interface_name == "eth0")
-            .filter_map(|interface| interface.address)
-            .find_map(|address| address.as_link_addr().copied())
-            .ok_or_else(|| io::Error::other("no interface eth0"))?;
-        debug_assert!(address.len() > 0);
-        bind(socket.as_raw_fd(), &address)?;
-        Ok(Wire { socket })
-    }
-
-    fn send(&self, frame: &[u8]) {
-        // A full queue loses the frame, as a wire would: the device asks again.
-        let _ = send(self.socket.as_raw_fd(), frame, MsgFlags::empty());
-    }
-
-    /// The next reply for a DHCP client, if there is one.
-    fn receive(&self) -> Option<Reply> {
-        let mut frame = [0_u8; 2048];
-        loop {
-            let len = recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::empty()).ok()?;
-            let payload = dhcp_client::client_payload(&frame[..len]);
-            if let Some(reply) = payload.and_then(Reply::parse) {
-                return Some(reply);
-            }
-        }
-    }
-
-    /// Waits until something arrives, at most `limit`.
-    fn wait(&self, limit: Duration) {
-        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-        let _ = poll(&mut fds, limit);
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub struct Daemon {
     side: Side,
     binary: PathBuf,
     dir: PathBuf,
+    data_dir: PathBuf,
     process: Option<Process>,
 }
 
@@ -62,19 +63,30 @@ impl Daemon {
     /// Writes the settings of a host into a folder of its own below `dir`.
     pub(super) fn new(side: Side, dir: &Path) -> Daemon {
         let dir = dir.join(format!("host-{}", side.letter()));
-        fs::create_dir_all(dir.join("data")).expect("the lab's folder is writable");
-        let daemon = Daemon { side, binary: binary(), dir, process: None };
-        // Host A declares the household; B gets it by joining.
-        let declares = if side == Side::A { "household = \"household.toml\"\n" } else { "" };
-        let name = daemon.name();
-        daemon.write(
-            "lanward.toml",
-            &format!("{declares}\n[node]\nname = \"{name}\"\ndata_dir = \"data\"\n"),
-        );
+        let data_dir = dir.join("data");
+        fs::create_dir_all(&data_dir).expect("the lab's folder is writable");
+        let daemon = Daemon { side, binary: binary(), dir, data_dir, process: None };
+        daemon.write_host_settings();
         if side == Side::A {
             daemon.write("household.toml", &household());
         }
         daemon
+    }
+
+    /// Has it keep its data in another folder from its next start on.
+    pub fn keep_data_in(&mut self, folder: &Path) {
+        folder.clone_into(&mut self.data_dir);
+        self.write_host_settings();
+    }
+
+    fn write_host_settings(&self) {
+        // Host A declares the household; B gets it by joining.
+        let declares = if self.side == Side::A { "household = \"household.toml\"\n" } else { "" };
+        let (name, data_dir) = (self.name(), self.data_dir.display());
+        self.write(
+            "lanward.toml",
+            &format!("{declares}\n[node]\nname = \"{name}\"\ndata_dir = \"{data_dir}\"\n"),
+        );
     }
 
     /// The node's name.
@@ -89,8 +101,7 @@ impl Daemon {
     #[track_caller]
     pub fn start(&mut self, host: &Netns) {
         self.launch(host);
-        let up = wait_for(Duration::from_secs(10), || self.status());
-        assert!(up.is_some(), "{} does not come up: {}", self.name(), self.log_tail(20));
+        self.answers_within(Duration::from_secs(10));
     }
 
     /// Starts it and does not wait.
@@ -104,6 +115,16 @@ impl Daemon {
     /// Kills it, as a power cut would: SIGKILL, no goodbye.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Waits until it answers on its admin socket.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    #[track_caller]
+    pub fn answers_within(&self, limit: Duration) {
+        let up = wait_for(limit, || self.status());
+        assert!(up.is_some(), "{} does not come up: {}", self.name(), self.log_tail(20));
     }
 
     /// How its process ended, if it has.
@@ -183,6 +204,16 @@ impl Daemon {
         path
     }
 
+    /// Where its store is.
+    pub fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone()
+    }
+
+    /// Its process, while it has one.
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
     fn config(&self) -> PathBuf {
         self.dir.join("lanward.toml")
     }
@@ -252,9 +283,10 @@ fn binary() -> PathBuf {
         return PathBuf::from(path);
     }
     let test = std::env::current_exe().expect("a test knows its own file");
-    // target/<profile>/deps/<test>
-    let built = test.parent().and_then(Path::parent).expect("tests are built into a folder");
-    built.join("lanward")
+    // target/<profile>/deps/<test>, or target/<profile>/<tool>
+    let folder = test.parent().expect("programs are built into a folder");
+    let built = if folder.ends_with("deps") { folder.parent() } else { None };
+    built.unwrap_or(folder).join("lanward")
 }
 
 /// Why the daemon cannot be run; `None` when it can.

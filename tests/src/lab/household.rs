@@ -40,6 +40,11 @@ impl Side {
         }
     }
 
+    /// Whether this is one of its addresses.
+    pub fn has(self, address: Ipv4Addr) -> bool {
+        Vlan::ALL.iter().any(|vlan| vlan.host(self) == address)
+    }
+
     /// `a` or `b`.
     pub const fn letter(self) -> char {
         match self {

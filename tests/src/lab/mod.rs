@@ -23,6 +23,7 @@ mod pair;
 pub mod process;
 pub mod story;
 pub mod upstream;
+pub(crate) mod wire;
 
 use std::time::Duration;
 

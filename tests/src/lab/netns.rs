@@ -93,7 +93,7 @@ impl Drop for Netns {
 }
 
 /// A folder for logs and settings; its name, too, tells whose it is.
-pub(super) fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let prefix = format!("{PREFIX}{}-", std::process::id());
     let dir = tempfile::Builder::new().prefix(&prefix).tempdir();
     dir.expect("a temporary folder can be made")
@@ -105,8 +105,19 @@ pub fn sweep() {
     orphans("/run/netns".as_ref()).iter().for_each(|name| remove(name));
     let folders = std::env::temp_dir();
     for name in orphans(&folders) {
+        unmount_below(&folders.join(&name));
         // Whoever cannot remove it does no harm by leaving it.
         let _ = std::fs::remove_dir_all(folders.join(name));
+    }
+}
+
+/// Unmounts what is mounted below a folder, the innermost first.
+fn unmount_below(folder: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let below: Vec<&str> = points.filter(|point| Path::new(point).starts_with(folder)).collect();
+    for point in below.iter().rev() {
+        let _ = Command::new("umount").args(["-l", point]).output();
     }
 }
 

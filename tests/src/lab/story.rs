@@ -15,6 +15,9 @@ static TURN: Mutex<()> = Mutex::new(());
 const PROGRAMS: &[&str] =
     &["ip", "nft", "timeout", "busybox", "udhcpc", "dhclient", "dhcpcd", "dhcrelay", "dig"];
 
+/// Programs that faults of disks, system calls and clocks are made with.
+const DISK_PROGRAMS: &[&str] = &["mkfs.ext4", "mkfs.xfs", "mount", "strace", "faketime"];
+
 /// A scenario in progress.
 #[derive(Debug)]
 pub struct Story {
@@ -35,6 +38,18 @@ impl Story {
     /// Begins a scenario that needs only the lab itself.
     pub fn begin_without_daemon(title: &str) -> Option<Story> {
         Story::begin_if(title, || Ok(()))
+    }
+
+    /// Begins a scenario that also makes disks of its own and meddles with the daemon's system
+    /// calls and clock.
+    pub fn begin_on_disks(title: &str) -> Option<Story> {
+        Story::begin_if(title, || {
+            daemon::missing_binary().map_or(Ok(()), Err)?;
+            installed(DISK_PROGRAMS)?;
+            std::fs::metadata("/dev/loop-control")
+                .map(drop)
+                .map_err(|error| format!("there are no loop devices: /dev/loop-control: {error}"))
+        })
     }
 
     fn begin_if(title: &str, also: impl FnOnce() -> Result<(), String>) -> Option<Story> {
@@ -72,17 +87,23 @@ pub fn say(text: &str) {
     let _ = err.write_all(text.as_bytes());
 }
 
+/// Whether all of these are there; else which are not.
+fn installed(programs: &[&str]) -> Result<(), String> {
+    let dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    let missing = |program: &&&str| !dirs.iter().any(|dir| Path::new(dir).join(program).exists());
+    let missing: Vec<&str> = programs.iter().filter(missing).copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("not installed: {} (see .ci/run)", missing.join(", ")))
+}
+
 /// Whether the lab can be built here; else why not.
 fn possible() -> Result<(), String> {
     if !nix::unistd::geteuid().is_root() {
         return Err("making network namespaces needs root".to_owned());
     }
-    let dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-    let missing = |program: &&&str| !dirs.iter().any(|dir| Path::new(dir).join(program).exists());
-    let missing: Vec<&str> = PROGRAMS.iter().filter(missing).copied().collect();
-    if !missing.is_empty() {
-        return Err(format!("not installed: {} (see .ci/run)", missing.join(", ")));
-    }
+    installed(PROGRAMS)?;
     // A namespace, a bridge in it and a bridge filter: what the kernel must be able to do.
     let name = format!("lw{}-probe", std::process::id());
     let probe = format!(

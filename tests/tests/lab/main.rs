@@ -5,7 +5,9 @@
 
 mod bad_input;
 mod cut;
+mod disk;
 mod edits;
+mod faults;
 mod kill;
 mod leases;
 mod wires;
