@@ -238,6 +238,21 @@ pub fn backup_folder(data_dir: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
+/// Every address the partner's pair port may be reached at: those its `partner.json` has, then
+/// those its host told of itself (`told`), on the same port. An address this host has too is no
+/// way to the partner: both may have a bridge of containers, and a service address moves.
+pub fn partner_paths(recorded: &[SocketAddr], told: &[IpAddr], own: &[IpAddr]) -> Vec<SocketAddr> {
+    let mut paths = recorded.to_vec();
+    let Some(port) = recorded.first().map(SocketAddr::port) else { return paths };
+    for addr in told.iter().filter(|addr| !own.contains(addr)) {
+        let path = SocketAddr::new(*addr, port);
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
 /// Where the other host may reach this node's pair port: each address it listens on, or all of
 /// the host's own (`own`, without loopback and link-local ones) where it listens on all.
 pub fn reachable_at(listening: &[SocketAddr], own: &[IpAddr]) -> Vec<SocketAddr> {

@@ -2,6 +2,7 @@
 //! thing after another, and everything the node wants done leaves from here.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use lanward_dhcp::{Event as Dhcp, Received};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -41,6 +42,8 @@ pub(super) struct Actor {
     pub(super) addresses: mpsc::Receiver<Vec<OwnAddress>>,
     pub(super) dhcp: DhcpFront,
     pub(super) changes: watch::Sender<Changes>,
+    /// The addresses the partner told of its host, for the link and for whoever looks for it.
+    pub(super) partner_host: watch::Sender<Vec<IpAddr>>,
     pub(super) waiting: Waiting,
 }
 
@@ -231,6 +234,14 @@ impl Actor {
                 Output::Event(event) => info!("{}: {:?}: {}", event.who, event.what, event.why),
             }
         }
+        let told = self.node.pair().partner_addresses();
+        self.partner_host.send_if_modified(|known| {
+            let differs = known != told;
+            if differs {
+                *known = told.to_vec();
+            }
+            differs
+        });
     }
 }
 

@@ -13,7 +13,7 @@ use super::admin::stopping;
 use super::handle::Handle;
 use crate::admin::{InviteReply, JoinReply, Refusal, RefusalKind};
 use crate::identity::Identity;
-use crate::io::link::{End, Link, LinkConfig, LinkError, LinkEvent, LinkTimes};
+use crate::io::link::{End, Link, LinkConfig, LinkError, LinkEvent, LinkTimes, Peer};
 use crate::io::port_owner;
 use crate::pairing::{self, Desk, Introduction, Joined, PairIdentity};
 use crate::settings::host::{self, HostConfig};
@@ -32,10 +32,22 @@ pub(super) struct Pairing {
     desk: Arc<Desk>,
     events: mpsc::Sender<LinkEvent>,
     own: watch::Receiver<Vec<IpAddr>>,
+    /// The addresses the partner told of its host.
+    told: watch::Receiver<Vec<IpAddr>>,
     /// Where the partner's link ends, as far as is known.
     partner: watch::Sender<Option<IpAddr>>,
     /// The running link. It is another one after this node joined a pair.
     link: Mutex<Option<Link>>,
+}
+
+/// What the pairing goes by.
+pub(super) struct Around {
+    /// This node's store.
+    pub(super) store: StoreId,
+    /// The addresses of this host that others can use.
+    pub(super) own: watch::Receiver<Vec<IpAddr>>,
+    /// Those the partner told of its host.
+    pub(super) told: watch::Receiver<Vec<IpAddr>>,
 }
 
 /// What the start needs of the pairing.
@@ -54,9 +66,9 @@ impl Pairing {
         host: &HostConfig,
         identity: Arc<Identity>,
         control: Handle,
-        store: StoreId,
-        own: watch::Receiver<Vec<IpAddr>>,
+        around: Around,
     ) -> miette::Result<Opened> {
+        let Around { store, own, told } = around;
         let data_dir = host.node.data_dir.clone();
         let pair = pairing::load(&data_dir).map_err(|error| miette!("{error}"))?;
         let (events, heard) = mpsc::channel(EVENTS);
@@ -72,12 +84,14 @@ impl Pairing {
             desk,
             events,
             own,
+            told,
             partner: watch::Sender::new(pair.as_ref().and_then(first_address)),
             link: Mutex::const_new(None),
         };
         let link = pairing.start_link(pair.as_ref()).map_err(|error| explain(&error))?;
         let pairing = Arc::new(Pairing { link: Mutex::new(Some(link)), ..pairing });
         tokio::spawn(Arc::clone(&pairing).welcome(joined));
+        tokio::spawn(Arc::clone(&pairing).follow_paths());
         let partner = pair.as_ref().map(PairIdentity::for_pair);
         Ok(Opened { pairing, events: heard, partner })
     }
@@ -90,7 +104,7 @@ impl Pairing {
         let config = LinkConfig {
             identity: Arc::clone(&self.identity),
             end,
-            partner: pair.map(|pair| pair.partner.clone()),
+            partner: pair.map(|pair| self.reached(pair)),
             desk: Some(Arc::clone(&self.desk) as _),
             times: LinkTimes::default(),
         };
@@ -106,7 +120,30 @@ impl Pairing {
             }
             self.partner.send_replace(first_address(&pair));
             if let Some(link) = &*self.link.lock().await {
-                link.set_partner(Some(pair.partner));
+                link.set_partner(Some(self.reached(&pair)));
+            }
+        }
+    }
+
+    /// The partner with every address it may be reached at.
+    fn reached(&self, pair: &PairIdentity) -> Peer {
+        let mut peer = pair.partner.clone();
+        let (told, own) = (self.told.borrow(), self.own.borrow());
+        peer.addresses = pairing::partner_paths(&peer.addresses, &told, &own);
+        peer
+    }
+
+    /// Tells the link of every network the two hosts share, as they come and go.
+    async fn follow_paths(self: Arc<Self>) {
+        let (mut told, mut own) = (self.told.clone(), self.own.clone());
+        loop {
+            tokio::select! {
+                changed = told.changed() => if changed.is_err() { return },
+                changed = own.changed() => if changed.is_err() { return },
+            }
+            let link = self.link.lock().await;
+            if let (Some(link), Ok(Some(pair))) = (&*link, pairing::load(&self.data_dir)) {
+                link.set_partner(Some(self.reached(&pair)));
             }
         }
     }

@@ -23,7 +23,7 @@ use super::actor::{Actor, Changes, Waiting};
 use super::admin::Admin;
 use super::dhcp::DhcpFront;
 use super::handle::Handle;
-use super::pairing::{Opened, Pairing};
+use super::pairing::{Around, Opened, Pairing};
 use super::{household, publisher, wall};
 use crate::backend::{Daemon, Parts};
 use crate::identity::Identity;
@@ -74,8 +74,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let (control, commands) = Handle::new();
     let reachable = interfaces::reachable(&own);
     let (own_to, own_seen) = watch::channel(reachable.clone());
+    let (partner_host, told) = watch::channel(Vec::new());
+    let around = Around { store: found.store_id, own: own_seen.clone(), told };
     let Opened { pairing, events: link_events, partner } =
-        Pairing::open(&host, identity, control.clone(), found.store_id, own_seen.clone())?;
+        Pairing::open(&host, identity, control.clone(), around)?;
     let config = NodeConfig {
         pair: PairConfig {
             node: host.node.name.clone(),
@@ -116,6 +118,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         addresses,
         dhcp: DhcpFront::new(host.dhcp.clone(), own.clone(), dhcp_problem),
         changes,
+        partner_host,
         waiting: Waiting::default(),
     };
     let actor = tokio::spawn(actor.run());

@@ -53,7 +53,7 @@ pub enum End {
     /// Listens: rank 0, and a lone node while an invite is open. An address the host has not got
     /// yet is tried again until it has.
     Listen(Vec<SocketAddr>),
-    /// Dials the partner's addresses, one after the other, until one answers: rank 1.
+    /// Dials the partner's addresses until one answers: rank 1.
     Dial,
 }
 
@@ -62,8 +62,11 @@ pub enum End {
 pub struct LinkTimes {
     /// For a TCP connection to one address.
     pub connect: Duration,
-    /// For everything between the TCP connection and the proof of both keys.
+    /// For everything between the TCP connection and the proof of both keys, at the end that
+    /// listens.
     pub handshake: Duration,
+    /// The same at the end that dials, which has other addresses to try.
+    pub proof: Duration,
     /// The first pause between rounds of dialling.
     pub backoff_min: Duration,
     /// The longest one.
@@ -77,6 +80,7 @@ impl Default for LinkTimes {
         LinkTimes {
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(5),
+            proof: Duration::from_secs(3),
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(2),
             unanswered: Duration::from_secs(10),

@@ -333,3 +333,16 @@ fn what_a_node_held_is_kept_under_a_name_of_its_own() {
     assert_eq!(fs::read_to_string(second.join("partner.json")).unwrap(), "old");
     assert_eq!(fs::metadata(&first).unwrap().permissions().mode() & 0o7777, 0o700);
 }
+
+#[test]
+fn the_partner_is_sought_on_every_network_it_told_of_and_never_on_this_host() {
+    let recorded: Vec<SocketAddr> = vec!["10.0.1.3:647".parse().unwrap()];
+    let told: Vec<IpAddr> = ["10.0.1.3", "10.0.30.3", "172.17.0.1", "fd00::3"]
+        .map(|addr| addr.parse().unwrap())
+        .to_vec();
+    let own: Vec<IpAddr> = ["10.0.1.2", "172.17.0.1"].map(|addr| addr.parse().unwrap()).to_vec();
+    let paths: Vec<String> =
+        partner_paths(&recorded, &told, &own).iter().map(ToString::to_string).collect();
+    assert_eq!(paths, ["10.0.1.3:647", "10.0.30.3:647", "[fd00::3]:647"]);
+    assert!(partner_paths(&[], &told, &own).is_empty());
+}

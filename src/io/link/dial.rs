@@ -1,4 +1,10 @@
-//! The end that dials: one address after the other, round after round.
+//! The end that dials: all addresses of the partner, on every network the two hosts share, round
+//! after round.
+//!
+//! A round does not wait for an address that swallows packets: the next one is tried a moment
+//! later, beside it, so that the loss of one network costs no more than that moment. Keys are
+//! proved on one connection at a time, because the other end takes each proved connection for the
+//! newest.
 #![allow(
     clippy::disallowed_methods,
     reason = "two nodes must not retry in step: the pause is random"
@@ -10,7 +16,8 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracing::info;
@@ -21,6 +28,9 @@ use super::{LinkTimes, Peer, Shared, tls};
 
 /// A connection that lasted this long was a good one: the next pause is short again.
 const GOOD: Duration = Duration::from_secs(5);
+/// An address that has not answered after this long gets company. On a household's network a
+/// connection takes a millisecond, so usually one address is tried and no other.
+const STAGGER: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(shared: Shared) {
     let stop = shared.stop.clone();
@@ -56,38 +66,96 @@ async fn search(
     let peer = partner.wait_for(Option::is_some).await.ok()?.clone()?;
     let good = last_good.filter(|addr| peer.addresses.contains(addr));
     let others = peer.addresses.iter().copied().filter(|addr| Some(*addr) != good);
-    for addr in good.into_iter().chain(others) {
-        match attempt(shared, &peer, addr).await {
-            Ok(stream) => return Some((peer, addr, stream)),
-            Err((kind, sentence)) => shared.trouble.keep(kind, sentence),
+    let order: Vec<SocketAddr> = good.into_iter().chain(others).collect();
+    let mut left = order.into_iter().peekable();
+    let mut reaching = JoinSet::new();
+    let mut next_at = Instant::now();
+    let mut failed = Failed::default();
+    loop {
+        tokio::select! {
+            biased;
+            Some(reached) = reaching.join_next() => {
+                let Ok((addr, reached)) = reached else { continue };
+                match prove(shared, &peer, addr, reached).await {
+                    Ok(stream) => return Some((peer, addr, stream)),
+                    Err(why) => failed.add(addr, why),
+                }
+                next_at = Instant::now();
+            }
+            () = sleep_until(next_at), if left.peek().is_some() => {
+                let Some(addr) = left.next() else { continue };
+                let limit = shared.times.connect;
+                reaching.spawn(async move { (addr, connect(addr, limit).await) });
+                next_at = Instant::now() + STAGGER;
+            }
+            else => break,
         }
     }
+    failed.tell(shared, &peer.name);
     None
 }
 
-async fn attempt(
+/// What came of the addresses of one round.
+#[derive(Default)]
+struct Failed {
+    unreachable: Vec<String>,
+    /// Somebody answered, and it was no partner of ours: worth more than silence elsewhere.
+    answered: Option<(Kind, String)>,
+}
+
+impl Failed {
+    fn add(&mut self, addr: SocketAddr, why: NoLink) {
+        match why {
+            NoLink::Unreachable(why) => self.unreachable.push(format!("{addr} ({why})")),
+            NoLink::Answered(kind, sentence) => self.answered = Some((kind, sentence)),
+        }
+    }
+
+    fn tell(self, shared: &Shared, name: &str) {
+        if let Some((kind, sentence)) = self.answered {
+            shared.trouble.keep(kind, sentence);
+        } else if !self.unreachable.is_empty() {
+            let sentence = format!("cannot reach {name} at {}", self.unreachable.join(", "));
+            shared.trouble.keep(Kind::Unreachable, sentence);
+        }
+    }
+}
+
+/// Why there is no link by an address.
+enum NoLink {
+    /// Nobody answered there.
+    Unreachable(String),
+    /// Somebody did; the sentence says who.
+    Answered(Kind, String),
+}
+
+async fn connect(addr: SocketAddr, limit: Duration) -> Result<TcpStream, String> {
+    match timeout(limit, TcpStream::connect(addr)).await {
+        Ok(Ok(socket)) => Ok(socket),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer".to_owned()),
+    }
+}
+
+async fn prove(
     shared: &Shared,
     peer: &Peer,
     addr: SocketAddr,
-) -> Result<TlsStream<TcpStream>, (Kind, String)> {
+    reached: Result<TcpStream, String>,
+) -> Result<TlsStream<TcpStream>, NoLink> {
     let name = &peer.name;
-    let unreachable = |error: &dyn std::fmt::Display| {
-        (Kind::Unreachable, format!("cannot reach {name} at {addr}: {error}"))
+    let socket = reached.map_err(NoLink::Unreachable)?;
+    tune(&socket, shared.times.unanswered).map_err(|e| NoLink::Unreachable(e.to_string()))?;
+    let (kind, sentence) = match timeout(shared.times.proof, handshake(shared, peer, socket)).await
+    {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(error)) => judge(name, addr, &error),
+        Err(_) => {
+            let sentence = format!("{name} at {addr} accepts connections, but does not answer");
+            (Kind::TooSlow, sentence)
+        }
     };
-    let socket = match timeout(shared.times.connect, TcpStream::connect(addr)).await {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(error)) => return Err(unreachable(&error)),
-        Err(_) => return Err(unreachable(&"no answer")),
-    };
-    tune(&socket, shared.times.unanswered).map_err(|error| unreachable(&error))?;
-    match timeout(shared.times.handshake, handshake(shared, peer, socket)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(judge(name, addr, &error)),
-        Err(_) => Err((
-            Kind::TooSlow,
-            format!("{name} at {addr} accepts connections, but does not answer"),
-        )),
-    }
+    Err(NoLink::Answered(kind, sentence))
 }
 
 /// Both proofs: theirs by the handshake, and that ours was accepted by the empty frame the other

@@ -14,6 +14,7 @@ const WAIT: Duration = Duration::from_secs(30);
 fn times() -> LinkTimes {
     LinkTimes {
         handshake: Duration::from_secs(2),
+        proof: Duration::from_millis(500),
         backoff_min: Duration::from_millis(10),
         backoff_max: Duration::from_millis(50),
         ..LinkTimes::default()
@@ -471,4 +472,70 @@ async fn stopping_gives_the_port_free() {
     pair.link_a.stop().await;
     assert!(TcpStream::connect(addr).await.is_err());
     TcpListener::bind(addr).await.unwrap();
+}
+
+/// An address that accepts no connection and refuses none: what a cut network looks like.
+struct Swallows {
+    addr: SocketAddr,
+    _listener: std::net::TcpListener,
+    _waiting: Vec<std::net::TcpStream>,
+}
+
+fn swallows() -> Swallows {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&loopback().into()).unwrap();
+    socket.listen(0).unwrap();
+    let listener = std::net::TcpListener::from(socket);
+    let addr = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    // The kernel drops what comes after the queue is full.
+    while let Ok(one) = std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)) {
+        waiting.push(one);
+        assert!(waiting.len() < 64, "the queue is never full");
+    }
+    Swallows { addr, _listener: listener, _waiting: waiting }
+}
+
+#[tokio::test]
+async fn a_network_that_swallows_everything_does_not_keep_the_nodes_apart() {
+    let mut pair = listening();
+    let dead = [swallows(), swallows(), swallows()];
+    let mut addresses: Vec<SocketAddr> = dead.iter().map(|dead| dead.addr).collect();
+    addresses.push(pair.addr);
+    let began = Instant::now();
+    let (_link_b, mut events_b) =
+        start(&pair.b, End::Dial, Some(peer("pi-a", &pair.a, &addresses)));
+    up(&mut events_b).await;
+    up(&mut pair.events_a).await;
+    // Three times the stagger; one after the other it would be three connect limits of a second.
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    assert_eq!(pair.link_a.stats().connected, 1, "one link and no more");
+}
+
+#[tokio::test]
+async fn a_service_that_accepts_and_says_nothing_does_not_keep_the_nodes_apart() {
+    let mut pair = listening();
+    let mute = TcpListener::bind(loopback()).await.unwrap();
+    let addresses = [mute.local_addr().unwrap(), pair.addr];
+    let (_link_b, mut events_b) =
+        start(&pair.b, End::Dial, Some(peer("pi-a", &pair.a, &addresses)));
+    up(&mut events_b).await;
+    up(&mut pair.events_a).await;
+    nothing(&mut events_b).await;
+    assert_eq!(pair.link_a.stats().connected, 1, "one link and no more");
+}
+
+#[tokio::test]
+async fn addresses_learned_later_are_dialled_in_the_next_round() {
+    let mut pair = listening();
+    let dead = swallows();
+    let (link_b, mut events_b) =
+        start(&pair.b, End::Dial, Some(peer("pi-a", &pair.a, &[dead.addr])));
+    until("a failed round", || link_b.trouble().is_some()).await;
+    let told = link_b.trouble().unwrap();
+    assert!(told.contains("no answer"), "{told}");
+    link_b.set_partner(Some(peer("pi-a", &pair.a, &[dead.addr, pair.addr])));
+    up(&mut events_b).await;
+    up(&mut pair.events_a).await;
 }
