@@ -148,6 +148,18 @@ impl Binding {
         self.client_expiry.max(self.sent_potential).max(self.common_potential())
     }
 
+    /// The binding after this node's clock stood still for nobody knows how long. The client may
+    /// go on for as long as this clock says; but what the partner has on its disk ran out by a
+    /// clock that did not stand still, so it allows nothing any more, and only holds back.
+    pub(crate) fn after_unknown_downtime(self) -> Binding {
+        Binding {
+            sent_potential: self.sent_potential.max(self.common_potential()),
+            acked_potential: Time::ZERO,
+            recv_potential: Time::ZERO,
+            ..self
+        }
+    }
+
     /// When its state changes by the mere passing of time. The owner goes first; its partner
     /// waits a guard longer, so that as a rule only one of them has something to say.
     pub(crate) fn due(&self, rank: Rank, guard: Duration) -> Option<Time> {

@@ -30,4 +30,7 @@ pub struct Restored {
     pub damaged: Vec<String>,
     /// The store had to fall back to an older generation of itself: what was durable last is gone.
     pub rolled_back: bool,
+    /// The host was off for a time the node's clock did not count: what the partner promised
+    /// before may have run out meanwhile, and is not counted on.
+    pub downtime_unknown: bool,
 }

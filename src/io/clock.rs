@@ -1,10 +1,20 @@
 //! The node's clock: what every core takes for the time.
 //!
-//! Node time starts at the wall clock once per boot of the host and moves with the boot clock
-//! from there on, so that no step of the wall clock, by hand or by NTP, ever reaches a lease. What
-//! is stored with [`NodeClock::floor`] carries it over a restart: within one boot of the host it
-//! goes on exactly where it was; after a reboot it starts at the later of the wall clock and the
-//! stored time, so that a dead clock battery delays the re-use of addresses, and no more.
+//! Node time is a line of its own, not a date. It begins at the wall clock when the data folder is
+//! new, and from then on the wall clock is never asked again: node time moves with the boot clock,
+//! and what is stored with [`NodeClock::floor`] carries it over a restart. So no step of the wall
+//! clock reaches a lease: not NTP's at some point after a boot in 1970, not a dead battery's, not
+//! a wrong date set by hand before a boot.
+//!
+//! - Within one boot of the host it goes on exactly where it was.
+//! - After a reboot it goes on from what was stored last, as if the host had not been off: how
+//!   long it was off only the wall clock could tell, and it may be wrong either way. So a lease
+//!   ends later than it should, by the time the host was off, and never too early. The other
+//!   direction is the business of [`NodeClock::downtime_unknown`]: the node must not count on what
+//!   its partner promised before, because the partner's clock went on.
+//!
+//! Two nodes' time lines are therefore apart, by as much as either was off. What they tell each
+//! other are durations.
 #![allow(
     clippy::disallowed_methods,
     reason = "this is the one place where the cores' time is read from the system"
@@ -28,6 +38,7 @@ pub struct NodeClock {
     /// Node time at the moment the host's boot clock was zero. Negative when the host has been up
     /// for longer than its wall clock says that time exists.
     zero_millis: i128,
+    downtime_unknown: bool,
 }
 
 impl NodeClock {
@@ -44,14 +55,19 @@ impl NodeClock {
         wall: Duration,
     ) -> NodeClock {
         let up = millis(since_boot);
-        let start = match stored {
+        let (start, downtime_unknown) = match stored {
             Some(floor) if boot.is_known() && floor.boot == boot && floor.since_boot <= up => {
-                i128::from(floor.time.saturating_add(up - floor.since_boot))
+                (floor.time.saturating_add(up - floor.since_boot), false)
             }
-            Some(floor) => i128::from(millis(wall).max(floor.time)),
-            None => i128::from(millis(wall)),
+            Some(floor) => (floor.time, true),
+            None => (millis(wall), false),
         };
-        NodeClock { boot, zero_millis: start - i128::from(up) }
+        NodeClock { boot, zero_millis: i128::from(start) - i128::from(up), downtime_unknown }
+    }
+
+    /// Whether the host was off for a time that node time did not count.
+    pub fn downtime_unknown(&self) -> bool {
+        self.downtime_unknown
     }
 
     /// The time now. Never runs backwards.

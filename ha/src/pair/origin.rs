@@ -29,6 +29,9 @@ impl Pair {
                 self.partner_addresses = host.and_then(|host| host.read().ok()).unwrap_or_default();
             } else if let Some(addr) = binding_addr(key) {
                 match decode_binding(value) {
+                    Ok(binding) if binding.addr == addr && restored.downtime_unknown => {
+                        self.table.put(binding.after_unknown_downtime());
+                    }
                     Ok(binding) if binding.addr == addr => self.table.put(binding),
                     _ => damaged.push(key),
                 }

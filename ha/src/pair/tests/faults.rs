@@ -84,7 +84,7 @@ fn a_damaged_record_is_held_back_and_refilled_by_the_partner() {
     let mut entries: Vec<_> = bench.sides[0].disk.clone().into_iter().collect();
     entries.retain(|(key, _)| *key != Binding::store_key(EVEN));
     let restored =
-        Restored { entries, damaged: vec![Binding::store_key(EVEN)], rolled_back: false };
+        Restored { entries, damaged: vec![Binding::store_key(EVEN)], ..Restored::default() };
     bench.cut();
     bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, now);
     bench.pass(Duration::from_secs(11));

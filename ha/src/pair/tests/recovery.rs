@@ -123,7 +123,7 @@ fn a_store_that_fell_back_to_an_older_generation_counts_as_a_lost_disk() {
     bench.leased(0, EVEN_2, 2, DAY);
     let mut entries: Vec<_> = bench.sides[0].disk.clone().into_iter().collect();
     entries.retain(|(key, _)| *key != Binding::store_key(EVEN_2));
-    let restored = Restored { entries, damaged: Vec::new(), rolled_back: true };
+    let restored = Restored { entries, rolled_back: true, ..Restored::default() };
     bench.cut();
     bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, bench.now);
     bench.link();
@@ -282,4 +282,26 @@ fn who_stopped_in_order_and_finds_nobody_serves_alone_in_the_end() {
     bench.link();
     assert_eq!(bench.states(), [Normal; 2]);
     assert!(!bench.sides[1].pair.status().solo);
+}
+
+#[test]
+fn what_the_partner_promised_before_a_downtime_nobody_counted_allows_nothing() {
+    for (downtime_unknown, expected) in [(false, DAY), (true, HOUR)] {
+        let mut bench = Bench::normal();
+        bench.leased(0, EVEN, 1, DAY);
+        bench.leased(1, ODD, 2, DAY);
+        bench.cut();
+        let entries = bench.sides[0].disk.clone().into_iter().collect();
+        let restored = Restored { entries, downtime_unknown, ..Restored::default() };
+        bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, bench.now);
+        bench.sides[0].outcomes.clear();
+        bench.pass(SECOND * 11);
+        assert_eq!(bench.states()[0], Interrupted);
+        for (addr, client) in [(EVEN, 1), (ODD, 2)] {
+            let lease = bench.leased(0, addr, client, DAY);
+            assert!(lease <= expected && lease + SECOND * 20 >= expected, "{addr}: {lease:?}");
+            // Both devices go on, and the addresses are nobody else's.
+            assert_ne!(bench.may(0, addr, 9), Ok(()));
+        }
+    }
 }
