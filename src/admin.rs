@@ -134,6 +134,30 @@ pub enum Request {
         /// The invite.
         invite: String,
     },
+    /// What this host holds of its own and would drop by joining a pair. Done with a [`Held`].
+    PairHeld,
+    /// The other host is off. Refused where anything of it answers.
+    PairDown,
+    /// Let the partner serve, and keep silent towards DHCP clients; or end that.
+    PairMaintenance {
+        /// Begin or end.
+        on: bool,
+    },
+    /// End the pair; this host goes on alone. Done with a [`RemoveReply`].
+    PairRemove {
+        /// Also where the partner did not stop, or its host answers.
+        #[serde(default)]
+        force: bool,
+    },
+    /// The other host is gone for good: free its place, and make an invite for the host that
+    /// takes it. Done with an [`InviteReply`].
+    PairReplace,
+    /// The timeline of the pair, the latest first. Done with a list of
+    /// [`crate::timeline::Entry`].
+    PairLog {
+        /// How many.
+        limit: usize,
+    },
     /// The household's records: an object of key (such as `network/iot`) to record.
     Records,
     /// Change records: all of it or nothing.
@@ -213,6 +237,8 @@ pub struct StatusReply {
     pub headline: String,
     /// What it means, in a sentence.
     pub sentence: String,
+    /// What to do about it, if anything.
+    pub next: Option<String>,
     /// How bad the worst of it is: the pair's condition and the problems.
     pub severity: lanward_web::view::Severity,
 }
@@ -234,6 +260,31 @@ pub struct JoinReply {
     /// Where what this host held before was saved; `None` when it held nothing.
     #[serde(default)]
     pub backup: Option<String>,
+    /// What that was.
+    #[serde(default)]
+    pub dropped: Held,
+}
+
+/// What a host holds of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Leases that run.
+    pub leases: u64,
+    /// Networks.
+    pub networks: u64,
+    /// Reservations.
+    pub reservations: u64,
+    /// Lists that were added.
+    pub lists: u64,
+}
+
+/// A pair was ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoveReply {
+    /// The partner that was removed; `None` when this host was the removed one.
+    pub partner: Option<String>,
+    /// Whether it was told, and has stopped.
+    pub told: bool,
 }
 
 /// The state of the claim.

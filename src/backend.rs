@@ -19,7 +19,7 @@ use lanward_web::view::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::control::{Handle, Reach, Reading, Stopping};
+use crate::control::{Handle, PartnerSays, Reach, Reading, Standing, Stopping};
 use crate::lists::ListKeeper;
 use crate::node;
 use crate::settings::household::declared_by;
@@ -45,6 +45,14 @@ pub struct Parts {
     pub dhcp_problem: watch::Receiver<Option<String>>,
     /// Where the partner is.
     pub partner: watch::Receiver<Option<IpAddr>>,
+    /// What the partner's daemon said of itself.
+    pub(crate) says: watch::Receiver<Option<PartnerSays>>,
+    /// What was asked of this node.
+    pub(crate) standing: watch::Receiver<Standing>,
+    /// Who removed this node from its pair.
+    pub removed: watch::Receiver<Option<String>>,
+    /// Why there is no link to the partner, in a sentence; `None` while there is one.
+    pub trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -161,6 +169,10 @@ impl Backend for Daemon {
                 url: self.parts.url.clone(),
                 partner_url: self.partner_url(),
                 problems,
+                says: self.parts.says.borrow().clone(),
+                standing: self.parts.standing.borrow().clone(),
+                removed: self.parts.removed.borrow().clone(),
+                trouble: (self.parts.trouble)(),
             };
             self.read(move |reading| status::status(reading, around)).await
         })

@@ -3,12 +3,15 @@
 
 mod actor;
 mod admin;
+mod beside;
 mod dhcp;
 mod handle;
 mod household;
+mod journal;
 mod pairing;
 mod publish;
 mod publisher;
+mod silence;
 mod start;
 mod wall;
 
@@ -16,6 +19,8 @@ use std::process::ExitCode;
 
 use miette::{IntoDiagnostic, WrapErr};
 
+pub(crate) use actor::Standing;
+pub(crate) use beside::PartnerSays;
 pub use handle::{Handle, Reach, Reading, Stopping};
 
 use crate::cli::RunOptions;

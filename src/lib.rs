@@ -1,6 +1,7 @@
 //! The Lanward daemon as a library: what the binary, the simulator and the lab are made of.
 
 pub mod admin;
+pub mod aside;
 pub mod backend;
 pub mod cli;
 pub mod control;
@@ -13,3 +14,4 @@ pub mod node;
 pub mod packet_socket;
 pub mod pairing;
 pub mod settings;
+pub mod timeline;

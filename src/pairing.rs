@@ -104,6 +104,23 @@ pub fn unpair(data_dir: &Path) -> Result<Option<PairIdentity>, PartnerFileError>
     Ok(was)
 }
 
+/// Keeps that the partner `by` removed this node: from here on this one has no partner, and must
+/// not answer DHCP clients beside the one that goes on, until somebody decides what it is to be.
+pub fn mark_removed(data_dir: &Path, by: &str) -> Result<(), PartnerFileError> {
+    file::mark_removed(data_dir, by)?;
+    unpair(data_dir).map(drop)
+}
+
+/// Who removed this node from its pair, if that is where it stands.
+pub fn removed_by(data_dir: &Path) -> Option<String> {
+    file::removed_by(data_dir)
+}
+
+/// This node is a household of its own, or one of a pair again.
+pub fn clear_removed(data_dir: &Path) -> Result<(), PartnerFileError> {
+    file::clear_removed(data_dir)
+}
+
 /// Why a node did not join.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
@@ -112,8 +129,8 @@ pub enum JoinError {
     Invite(#[from] NotAnInvite),
     /// This node has a partner.
     #[error(
-        "this node is paired with {0} already: only if {0} is gone for good, stop Lanward here, remove \
-         partner.json from its data folder, and start it again"
+        "this node is paired with {0} already: only if {0} is gone for good, run `lanward pair remove` \
+         here first"
     )]
     Paired(String),
     /// It is this node's own invite.

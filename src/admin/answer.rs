@@ -82,6 +82,12 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
         Request::Claim
         | Request::PairInvite
         | Request::PairJoin { .. }
+        | Request::PairHeld
+        | Request::PairDown
+        | Request::PairMaintenance { .. }
+        | Request::PairRemove { .. }
+        | Request::PairReplace
+        | Request::PairLog { .. }
         | Request::Records
         | Request::Edit { .. } => return Err(request),
     };
@@ -102,6 +108,7 @@ async fn status(backend: &dyn Backend) -> Result<Value, Refusal> {
     Ok(to_value(StatusReply {
         headline: status.pair.headline(),
         sentence: status.pair.sentence(),
+        next: status.pair.next(),
         severity: status.pair.severity().max(worst.unwrap_or(Severity::Ok)),
         status,
     }))

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lanward_dhcp::Time;
 use lanward_dns::Answered;
 use lanward_ha::{PairState, PairStatus as Ha, PartnerStatus};
 use lanward_web::view::{
     About, Condition, DnsCounters, HostStatus, PairStatus, Problem, Severity, Status,
 };
 
-use crate::control::Reading;
+use crate::control::{PartnerSays, Reading, Standing};
 use crate::settings;
 
 /// What status needs besides the node.
@@ -21,6 +22,14 @@ pub(super) struct Around {
     /// Where the partner's pages are, by its address on the pair's link and this node's port.
     pub(super) partner_url: Option<(String, String)>,
     pub(super) problems: Vec<Problem>,
+    /// What the partner's daemon said of itself.
+    pub(super) says: Option<PartnerSays>,
+    /// What was asked of this node.
+    pub(super) standing: Standing,
+    /// Who removed this node from its pair.
+    pub(super) removed: Option<String>,
+    /// Why there is no link.
+    pub(super) trouble: Option<String>,
 }
 
 /// After so long without a word from a connected partner the mark on the pages says so.
@@ -28,16 +37,19 @@ const CHECKING_AFTER: Duration = Duration::from_millis(1500);
 
 /// The whole status.
 pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
-    let mut problems = around.problems;
+    let mut problems = around.problems.clone();
     problems.extend(settings_problems(reading));
-    problems.extend(pair_problems(&reading.node.pair().status()));
+    let ha = reading.node.pair().status();
+    problems.extend(pair_problems(&ha, around.trouble.as_deref()));
+    problems.extend(capacity_problems(&ha));
+    problems.extend(daemon_problems(&ha, around.says.as_ref()));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
-    let counters = around.counters;
+    let counters = around.counters.clone();
     Status {
         household: reading.node.effective().domain.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: around.started,
-        pair: pair(reading, around.started, around.url, around.partner_url),
+        pair: pair(reading, &ha, &around),
         dns: DnsCounters {
             queries: counters.queries,
             blocked: counters.answered(Answered::Blocked),
@@ -51,32 +63,43 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     }
 }
 
-fn pair(
-    reading: &Reading<'_>,
-    started: Timestamp,
-    url: Option<String>,
-    partner_url: Option<(String, String)>,
-) -> PairStatus {
-    let ha = reading.node.pair().status();
+fn pair(reading: &Reading<'_>, ha: &Ha, around: &Around) -> PairStatus {
     let version = Some(env!("CARGO_PKG_VERSION").to_owned());
     let own = HostStatus {
         name: ha.node.clone(),
-        up: ha.serving,
+        up: ha.serving && around.removed.is_none(),
         state: ha.state.to_string(),
-        reason: ha.reason.clone(),
+        reason: match (&around.standing.maintenance, &around.removed) {
+            (_, Some(by)) => format!("{by} took this host out of the pair."),
+            (Some(by), None) => format!("Maintenance, asked for by {by}."),
+            (None, None) => ha.reason.clone(),
+        },
         since: Some(reading.date(ha.since)),
         last_heard: None,
-        started: Some(started),
+        started: Some(around.started),
         version,
         address: own_address(reading),
-        url,
+        url: around.url.clone(),
     };
-    let partner = ha.partner.as_ref().map(|partner| host(reading, partner, partner_url));
+    let partner = ha.partner.as_ref().map(|partner| host(reading, partner, around));
+    // The one that removed this node is its partner no more, and still who it is about.
+    let former = around.removed.as_ref().map(|by| HostStatus {
+        name: by.clone(),
+        up: false,
+        state: "UNKNOWN".to_owned(),
+        reason: "It went on without this host.".to_owned(),
+        since: None,
+        last_heard: None,
+        started: None,
+        version: None,
+        address: None,
+        url: None,
+    });
     PairStatus {
-        condition: condition(reading, &ha),
+        condition: condition(reading, ha, around),
         since: Some(reading.date(ha.since)),
         own,
-        partner,
+        partner: former.or(partner),
         unsynced: ha.unsynced as u64,
     }
 }
@@ -87,12 +110,9 @@ fn own_address(reading: &Reading<'_>) -> Option<String> {
     networks.filter_map(|n| n.own).next().map(|addr| addr.to_string())
 }
 
-fn host(
-    reading: &Reading<'_>,
-    partner: &PartnerStatus,
-    reached: Option<(String, String)>,
-) -> HostStatus {
-    let (address, url) = reached.unzip();
+fn host(reading: &Reading<'_>, partner: &PartnerStatus, around: &Around) -> HostStatus {
+    let (address, url) = around.partner_url.clone().unzip();
+    let says = around.says.as_ref().filter(|_| partner.connected);
     HostStatus {
         name: partner.name.clone(),
         up: partner.connected,
@@ -103,31 +123,60 @@ fn host(
         reason: match (&partner.refusal, partner.connected) {
             (Some(refusal), _) => refusal.clone(),
             (None, true) => "It answers on the link between the hosts.".to_owned(),
-            (None, false) => "No answer on the link between the hosts.".to_owned(),
+            (None, false) => match &around.trouble {
+                Some(trouble) => format!("No link between the hosts: {trouble}."),
+                None => "No answer on the link between the hosts.".to_owned(),
+            },
         },
         since: None,
         last_heard: partner.last_contact.map(|at| reading.date(at)),
-        started: None,
-        version: None,
+        started: says.map(|says| says.started),
+        version: says.map(|says| says.version.clone()),
         address,
         url,
     }
 }
 
-fn condition(reading: &Reading<'_>, ha: &Ha) -> Condition {
+fn condition(reading: &Reading<'_>, ha: &Ha, around: &Around) -> Condition {
+    if around.removed.is_some() {
+        return Condition::Removed;
+    }
     let Some(partner) = &ha.partner else { return Condition::Single };
+    if around.standing.maintenance.is_some() {
+        return Condition::Maintenance;
+    }
+    let stopped = matches!(partner.state, Some(PairState::Shutdown));
     match ha.state {
+        _ if ha.solo => Condition::Solo,
         PairState::Startup => Condition::Starting,
         PairState::Normal => {
             let silent = partner.last_contact.map_or(Duration::ZERO, |at| reading.now.since(at));
             if silent > CHECKING_AFTER { Condition::Checking { silent } } else { Condition::BothUp }
         }
-        _ if partner.connected => {
-            let total = ha.bindings.max(ha.unsynced) as u64;
-            Condition::CatchingUp { done: total - ha.unsynced as u64, total }
+        PairState::PartnerDown if partner.connected && !stopped => catching_up(ha),
+        PairState::PartnerDown if ha.partner_down_since == Some(Time::ZERO) => {
+            Condition::PartnerStopped
         }
-        _ => Condition::PartnerDown,
+        PairState::PartnerDown => Condition::PartnerOff,
+        PairState::Recover | PairState::RecoverDone | PairState::Shutdown if partner.connected => {
+            Condition::Learning
+        }
+        PairState::RecoverWait => {
+            let until = ha.wait_until.unwrap_or(reading.now);
+            Condition::Waiting { left: until.since(reading.now) }
+        }
+        PairState::Recover | PairState::RecoverDone | PairState::Shutdown => Condition::Unsure,
+        PairState::Conflict => Condition::Merging,
+        PairState::Standalone | PairState::CommunicationsInterrupted if partner.connected => {
+            catching_up(ha)
+        }
+        PairState::Standalone | PairState::CommunicationsInterrupted => Condition::PartnerDown,
     }
+}
+
+fn catching_up(ha: &Ha) -> Condition {
+    let total = ha.bindings.max(ha.unsynced) as u64;
+    Condition::CatchingUp { done: total - ha.unsynced as u64, total }
 }
 
 fn settings_problems(reading: &Reading<'_>) -> Vec<Problem> {
@@ -153,7 +202,7 @@ fn about(key: &str) -> About {
     }
 }
 
-fn pair_problems(ha: &Ha) -> Vec<Problem> {
+fn pair_problems(ha: &Ha, trouble: Option<&str>) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(why) = &ha.unfit {
         problems.push(Problem {
@@ -163,7 +212,8 @@ fn pair_problems(ha: &Ha) -> Vec<Problem> {
             fix: "Check the disk, then restart Lanward on this host.".to_owned(),
         });
     }
-    if let Some(refusal) = ha.partner.as_ref().and_then(|p| p.refusal.clone()) {
+    let Some(partner) = &ha.partner else { return problems };
+    if let Some(refusal) = partner.refusal.clone() {
         problems.push(Problem {
             severity: Severity::Bad,
             about: About::Partner,
@@ -171,5 +221,88 @@ fn pair_problems(ha: &Ha) -> Vec<Problem> {
             fix: "Until then each host serves its own half of every pool.".to_owned(),
         });
     }
+    // That nobody answers is the pair's condition, not a problem beside it.
+    let answered = trouble.filter(|trouble| !trouble.starts_with("cannot reach"));
+    if let Some(trouble) = answered.filter(|_| !partner.connected) {
+        problems.push(Problem {
+            severity: Severity::Bad,
+            about: About::Partner,
+            what: format!("There is no link between the hosts: {trouble}."),
+            fix: "The two work as if cut off from each other until then.".to_owned(),
+        });
+    }
     problems
 }
+
+/// Fewer free addresses than this in the own half, while the partner's cannot be used, and
+/// somebody should know.
+const FEW: u64 = 8;
+
+/// What may soon turn a new device away while the partner is silent.
+fn capacity_problems(ha: &Ha) -> Vec<Problem> {
+    let Some(partner) = &ha.partner else { return Vec::new() };
+    if ha.state != PairState::CommunicationsInterrupted {
+        return Vec::new();
+    }
+    let few = ha.free.iter().filter(|(_, free)| free.own <= FEW);
+    few.map(|(network, free)| Problem {
+        severity: if free.own == 0 { Severity::Bad } else { Severity::Warning },
+        about: About::Network(network.to_string()),
+        what: format!(
+            "{} for new devices in this half of {network}; {}'s half may not be used while it may \
+             be running.",
+            match free.own {
+                0 => "No free address is left".to_owned(),
+                1 => "1 free address is left".to_owned(),
+                n => format!("{n} free addresses are left"),
+            },
+            partner.name
+        ),
+        fix: format!(
+            "Start {0}; or, if it is off, run lanward pair down; or enlarge the pool. Devices that \
+             have an address keep it.",
+            partner.name
+        ),
+    })
+    .collect()
+}
+
+/// Clocks further apart than this are told, in milliseconds.
+const CLOCK_OFF_MS: i64 = 5000;
+
+/// What the two daemons see of each other besides leases.
+fn daemon_problems(ha: &Ha, says: Option<&PartnerSays>) -> Vec<Problem> {
+    let Some(partner) = ha.partner.as_ref().filter(|partner| partner.connected) else {
+        return Vec::new();
+    };
+    let Some(says) = says else { return Vec::new() };
+    let (own, name) = (&ha.node, &partner.name);
+    let mut problems = Vec::new();
+    if says.wall_ahead_ms.abs() >= CLOCK_OFF_MS {
+        let (secs, how) = (
+            says.wall_ahead_ms.abs() / 1000,
+            if says.wall_ahead_ms > 0 { "ahead of" } else { "behind" },
+        );
+        problems.push(Problem {
+            severity: Severity::Warning,
+            about: About::Partner,
+            what: format!("The clock of {name} is {secs} s {how} that of {own}."),
+            fix: "Leases do not depend on it, but dates in logs and pages do: see that both hosts \
+                  get their time from the network (timedatectl)."
+                .to_owned(),
+        });
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    if says.version != version {
+        problems.push(Problem {
+            severity: Severity::Info,
+            about: About::Partner,
+            what: format!("{own} runs Lanward {version} and {name} {}.", says.version),
+            fix: "The two work together. Update the older one next.".to_owned(),
+        });
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests;

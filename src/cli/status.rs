@@ -16,6 +16,8 @@ pub(super) struct Status {}
 pub(super) struct Shown {
     pub(super) headline: String,
     pub(super) sentence: String,
+    #[serde(default)]
+    next: Option<String>,
     pub(super) severity: String,
     pub(super) pair: Pair,
     version: String,
@@ -87,6 +89,9 @@ impl Shown {
         };
         text::print_line(&text::toned(&text::clean(&self.headline), tone));
         text::print_text(&self.sentence);
+        if let Some(next) = &self.next {
+            text::print_text(next);
+        }
         text::print_line("");
         let hosts = || std::iter::once(&self.pair.own).chain(&self.pair.partner);
         let rows: Vec<Vec<String>> = hosts()

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use lanward_dhcp::{Event as Dhcp, Received};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, error, info, trace, warn};
 
+use super::beside::Beside;
 use super::dhcp::{DhcpFront, Heard};
 use super::handle::{Command, Reading};
 use super::wall;
@@ -29,6 +31,16 @@ pub(super) struct Changes {
     pub(super) settings: u64,
 }
 
+/// What was asked of this node that its pair's core does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Somebody put this host into maintenance: who.
+    pub(crate) maintenance: Option<String>,
+}
+
+/// An orderly stop of the process that has not ended after this long is cut short.
+const STOP_LIMIT: Duration = Duration::from_millis(3500);
+
 /// Everything the task listens to, and what it answers through.
 pub(super) struct Actor {
     pub(super) node: Node,
@@ -42,6 +54,10 @@ pub(super) struct Actor {
     pub(super) addresses: mpsc::Receiver<Vec<OwnAddress>>,
     pub(super) dhcp: DhcpFront,
     pub(super) changes: watch::Sender<Changes>,
+    pub(super) beside: Beside,
+    pub(super) standing: watch::Sender<Standing>,
+    /// Hears that the partner removed this node.
+    pub(super) removed: mpsc::UnboundedSender<String>,
     /// The addresses the partner told of its host, for the link and for whoever looks for it.
     pub(super) partner_host: watch::Sender<Vec<IpAddr>>,
     pub(super) waiting: Waiting,
@@ -52,7 +68,13 @@ pub(super) struct Actor {
 pub(super) struct Waiting {
     edits: HashMap<u64, oneshot::Sender<Result<(), EditError>>>,
     releases: HashMap<u64, oneshot::Sender<bool>>,
+    partner_off: HashMap<u64, oneshot::Sender<Result<(), String>>>,
+    maintenance: Option<oneshot::Sender<Result<(), String>>>,
     last_id: u64,
+    /// The process ends, and this late at the latest.
+    ending: Option<Instant>,
+    /// It ends now.
+    ended: bool,
 }
 
 impl Waiting {
@@ -70,26 +92,41 @@ impl Actor {
         floor.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.dhcp.set_networks(&self.node);
         self.drain();
-        loop {
+        while !self.waiting.ended {
             let wake = self.wake();
+            let ending = self.waiting.ending;
             tokio::select! {
                 command = self.commands.recv() => match command {
-                    Some(Command::Stop) | None => break,
+                    None => break,
                     Some(command) => self.command(command),
                 },
                 Some(event) = self.store_events.recv() => self.stored(event),
                 Some(event) = self.link_events.recv() => self.linked(event),
                 Some(addresses) = self.addresses.recv() => self.addresses_changed(addresses),
                 heard = self.dhcp.next() => self.heard(heard),
-                _ = floor.tick() => self.store.save_time(self.clock.floor()),
+                _ = floor.tick() => {
+                    self.store.save_time(self.clock.floor());
+                    if let Some(partner) = self.node.pair().status().partner {
+                        self.beside.introduce(&partner.name);
+                    }
+                }
+                () = tokio::time::sleep_until(ending.unwrap_or(wake)), if ending.is_some() => {
+                    warn!("the other host did not take over in time; this one stops nonetheless");
+                    break;
+                }
                 () = tokio::time::sleep_until(wake) => self.handle(Input::Timeout),
             }
             self.drain();
         }
+        self.beside.own("stopped", "its process ends");
         self.store.save_time(self.clock.floor());
-        let store = self.store;
+        let (store, journal) = (self.store, self.beside.journal);
         // Closing waits for the disk.
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        let closed = tokio::task::spawn_blocking(move || {
+            store.close();
+            journal.flush();
+        });
+        let _ = closed.await;
     }
 
     /// When the node wants to be woken.
@@ -125,11 +162,62 @@ impl Actor {
                 self.handle(Input::Release { id, addr });
             }
             Command::Paired(config) => self.handle(Input::Paired(config)),
+            Command::Unpaired(config) => self.handle(Input::Unpaired(config)),
+            Command::PartnerOff { by, done } => {
+                let id = self.waiting.next_id();
+                self.waiting.partner_off.insert(id, done);
+                self.handle(Input::PartnerOff { id, by });
+            }
+            Command::RemovePartner { by } => self.handle(Input::RemovePartner { by }),
+            Command::Maintenance { on: true, by, done } => {
+                self.standing.send_modify(|standing| standing.maintenance = Some(by.clone()));
+                self.waiting.maintenance = Some(done);
+                self.handle(Input::Stop { why: format!("maintenance, asked for by {by}") });
+            }
+            Command::Maintenance { on: false, done, .. } => {
+                self.end_maintenance();
+                let _ = done.send(Ok(()));
+            }
+            Command::Mute(mute) => {
+                self.dhcp.set_muted(mute);
+                self.dhcp.set_networks(&self.node);
+            }
+            Command::Note { what, why } => self.beside.own(&what, &why),
             Command::CopyStore { target, done } => {
                 let _ = done.send(self.store.copy_to(&target));
             }
-            Command::Stop => {}
+            Command::Stop { why } if self.waiting.ending.is_none() => {
+                self.waiting.ending = Some(Instant::now() + STOP_LIMIT);
+                // In maintenance everything is handed over already.
+                self.waiting.ended = self.standing.borrow().maintenance.is_some()
+                    && self.waiting.maintenance.is_none();
+                self.handle(Input::Stop { why });
+            }
+            Command::Stop { .. } => self.waiting.ended = true,
         }
+    }
+
+    fn end_maintenance(&mut self) {
+        let was = self.standing.send_if_modified(|standing| standing.maintenance.take().is_some());
+        if was {
+            self.handle(Input::Resume);
+        }
+    }
+
+    /// An orderly stop is over: of the process, or into maintenance.
+    fn stopped(&mut self, handed_over: bool) {
+        if self.waiting.ending.is_some() {
+            self.waiting.ended = true;
+        }
+        let Some(done) = self.waiting.maintenance.take() else { return };
+        if handed_over {
+            let _ = done.send(Ok(()));
+            return;
+        }
+        // Nobody would answer: this host goes on.
+        self.end_maintenance();
+        let why = "The other host did not take over in time. This one goes on serving.";
+        let _ = done.send(Err(why.to_owned()));
     }
 
     fn stored(&mut self, event: StoreEvent) {
@@ -149,12 +237,22 @@ impl Actor {
         match event {
             LinkEvent::Up { peer_addr, sender } => {
                 info!("the link to the partner is up ({peer_addr})");
-                self.partner = Some(sender);
+                self.partner = Some(sender.clone());
                 self.handle(Input::LinkUp);
+                // The HELLO first: it opens every link.
+                self.drain();
+                if let Some(partner) = self.node.pair().status().partner {
+                    self.beside.link_up(&sender, &partner.name);
+                }
             }
-            LinkEvent::Frame(frame) => self.handle(Input::Frame(&frame)),
+            LinkEvent::Frame(frame) => {
+                if !self.beside.heard(&frame) {
+                    self.handle(Input::Frame(&frame));
+                }
+            }
             LinkEvent::Down { reason } => {
                 self.partner = None;
+                self.beside.link_down();
                 warn!("the link to the partner is down: {reason}");
                 self.handle(Input::LinkDown { reason });
             }
@@ -222,16 +320,18 @@ impl Actor {
                 Output::LeasesChanged => {
                     self.changes.send_modify(|changes| changes.leases += 1);
                 }
-                Output::PartnerOffDone { result, .. } => {
-                    if let Err(why) = result {
-                        warn!("the other host is not taken for off: {why}");
+                Output::PartnerOffDone { id, result } => {
+                    if let Some(done) = self.waiting.partner_off.remove(&id) {
+                        let _ = done.send(result);
                     }
                 }
-                Output::Stopped { handed_over } => {
-                    info!(handed_over, "this host answers no DHCP client any more");
+                Output::Stopped { handed_over } => self.stopped(handed_over),
+                Output::Removed => {
+                    let partner = self.node.pair().status().partner;
+                    let name = partner.map_or_else(|| "the other host".to_owned(), |p| p.name);
+                    let _ = self.removed.send(name);
                 }
-                Output::Removed => warn!("this host was taken out of the pair"),
-                Output::Event(event) => info!("{}: {:?}: {}", event.who, event.what, event.why),
+                Output::Event(event) => self.beside.event(&event),
             }
         }
         let told = self.node.pair().partner_addresses();

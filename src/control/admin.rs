@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use lanward_web::{Backend, ClaimCodes};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::handle::Stopping;
+use super::journal::Journal;
 use super::pairing::Pairing;
 use crate::admin::{self, ClaimReply, RecordWrite, Refusal, RefusalKind, Reply, Request};
 use crate::backend::{self, Daemon};
@@ -18,9 +19,12 @@ pub(super) struct Admin {
     pub(super) daemon: Arc<Daemon>,
     pub(super) claim: Arc<ClaimCodes>,
     pub(super) pairing: Arc<Pairing>,
+    pub(super) journal: Journal,
     pub(super) url: String,
 }
 
+/// Who asks, on the timeline.
+const BY: &str = "the command line";
 /// A claim code is good for so long.
 const CLAIM_SECS: u64 = 30 * 60;
 
@@ -47,6 +51,18 @@ impl Admin {
             Request::PairJoin { invite } => {
                 self.pairing.join(&invite).await.map(|joined| Reply::done(&joined))
             }
+            Request::PairHeld => self.pairing.held().await.map(|held| Reply::done(&held)),
+            Request::PairDown => self.pairing.down(BY).await.map(|()| Reply::done(&json!({}))),
+            Request::PairMaintenance { on } => {
+                self.pairing.maintenance(on, BY).await.map(|()| Reply::done(&json!({})))
+            }
+            Request::PairRemove { force } => {
+                self.pairing.remove(BY, force).await.map(|removed| Reply::done(&removed))
+            }
+            Request::PairReplace => {
+                self.pairing.replace(BY).await.map(|invite| Reply::done(&invite))
+            }
+            Request::PairLog { limit } => Ok(Reply::done(&self.journal.latest(limit))),
             Request::Records => self.records().await,
             Request::Edit { writes } => self.edit(writes).await,
             _ => Err(Refusal::new(RefusalKind::Unknown, "This request is not known here.")),

@@ -37,6 +37,8 @@ pub(super) struct DhcpFront {
     socket: Option<DhcpSocket>,
     /// Whether some network wants DHCP here.
     wanted: bool,
+    /// Whether this host may not answer whatever the settings want.
+    muted: bool,
     retry_at: Instant,
     addresses: Vec<OwnAddress>,
     interfaces: BTreeMap<NetworkId, u32>,
@@ -60,6 +62,7 @@ impl DhcpFront {
             config,
             socket: None,
             wanted: false,
+            muted: false,
             retry_at: Instant::now(),
             addresses,
             interfaces: BTreeMap::new(),
@@ -75,17 +78,23 @@ impl DhcpFront {
         self.addresses = addresses;
     }
 
+    /// Whether this host may not answer anybody. In force with the next
+    /// [`DhcpFront::set_networks`].
+    pub(super) fn set_muted(&mut self, muted: bool) {
+        self.muted = muted;
+    }
+
     /// What the node has in force changed.
     pub(super) fn set_networks(&mut self, node: &Node) {
         let settings = node.effective();
-        self.wanted = self.config.enabled && !settings.dhcp.networks.is_empty();
+        self.wanted = self.config.enabled && !self.muted && !settings.dhcp.networks.is_empty();
         let attached = settings.networks.iter().filter_map(|network| {
             let (own, _) = interfaces::attached(&self.addresses, network.subnet)?;
             Some((network.id.clone(), own.index))
         });
         self.interfaces = attached.collect();
         if !self.wanted && self.socket.take().is_some() {
-            info!("no network wants DHCP any more: its port is closed");
+            info!("DHCP is not served here any more: its port is closed");
             self.problem.send_replace(None);
         } else if self.wanted && self.socket.is_none() {
             self.open();

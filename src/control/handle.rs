@@ -68,11 +68,34 @@ pub(super) enum Command {
         done: oneshot::Sender<bool>,
     },
     Paired(PairConfig),
+    Unpaired(PairConfig),
+    PartnerOff {
+        by: String,
+        done: oneshot::Sender<Result<(), String>>,
+    },
+    RemovePartner {
+        by: String,
+    },
+    Maintenance {
+        on: bool,
+        by: String,
+        done: oneshot::Sender<Result<(), String>>,
+    },
+    /// Whether DHCP clients are answered at all on this host.
+    Mute(bool),
+    /// Something for the timeline.
+    Note {
+        what: String,
+        why: String,
+    },
     CopyStore {
         target: PathBuf,
         done: oneshot::Sender<io::Result<()>>,
     },
-    Stop,
+    /// In order; the second time, at once.
+    Stop {
+        why: String,
+    },
 }
 
 /// Reaches the node; clones reach the same one.
@@ -160,9 +183,49 @@ impl Handle {
         answer.await.map_err(|_| Stopping)
     }
 
-    /// Asks the node's task to end.
-    pub async fn stop(&self) {
-        let _ = self.send(Command::Stop).await;
+    /// This node has no partner any more.
+    pub(super) async fn unpaired(&self, config: PairConfig) -> Result<(), Stopping> {
+        self.send(Command::Unpaired(config)).await
+    }
+
+    /// `by` says that the partner is off, and it was seen to be silent. Else why it is not taken
+    /// for off.
+    pub(super) async fn partner_off(&self, by: &str) -> Result<Result<(), String>, Stopping> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::PartnerOff { by: by.to_owned(), done }).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Tells a connected partner that it is out of the pair.
+    pub(super) async fn remove_partner(&self, by: &str) -> Result<(), Stopping> {
+        self.send(Command::RemovePartner { by: by.to_owned() }).await
+    }
+
+    /// Hands DHCP over to the partner, or takes its part again. Else why not.
+    pub(super) async fn maintenance(
+        &self,
+        on: bool,
+        by: &str,
+    ) -> Result<Result<(), String>, Stopping> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Maintenance { on, by: by.to_owned(), done }).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Whether DHCP clients are answered at all on this host.
+    pub(super) async fn mute(&self, mute: bool) -> Result<(), Stopping> {
+        self.send(Command::Mute(mute)).await
+    }
+
+    /// Puts something that happened to this host on the timeline.
+    pub(super) async fn note(&self, what: &str, why: &str) -> Result<(), Stopping> {
+        self.send(Command::Note { what: what.to_owned(), why: why.to_owned() }).await
+    }
+
+    /// Asks the node's task to end: the first time in order, the partner taking over, which takes
+    /// a few seconds at most; the second time at once.
+    pub async fn stop(&self, why: &str) {
+        let _ = self.send(Command::Stop { why: why.to_owned() }).await;
     }
 
     async fn send(&self, command: Command) -> Result<(), Stopping> {

@@ -19,10 +19,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use super::actor::Standing;
 use super::actor::{Actor, Changes, Waiting};
 use super::admin::Admin;
+use super::beside::Beside;
 use super::dhcp::DhcpFront;
 use super::handle::Handle;
+use super::journal::Journal;
 use super::pairing::{Around, Opened, Pairing};
 use super::{household, publisher, wall};
 use crate::backend::{Daemon, Parts};
@@ -67,15 +70,20 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
             let _ = store_to.send(event);
         })
     });
-    let (store, restored, found) = opened.await.into_diagnostic()?.into_diagnostic()?;
+    let (store, mut restored, found) = opened.await.into_diagnostic()?.into_diagnostic()?;
     let identity = Arc::new(Identity::load_or_create(&data_dir).into_diagnostic()?);
     let own = interfaces::own_addresses().into_diagnostic().wrap_err("no own addresses")?;
     let clock = NodeClock::start(found.time_floor.as_deref());
+    restored.rolled_back = found.rolled_back;
+    restored.downtime_unknown = clock.downtime_unknown();
+    let journal = Journal::open(&data_dir, &host.node.name);
+    journal.own("started", &format!("Lanward {}", env!("CARGO_PKG_VERSION")));
     let (control, commands) = Handle::new();
     let reachable = interfaces::reachable(&own);
     let (own_to, own_seen) = watch::channel(reachable.clone());
     let (partner_host, told) = watch::channel(Vec::new());
-    let around = Around { store: found.store_id, own: own_seen.clone(), told };
+    let (removed_to, removed) = mpsc::unbounded_channel();
+    let around = Around { store: found.store_id, own: own_seen.clone(), told, removed };
     let Opened { pairing, events: link_events, partner } =
         Pairing::open(&host, identity, control.clone(), around)?;
     let config = NodeConfig {
@@ -107,6 +115,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let (changes, changed) = watch::channel(Changes::default());
     let (dhcp_problem, dhcp_problems) = watch::channel(None);
     let addresses = watch_addresses(own_to);
+    let (says_to, says) = watch::channel(None);
+    let (standing_to, standing) = watch::channel(Standing::default());
     let actor = Actor {
         node,
         clock,
@@ -118,6 +128,9 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         addresses,
         dhcp: DhcpFront::new(host.dhcp.clone(), own.clone(), dhcp_problem),
         changes,
+        beside: Beside::new(journal.clone(), says_to),
+        standing: standing_to,
+        removed: removed_to,
         partner_host,
         waiting: Waiting::default(),
     };
@@ -148,7 +161,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         problems.push(Daemon::host_problem(
             "The lease store of this host is older than what it has reported: its last writes \
              were damaged, or an old copy was put back.",
-            "Check the disk of this host. Devices fill the gap as they renew their leases.",
+            "Check the disk of this host. The other host of a pair fills the gap; alone, devices \
+             do as they renew their leases.",
         ));
     }
     let daemon = Arc::new(Daemon::new(Parts {
@@ -159,6 +173,13 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         start_problems: problems,
         dhcp_problem: dhcp_problems,
         partner: pairing.partner(),
+        says,
+        standing,
+        removed: pairing.removed(),
+        trouble: {
+            let pairing = Arc::clone(&pairing);
+            Box::new(move || pairing.trouble())
+        },
         now: wall::now,
     }));
     let (stop_web, web) = start_web(&host, &own, &domain, &daemon, &claim).await?;
@@ -171,6 +192,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         daemon: Arc::clone(&daemon),
         claim: Arc::clone(&claim),
         pairing: Arc::clone(&pairing),
+        journal,
         url: url.clone(),
     };
     let admin = tokio::spawn(admin.run(asked));
@@ -193,11 +215,19 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     info!("stopping");
     let _ = stop_web.send(true);
     admin.abort();
-    control.stop().await;
-    pairing.stop().await;
+    control.stop("its process was told to stop").await;
     if by_itself.is_none() {
-        let _ = ended.await;
+        tokio::select! {
+            _ = &mut ended => {}
+            () = told_to_stop() => {
+                info!("told again: stopping at once");
+                control.stop("at once").await;
+                let _ = ended.await;
+            }
+        }
     }
+    // What the node sent last goes out before the link ends.
+    pairing.stop().await;
     server.shutdown().await;
     let _ = web.await;
     match by_itself {

@@ -12,3 +12,4 @@ pub mod resolve;
 pub mod store;
 #[cfg(test)]
 mod test_namespace;
+pub mod timeline_file;

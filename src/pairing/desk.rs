@@ -33,8 +33,8 @@ pub struct Joined(pub PairIdentity);
 pub enum InviteError {
     /// This node has a partner.
     #[error(
-        "this node is paired with {0} already: only if {0} is gone for good, stop Lanward here, remove \
-         partner.json from its data folder, and start it again"
+        "this node is paired with {0} already: only if {0} is gone for good, run `lanward pair replace` \
+         here, which makes an invite for the host that takes its place"
     )]
     Paired(String),
     /// Nobody could use it.

@@ -74,15 +74,19 @@ pub(super) fn write(data_dir: &Path, pair: &PairIdentity) -> Result<(), PartnerF
         },
     };
     let text = serde_json::to_string_pretty(&file).expect("texts and numbers have a JSON form");
-    replace(data_dir, &text).map_err(|error| PartnerFileError::Io {
+    replace(data_dir, NAME, &text)
+}
+
+fn replace(data_dir: &Path, name: &str, text: &str) -> Result<(), PartnerFileError> {
+    put(data_dir, name, text).map_err(|error| PartnerFileError::Io {
         action: "write",
-        path: data_dir.join(NAME),
+        path: data_dir.join(name),
         error,
     })
 }
 
-fn replace(data_dir: &Path, text: &str) -> io::Result<()> {
-    let unfinished = data_dir.join("partner.json.new");
+fn put(data_dir: &Path, name: &str, text: &str) -> io::Result<()> {
+    let unfinished = data_dir.join(format!("{name}.new"));
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -91,7 +95,7 @@ fn replace(data_dir: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    fs::rename(&unfinished, data_dir.join(NAME))?;
+    fs::rename(&unfinished, data_dir.join(name))?;
     File::open(data_dir)?.sync_all()
 }
 
@@ -99,4 +103,41 @@ pub(super) fn remove(data_dir: &Path) -> Result<(), PartnerFileError> {
     let path = data_dir.join(NAME);
     let removed = fs::remove_file(&path).and_then(|()| File::open(data_dir)?.sync_all());
     removed.map_err(|error| PartnerFileError::Io { action: "remove", path, error })
+}
+
+/// There while this node has been removed from a pair by its partner.
+const REMOVED: &str = "removed.json";
+
+#[derive(Serialize, Deserialize)]
+struct RemovedV1 {
+    by: String,
+}
+
+/// Durable when this returns.
+pub(super) fn mark_removed(data_dir: &Path, by: &str) -> Result<(), PartnerFileError> {
+    let file = RemovedV1 { by: by.to_owned() };
+    let text = serde_json::to_string_pretty(&file).expect("a text has a JSON form");
+    replace(data_dir, REMOVED, &text)
+}
+
+/// A file that cannot be read counts: what it stands for is to keep silent.
+pub(super) fn removed_by(data_dir: &Path) -> Option<String> {
+    let text = match fs::read_to_string(data_dir.join(REMOVED)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(_) => String::new(),
+    };
+    let file = serde_json::from_str::<RemovedV1>(&text);
+    Some(file.map_or_else(|_| "the other host".to_owned(), |file| file.by))
+}
+
+pub(super) fn clear_removed(data_dir: &Path) -> Result<(), PartnerFileError> {
+    let path = data_dir.join(REMOVED);
+    match fs::remove_file(&path) {
+        Ok(()) => File::open(data_dir)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| PartnerFileError::Io { action: "remove", path, error }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(PartnerFileError::Io { action: "remove", path, error }),
+    }
 }

@@ -125,7 +125,7 @@ impl PairMark {
         let mut dots = vec![Dot {
             name: pair.own.name.clone(),
             tone: if pair.own.up { "ok" } else { "info" },
-            word: if pair.own.up { "up" } else { "starting" },
+            word: own_word(pair),
         }];
         if let Some(partner) = &pair.partner {
             let (tone, word) = partner_dot(pair.condition, partner.up);
@@ -138,19 +138,29 @@ impl PairMark {
             icon: condition_icon(pair),
             headline: pair.headline(),
             sentence: pair.sentence(),
-            since: pair
-                .since
-                .filter(|_| pair.condition == Condition::PartnerDown)
-                .map(|at| Moment::clock(at, now, zone)),
+            since: pair.since.filter(|_| pair.is_alone()).map(|at| Moment::clock(at, now, zone)),
             dots,
             partner_url: pair.partner.as_ref().and_then(|p| p.url.clone()).unwrap_or_default(),
         }
     }
 }
 
+fn own_word(pair: &PairStatus) -> &'static str {
+    match pair.condition {
+        Condition::Maintenance => "paused",
+        Condition::Removed => "removed",
+        Condition::Learning | Condition::Merging => "catching up",
+        Condition::Unsure | Condition::Waiting { .. } => "waiting",
+        _ if pair.own.up => "up",
+        _ => "starting",
+    }
+}
+
 fn partner_dot(condition: Condition, up: bool) -> (&'static str, &'static str) {
     match condition {
         Condition::PartnerDown => ("bad", "down"),
+        Condition::PartnerOff => ("bad", "off"),
+        Condition::PartnerStopped => ("info", "paused"),
         Condition::Checking { .. } => ("warn", "silent"),
         Condition::CatchingUp { .. } => ("info", "catching up"),
         _ if up => ("ok", "up"),
@@ -160,8 +170,10 @@ fn partner_dot(condition: Condition, up: bool) -> (&'static str, &'static str) {
 
 fn condition_icon(pair: &PairStatus) -> Icon {
     match pair.condition {
-        Condition::Checking { .. } | Condition::Starting => Icon("clock"),
-        Condition::CatchingUp { .. } => Icon("sync"),
+        Condition::Checking { .. } | Condition::Starting | Condition::Waiting { .. } => {
+            Icon("clock")
+        }
+        Condition::CatchingUp { .. } | Condition::Learning | Condition::Merging => Icon("sync"),
         _ => match pair.severity() {
             Severity::Ok => Icon("ok"),
             Severity::Info => Icon("info"),

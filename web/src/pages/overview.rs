@@ -30,12 +30,14 @@ struct Page {
     pair_sentence: String,
 }
 
-/// The partner is away: who, since when, what goes on, what waits, what to do.
+/// The pair is not as it should be: what it means, since when, what to do.
 struct Banner {
-    partner: String,
+    tone: &'static str,
+    icon: Icon,
+    title: String,
     since: Option<Moment>,
-    own: String,
-    waiting: Option<String>,
+    sentence: String,
+    next: Option<String>,
     last_heard: Option<Moment>,
 }
 
@@ -135,7 +137,14 @@ fn headline(status: &Status, worst: Severity, no_networks: bool) -> (String, Sev
     let pair = &status.pair;
     let (own, partner) = (&pair.own.name, pair.partner_name());
     match pair.condition {
-        Condition::PartnerDown => (format!("{own} serves everything alone"), Severity::Warning),
+        _ if pair.is_alone() => {
+            (format!("{own} serves everything alone"), pair.severity().max(Severity::Info))
+        }
+        Condition::Maintenance => (format!("{own} is paused"), Severity::Info),
+        Condition::Learning | Condition::Merging => (pair.headline(), Severity::Info),
+        Condition::Unsure | Condition::Waiting { .. } | Condition::Removed => {
+            (format!("{own} serves no DHCP"), pair.severity())
+        }
         Condition::Starting => (format!("{own} is starting"), Severity::Info),
         Condition::CatchingUp { .. } => (format!("{partner} is catching up"), Severity::Info),
         _ => match worst {
@@ -169,20 +178,30 @@ fn summary(status: &Status, devices: u64, now: jiff::Timestamp) -> String {
 
 fn banner(status: &Status, frame: &Frame) -> Option<Banner> {
     let pair = &status.pair;
-    let partner = pair.partner.as_ref()?;
-    if pair.condition != Condition::PartnerDown {
+    let partner = pair.partner.as_ref();
+    let quiet = matches!(
+        pair.condition,
+        Condition::Single
+            | Condition::Starting
+            | Condition::BothUp
+            | Condition::Checking { .. }
+            | Condition::CatchingUp { .. }
+    );
+    if quiet {
         return None;
     }
+    let cut = pair.condition == Condition::PartnerDown;
     Some(Banner {
-        partner: partner.name.clone(),
-        since: pair.since.map(|at| frame.clock(at)),
-        own: pair.own.name.clone(),
-        waiting: match pair.unsynced {
-            0 => None,
-            1 => Some("1 change waits".to_owned()),
-            n => Some(format!("{} changes wait", number(n))),
+        tone: tone(pair.severity()),
+        icon: tone_icon(pair.severity()),
+        title: match cut {
+            true => format!("{} has not answered", pair.partner_name()),
+            false => pair.headline(),
         },
-        last_heard: partner.last_heard.map(|at| frame.ago(at)),
+        since: pair.since.map(|at| frame.clock(at)),
+        sentence: pair.sentence(),
+        next: pair.next().map(|next| next.replace('`', "")),
+        last_heard: partner.filter(|_| cut).and_then(|p| p.last_heard).map(|at| frame.ago(at)),
     })
 }
 

@@ -52,8 +52,31 @@ pub enum Condition {
         #[serde(rename = "silent_secs", serialize_with = "secs")]
         silent: Duration,
     },
-    /// No answer from the partner: it is down, or cut off.
+    /// No answer from the partner: it is down, or cut off. Both keep to their own half of each
+    /// range for new devices.
     PartnerDown,
+    /// The partner is known not to serve: somebody said that it is off, or it lost its disk.
+    PartnerOff,
+    /// The partner stopped in order, or is in maintenance: this node has everything.
+    PartnerStopped,
+    /// This node is in maintenance: it was told to leave DHCP to the partner.
+    Maintenance,
+    /// This node must learn what happened meanwhile before it serves DHCP again.
+    Learning,
+    /// This node must not serve before it has heard from its partner, which does not answer.
+    Unsure,
+    /// This node lost its disk, and waits until what it may have promised has ended.
+    Waiting {
+        /// For how long still.
+        #[serde(rename = "left_secs", serialize_with = "secs")]
+        left: Duration,
+    },
+    /// Both served as if the other was off; they compare what they gave.
+    Merging,
+    /// Two faults at once: this node serves alone without knowing what its partner promised.
+    Solo,
+    /// The partner took this node out of the pair.
+    Removed,
     /// The partner is connected and the tables are being made equal.
     CatchingUp {
         /// Changes settled.
@@ -94,21 +117,39 @@ impl PairStatus {
     pub fn severity(&self) -> Severity {
         match self.condition {
             Condition::BothUp => Severity::Ok,
-            Condition::Single | Condition::Starting | Condition::CatchingUp { .. } => {
-                Severity::Info
-            }
-            Condition::Checking { .. } | Condition::PartnerDown => Severity::Warning,
+            Condition::Single
+            | Condition::Starting
+            | Condition::CatchingUp { .. }
+            | Condition::PartnerStopped
+            | Condition::Maintenance
+            | Condition::Learning
+            | Condition::Merging => Severity::Info,
+            Condition::Checking { .. }
+            | Condition::PartnerDown
+            | Condition::PartnerOff
+            | Condition::Waiting { .. } => Severity::Warning,
+            Condition::Unsure | Condition::Solo | Condition::Removed => Severity::Bad,
         }
     }
 
     /// Two or three words, for the mark on every page.
     pub fn headline(&self) -> String {
+        let (own, partner) = (&self.own.name, self.partner_name());
         match self.condition {
             Condition::Single => "One host".to_owned(),
             Condition::Starting => "Starting".to_owned(),
             Condition::BothUp => "Both hosts up".to_owned(),
-            Condition::Checking { .. } => format!("Checking {}", self.partner_name()),
-            Condition::PartnerDown => format!("{} down", self.partner_name()),
+            Condition::Checking { .. } => format!("Checking {partner}"),
+            Condition::PartnerDown => format!("{partner} down"),
+            Condition::PartnerOff => format!("{partner} is off"),
+            Condition::PartnerStopped => format!("{partner} paused"),
+            Condition::Maintenance => format!("{own} paused by you"),
+            Condition::Learning => format!("{own} catches up"),
+            Condition::Unsure => format!("{own} waits for {partner}"),
+            Condition::Waiting { .. } => format!("{own} waits"),
+            Condition::Merging => "Comparing leases".to_owned(),
+            Condition::Solo => format!("{own} alone, carefully"),
+            Condition::Removed => format!("{own} was removed"),
             Condition::CatchingUp { done, total } => {
                 format!("Catching up {} %", percent(done, total))
             }
@@ -129,20 +170,128 @@ impl PairStatus {
                 "No answer from {partner} for {} s. Nothing changes for devices yet.",
                 silent.as_secs()
             ),
-            Condition::PartnerDown => {
-                let waiting = match self.unsynced {
-                    0 => String::new(),
-                    1 => format!(" 1 change waits for {partner}."),
-                    n => format!(" {n} changes wait for {partner}."),
-                };
-                format!("{own} answers DNS and DHCP for every network.{waiting}")
-            }
+            Condition::PartnerDown => format!(
+                "{own} answers DNS and DHCP for every network. To stay safe it gives new devices \
+                 addresses of its own half of each range only: {partner} may be running and cut \
+                 off.{}",
+                self.waiting()
+            ),
+            Condition::PartnerOff => format!(
+                "{own} answers DNS and DHCP for every network, and uses {partner}'s half of each \
+                 range too as soon as no lease from {partner} can be running there.{}",
+                self.waiting()
+            ),
+            Condition::PartnerStopped => format!(
+                "{partner} stopped in order, and {own} serves everything with every address. It \
+                 is safe to reboot {partner}.{}",
+                self.waiting()
+            ),
+            Condition::Maintenance => format!(
+                "{partner} serves DHCP for everybody; {own} answers DNS only. It is safe to \
+                 reboot {own}."
+            ),
+            Condition::Learning => format!(
+                "{own} learns from {partner} what changed before it serves DHCP again. DNS \
+                 answers already, and {partner} serves DHCP."
+            ),
+            Condition::Unsure => format!(
+                "{own} answers DNS and no DHCP: {partner} served last, and does not answer. What \
+                 it promised to devices is not known here."
+            ),
+            Condition::Waiting { left } => format!(
+                "{own} lost what it had stored and waits {} until no lease it may have given can \
+                 be running. {partner} serves DHCP meanwhile, and DNS answers.",
+                minutes(left)
+            ),
+            Condition::Merging => format!(
+                "Both hosts served as if the other was off. They compare what they gave; until \
+                 then devices keep their addresses, and no new device gets one."
+            ),
+            Condition::Solo => format!(
+                "{own} serves DHCP without knowing what {partner} promised while {own} was away. \
+                 It asks the network before it gives an address to anybody."
+            ),
+            Condition::Removed => format!(
+                "{partner} went on without {own}. {own} answers DNS and no DHCP, so that two \
+                 hosts never give out one address."
+            ),
             Condition::CatchingUp { done, total } => {
                 let left = total.saturating_sub(done);
                 let changes = if left == 1 { "change" } else { "changes" };
                 format!("{own} and {partner} exchange {left} more {changes}; then both serve.")
             }
         }
+    }
+
+    /// What to do about it; `None` where it passes by itself, or nothing is to be done.
+    pub fn next(&self) -> Option<String> {
+        let (own, partner) = (&self.own.name, self.partner_name());
+        Some(match self.condition {
+            Condition::Single => {
+                "Run `lanward pair invite` here, and `lanward pair join` with what it prints on a \
+                 second host."
+                    .to_owned()
+            }
+            Condition::PartnerDown => format!(
+                "See that {partner} has power and its network cable, then start it: it catches up \
+                 by itself. If it stays off for long and new devices come, run `lanward pair down` \
+                 here; if it is gone for good, `lanward pair replace`."
+            ),
+            Condition::PartnerOff => format!(
+                "Start {partner} again when it is mended: it catches up by itself. If it is gone \
+                 for good, run `lanward pair replace` here."
+            ),
+            Condition::PartnerStopped => {
+                format!("Start {partner} again, or run `lanward pair maintenance --off` on it.")
+            }
+            Condition::Maintenance => {
+                format!("Run `lanward pair maintenance --off` on {own}, or start it again.")
+            }
+            Condition::Unsure => format!(
+                "Start {partner}. If it is broken, {own} begins to serve by itself in a few \
+                 minutes, and asks the network about every address first."
+            ),
+            Condition::Solo => format!("Start {partner}, or replace it: `lanward pair replace`."),
+            Condition::Removed => format!(
+                "To join again, run `lanward pair invite` on {partner} and `lanward pair join` on \
+                 {own}. To make {own} a household of its own, run `lanward pair remove` on it."
+            ),
+            Condition::Starting
+            | Condition::BothUp
+            | Condition::Checking { .. }
+            | Condition::Learning
+            | Condition::Waiting { .. }
+            | Condition::Merging
+            | Condition::CatchingUp { .. } => return None,
+        })
+    }
+
+    /// Whether DHCP is this node's alone: the partner does not serve.
+    pub fn is_alone(&self) -> bool {
+        matches!(
+            self.condition,
+            Condition::PartnerDown
+                | Condition::PartnerOff
+                | Condition::PartnerStopped
+                | Condition::Solo
+        )
+    }
+
+    fn waiting(&self) -> String {
+        let partner = self.partner_name();
+        match self.unsynced {
+            0 => String::new(),
+            1 => format!(" 1 change waits for {partner}."),
+            n => format!(" {n} changes wait for {partner}."),
+        }
+    }
+}
+
+/// Such as `about 40 minutes`.
+fn minutes(duration: Duration) -> String {
+    match duration.as_secs().div_ceil(60) {
+        0 | 1 => "a minute".to_owned(),
+        n => format!("about {n} minutes"),
     }
 }
 
