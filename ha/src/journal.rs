@@ -3,7 +3,7 @@
 use crate::{Batch, Write};
 
 /// Collects writes into numbered batches and knows which are durable (rule R4).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
     /// Batches handed out so far.
     handed_out: u64,

@@ -147,7 +147,7 @@ pub enum Fault {
 }
 
 /// A state that is written down and not in effect yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entering {
     seq: u64,
     to: PairState,
@@ -155,7 +155,7 @@ struct Entering {
 }
 
 /// What is known of the partner beyond one connection.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PartnerSeen {
     name: String,
     state: Option<PairState>,
@@ -163,7 +163,7 @@ struct PartnerSeen {
 }
 
 /// One node of a pair, or a lone node, which is a pair in state STANDALONE.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pair {
     config: PairConfig,
     rank: Rank,

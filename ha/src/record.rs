@@ -143,6 +143,10 @@ pub(crate) struct Remembered {
     /// Until when the addresses without a record are held back, by half: a host that was removed
     /// from the pair may have granted them.
     pub(crate) halves_held: [Time; 2],
+    /// The number of the last meeting of the two in NORMAL that this node entered.
+    pub(crate) meetings: u64,
+    /// The number of the last one that the partner is known to have entered too.
+    pub(crate) met: u64,
     /// How often this store was found to be older than what was told from it.
     pub(crate) epoch: u32,
 }
@@ -176,6 +180,8 @@ impl Remembered {
             partner_life: Life::default(),
             solo: false,
             halves_held: [Time::ZERO; 2],
+            meetings: 0,
+            met: 0,
             epoch: 0,
         }
     }
@@ -219,6 +225,10 @@ struct StateRecord {
     odd_held: u64,
     #[prost(uint32, tag = "18")]
     epoch: u32,
+    #[prost(uint64, tag = "19")]
+    meetings: u64,
+    #[prost(uint64, tag = "20")]
+    met: u64,
 }
 
 impl Remembered {
@@ -242,6 +252,8 @@ impl Remembered {
             even_held: self.halves_held[0].as_millis(),
             odd_held: self.halves_held[1].as_millis(),
             epoch: self.epoch,
+            meetings: self.meetings,
+            met: self.met,
         }
         .encode_to_vec()
     }
@@ -268,6 +280,8 @@ impl Remembered {
             solo: record.solo,
             halves_held: [Time::from_millis(record.even_held), Time::from_millis(record.odd_held)],
             epoch: record.epoch,
+            meetings: record.meetings,
+            met: record.met,
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::binding::owner;
 use crate::{Binding, Rank};
 
 /// All bindings of a node. Nothing here scans the whole table, except where it says so.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
     rank: Rank,
     guard: Duration,

@@ -125,6 +125,13 @@ pub(crate) struct Hello {
     pub(crate) even_held_ms: u64,
     #[prost(uint64, tag = "16")]
     pub(crate) odd_held_ms: u64,
+    /// The number of the last meeting in NORMAL that the sender entered.
+    #[prost(uint64, tag = "17")]
+    pub(crate) meetings: u64,
+    /// The number of the last one that the receiver entered too, as far as the sender knows: a
+    /// receiver that does not remember it has an older copy of its store.
+    #[prost(uint64, tag = "18")]
+    pub(crate) met: u64,
 }
 
 /// The sender entered a state, durably.

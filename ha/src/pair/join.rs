@@ -35,6 +35,8 @@ impl Pair {
             started_ms: self.started.as_millis(),
             even_held_ms: even_held,
             odd_held_ms: odd_held,
+            meetings: remembered.meetings,
+            met: remembered.met,
         })
     }
 
@@ -59,7 +61,8 @@ impl Pair {
         let facts = PartnerFacts::of(hello, protocol)?;
         let state = facts.state;
         let my_store = id_from(&hello.your_store)?.map(StoreId);
-        let of_older_copy = self.remembered.cluster.is_none() && facts.served;
+        let met_in_vain = hello.met > self.remembered.meetings && my_store == Some(self.store());
+        let older_copy = met_in_vain || self.remembered.cluster.is_none() && facts.served;
         let i_lost = hello.you_lost || my_store.is_some_and(|known| known != self.store());
         let refusal = self.objection(hello, &facts, i_lost);
         if self.remembered.partner_protocol != protocol {
@@ -74,7 +77,7 @@ impl Pair {
         match refusal {
             Some(why) => self.event(now, EventKind::Refused, &why),
             None => {
-                if of_older_copy && !self.remembered.disk_lost {
+                if older_copy && !self.remembered.disk_lost {
                     self.found_rolled_back(now);
                     return Ok(());
                 }
@@ -127,7 +130,12 @@ impl Pair {
         let remembered = &self.remembered;
         let partner_lost = remembered.partner_store.is_some_and(|known| known != partner.store);
         let standalone = PairState::Standalone;
-        if partner.rank == self.rank {
+        let set_back = !partner_lost && remembered.met > partner.meetings && partner.protocol >= 2;
+        if set_back {
+            Some(format!(
+                "{name} has an older copy of its store: it forgets what it said and learns anew"
+            ))
+        } else if partner.rank == self.rank {
             Some(format!("{name} has the same rank as this node: join the two anew"))
         } else if hello.mclt_ms != mclt {
             Some(format!(
@@ -180,6 +188,11 @@ impl Pair {
         let Some(partner) = &mut link.partner else { return };
         partner.state = state;
         partner.served |= state.serves();
+        let both = state == PairState::Normal && self.remembered.state == PairState::Normal;
+        if both && self.remembered.met != self.remembered.meetings {
+            self.remembered.met = self.remembered.meetings;
+            self.write_state();
+        }
         if self.seen.state.replace(state) != Some(state) {
             self.event(now, EventKind::PartnerEntered(state), reason);
         }

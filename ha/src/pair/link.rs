@@ -15,7 +15,7 @@ use crate::{PairState, Rank, ServiceReport, StoreId};
 pub(crate) const WINDOW: usize = 512;
 
 /// What a node knows of the partner on one connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
     /// When anything was last heard on it; at first, when it came up.
     pub(crate) heard: Time,
@@ -66,6 +66,8 @@ pub(crate) struct PartnerFacts {
     /// In STARTUP, the state it would go on in.
     resumes: PairState,
     pub(crate) life: Life,
+    /// The number of the last meeting in NORMAL it had entered when it introduced itself.
+    pub(crate) meetings: u64,
 }
 
 impl PartnerFacts {
@@ -85,6 +87,7 @@ impl PartnerFacts {
                 _ => pair_state_from(hello.resumes)?,
             },
             life: Life { incarnation: hello.incarnation, started_ms: hello.started_ms },
+            meetings: hello.meetings,
         })
     }
 

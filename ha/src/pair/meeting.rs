@@ -69,6 +69,7 @@ impl Pair {
     fn partner_lost_its_disk(&mut self, now: Time, store: StoreId) {
         let name = self.seen.name.clone();
         self.remembered.partner_store = Some(store);
+        self.remembered.met = 0;
         self.remembered.partner_lost = true;
         let why = format!(
             "{name} lost its disk and with it the leases it gave: until they are over, its \

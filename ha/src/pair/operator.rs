@@ -165,6 +165,7 @@ impl Pair {
         self.stopping = None;
         self.remembered.cluster = None;
         self.remembered.partner_store = None;
+        (self.remembered.meetings, self.remembered.met) = (0, 0);
         self.remembered.partner_lost = false;
         self.remembered.disk_lost = false;
         self.remembered.partner_protocol = 0;

@@ -150,6 +150,7 @@ impl Pair {
         self.leases_changed = true;
         self.remembered.cluster = partner.map(|partner| partner.cluster);
         self.remembered.partner_store = None;
+        (self.remembered.meetings, self.remembered.met) = (0, 0);
         self.write_state();
     }
 }

@@ -19,7 +19,7 @@ use super::states::State;
 use crate::Binding;
 
 /// The reservations in force on this node, by address.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reserved {
     by_addr: BTreeMap<Ipv4Addr, (u64, Reservation)>,
     /// Where a pledge may have to be made or taken back.

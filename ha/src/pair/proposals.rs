@@ -47,7 +47,7 @@ pub(crate) enum Assent {
 }
 
 /// All proposals that are not settled, found by ticket, address, deadline or batch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Proposals {
     last_ticket: u64,
     all: BTreeMap<Ticket, Proposal>,

@@ -48,6 +48,10 @@ impl Pair {
         self.remembered.partner_store = Some(partner.store);
         self.remembered.cluster = self.config.partner.as_ref().map(|partner| partner.cluster);
         self.remembered.partner_life = partner.life;
+        self.remembered.meetings = self.remembered.meetings.max(partner.meetings) + 1;
+        if partner.state == PairState::Normal {
+            self.remembered.met = self.remembered.meetings;
+        }
         self.remembered.partner_lost = false;
         self.remembered.disk_lost = false;
         self.remembered.solo = false;

@@ -117,6 +117,27 @@ fn an_older_copy_of_the_store_is_noticed_before_it_serves() {
 }
 
 #[test]
+fn a_copy_made_in_partner_down_does_not_win_when_it_is_put_back() {
+    let mut bench = partner_down();
+    bench.pass(HOUR * 2);
+    let copy = bench.sides[0].disk.clone();
+    bench.restart(1);
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+    bench.pass(HOUR);
+    bench.leased(1, ODD, 2, DAY);
+    bench.put_back(0, copy);
+    bench.link();
+    assert!(bench.knows(0, EventKind::RolledBack));
+    assert_ne!(bench.states()[1], Conflict);
+    assert!(bench.sides[1].pair.status().serving, "the one that knows goes on");
+    bench.cut();
+    bench.link();
+    assert_eq!(bench.states(), [RecoverWait, PartnerDown]);
+    assert_eq!(bench.state_of(0, ODD), Some(BindingState::Active));
+}
+
+#[test]
 fn a_store_that_fell_back_to_an_older_generation_counts_as_a_lost_disk() {
     let mut bench = Bench::normal();
     bench.leased(0, EVEN, 1, DAY);
