@@ -33,6 +33,8 @@ pub const LINE_MAX: usize = 16 << 20;
 pub enum Request {
     /// The node, its partner, its counters, what needs attention. Done with a [`StatusReply`].
     Status,
+    /// Whether this host answers DNS. Done with a [`HealthReply`].
+    Health,
     /// All networks.
     Networks,
     /// All policies.
@@ -285,6 +287,15 @@ pub struct RemoveReply {
     pub partner: Option<String>,
     /// Whether it was told, and has stopped.
     pub told: bool,
+}
+
+/// Whether this host answers DNS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthReply {
+    /// Whether devices may be sent to it.
+    pub well: bool,
+    /// Why, in one sentence.
+    pub why: String,
 }
 
 /// The state of the claim.

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
-    About, EditError, FieldError, InForce, LeaseRow, ListRow, NetworkView, NewList, NewReservation,
-    PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer,
-    WhyQuestion,
+    About, EditError, FieldError, Health, InForce, LeaseRow, ListRow, NetworkView, NewList,
+    NewReservation, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
+    Unavailable, WhyAnswer, WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::control::{Handle, PartnerSays, Reach, Reading, Standing, Stopping};
 use crate::lists::ListKeeper;
 use crate::node;
+use crate::service_addresses::Shown;
 use crate::settings::household::declared_by;
 use crate::settings::records::{List, Record, Reservation};
 use crate::settings::words::{Id, Mac, Name};
@@ -53,6 +54,10 @@ pub struct Parts {
     pub removed: watch::Receiver<Option<String>>,
     /// Why there is no link to the partner, in a sentence; `None` while there is one.
     pub trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Who holds which service address.
+    pub services: watch::Receiver<Vec<Shown>>,
+    /// Whether this host answers DNS.
+    pub health: watch::Receiver<Health>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -168,6 +173,7 @@ impl Backend for Daemon {
                 blocked_names: statuses.iter().filter_map(|l| l.entries).sum(),
                 url: self.parts.url.clone(),
                 partner_url: self.partner_url(),
+                services: self.parts.services.borrow().clone(),
                 problems,
                 says: self.parts.says.borrow().clone(),
                 standing: self.parts.standing.borrow().clone(),
@@ -176,6 +182,10 @@ impl Backend for Daemon {
             };
             self.read(move |reading| status::status(reading, around)).await
         })
+    }
+
+    fn health(&self) -> Health {
+        *self.parts.health.borrow()
     }
 
     fn networks(&self) -> Answer<'_, Result<Vec<NetworkView>, Unavailable>> {

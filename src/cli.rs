@@ -6,6 +6,8 @@ mod check_config;
 mod claim;
 mod daemon;
 mod demo;
+mod guard;
+mod health;
 mod household;
 mod leases;
 mod lists;
@@ -66,6 +68,8 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Tell how this host and its partner are.
     Status(status::Status),
+    /// Tell by the exit code whether this host answers DNS (0) or not (1).
+    Health(health::Health),
     /// List, release and reserve addresses.
     Leases(leases::Leases),
     /// List, add, remove and update blocklists.
@@ -82,6 +86,9 @@ enum Verb {
     Claim(claim::Claim),
     /// Set the owner's password.
     Passwd(passwd::Passwd),
+    /// Remove the service addresses when the daemon is gone. Started by the daemon.
+    #[command(hide = true)]
+    GuardAddresses(guard::Guard),
 }
 
 /// Runs the command line of this process.
@@ -108,6 +115,8 @@ pub fn main() -> ExitCode {
         Verb::Apply(verb) => verb.execute(&common),
         Verb::Claim(verb) => verb.execute(&common),
         Verb::Passwd(verb) => verb.execute(&common),
+        Verb::Health(verb) => verb.execute(&common),
+        Verb::GuardAddresses(verb) => verb.execute(&common),
     };
     done.unwrap_or_else(|failure| failure.tell(&common))
 }

@@ -11,6 +11,8 @@ mod journal;
 mod pairing;
 mod publish;
 mod publisher;
+mod self_test;
+mod service;
 mod silence;
 mod start;
 mod wall;

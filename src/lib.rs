@@ -13,5 +13,6 @@ pub mod names;
 pub mod node;
 pub mod packet_socket;
 pub mod pairing;
+pub mod service_addresses;
 pub mod settings;
 pub mod timeline;

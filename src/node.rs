@@ -26,11 +26,11 @@ use std::time::Duration;
 
 use lanward_dhcp::{Config, Counters, Outcome, Server, Ticket, Time};
 use lanward_ha::{
-    AutomergeDocument, DocumentOutput, Pair, PairConfig, PairOutput, Rank, Restored,
+    AutomergeDocument, DocumentOutput, Pair, PairConfig, PairOutput, Rank, Restored, ServiceReport,
     SettingsChange, SettingsDocument,
 };
 
-use crate::settings::effective::{Effective, HostView, derive};
+use crate::settings::effective::{Effective, HostView, PairView, derive};
 use crate::settings::problem::{Problem, Severity};
 use batches::{Batches, Writer};
 
@@ -123,6 +123,12 @@ impl Node {
                 self.derive(now);
             }
         }
+        self.route(now);
+    }
+
+    /// Tells the partner of the service addresses; see [`Pair::send_service_report`].
+    pub fn send_service_report(&mut self, now: Time, report: &ServiceReport) {
+        self.pair.send_service_report(report);
         self.route(now);
     }
 
@@ -261,6 +267,9 @@ impl Node {
 
     fn renew_effective(&mut self, now: Time) -> bool {
         self.host.partner_addresses = self.pair.partner_addresses().to_vec();
+        let rank = self.pair.rank();
+        let partner = self.pair.status().partner;
+        self.host.pair = partner.map(|partner| PairView { rank, partner: partner.name });
         let effective = derive(self.document.records(), &self.host);
         if effective.dhcp != self.effective.dhcp {
             self.server.set_config(Arc::new(effective.dhcp.clone()));

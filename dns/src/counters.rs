@@ -72,11 +72,13 @@ pub enum Answered {
     /// With an error of the question's own: FORMERR, NOTIMP, REFUSED, BADVERS, or a type that is
     /// answered minimally (ANY).
     Refused,
+    /// The host asked itself whether it answers. Not counted as a query.
+    SelfTest,
 }
 
 impl Answered {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Answered; 8] = [
+    pub const ALL: [Answered; 9] = [
         Self::Special,
         Self::Local,
         Self::Blocked,
@@ -85,6 +87,7 @@ impl Answered {
         Self::Stale,
         Self::Failed,
         Self::Refused,
+        Self::SelfTest,
     ];
 
     /// A short name for people and metrics.
@@ -98,6 +101,7 @@ impl Answered {
             Self::Stale => "stale",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::SelfTest => "self_test",
         }
     }
 }
@@ -215,7 +219,8 @@ impl Registry {
         }
         let upstream = &self.upstream;
         let micros = |of: &AtomicU64| Duration::from_micros(of.load(Ordering::Relaxed));
-        sum.queries = sum.answered.iter().sum();
+        let all: u64 = sum.answered.iter().sum();
+        sum.queries = all - sum.answered(Answered::SelfTest);
         sum.upstream_queries = upstream.queries.load(Ordering::Relaxed);
         sum.upstream_failures = upstream.failures.load(Ordering::Relaxed);
         sum.upstream_latency_sum = micros(&upstream.latency_sum_micros);
@@ -236,6 +241,7 @@ mod tests {
         one.answered(Answered::Cached);
         two.answered(Answered::Cached);
         two.answered(Answered::Blocked);
+        two.answered(Answered::SelfTest);
         two.dropped(DropReason::Short);
         let sum = registry.sum();
         assert_eq!(sum.queries, 3);

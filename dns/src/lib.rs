@@ -25,7 +25,7 @@ pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
 };
 pub use name::{Name, NameError};
-pub use pipeline::{Asker, Outcome, Pipeline};
+pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use record_type::RecordType;
 pub use server::{Config, Server, StartError, TcpLimits};

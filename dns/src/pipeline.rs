@@ -23,6 +23,7 @@ mod recursion;
 mod special;
 
 pub(crate) use alias::Alias;
+pub use special::SELF_TEST;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:

@@ -8,7 +8,7 @@ use lanward_web::Backend;
 use lanward_web::view::{NewList, NewReservation, Severity, WhyQuestion};
 use serde_json::{Value, json};
 
-use super::{Refusal, RefusalKind, Reply, Request, StatusReply, list_kind};
+use super::{HealthReply, Refusal, RefusalKind, Reply, Request, StatusReply, list_kind};
 use crate::settings::fields::Read;
 use crate::settings::words::{Mac, Name};
 
@@ -17,6 +17,11 @@ use crate::settings::words::{Mac, Name};
 pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Request> {
     let reply = match request {
         Request::Status => status(backend).await,
+        Request::Health => {
+            let health = backend.health();
+            let why = health.sentence().to_owned();
+            Ok(to_value(HealthReply { well: health.is_well(), why }))
+        }
         Request::Networks => backend.networks().await.map_err(Refusal::from).map(to_value),
         Request::Policies => backend.policies().await.map_err(Refusal::from).map(to_value),
         Request::Leases => backend.leases().await.map_err(Refusal::from).map(to_value),

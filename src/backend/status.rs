@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanward_dhcp::Time;
+use lanward_dhcp::{HwAddr, Time};
 use lanward_dns::Answered;
 use lanward_ha::{PairState, PairStatus as Ha, PartnerStatus};
 use lanward_web::view::{
-    About, Condition, DnsCounters, HostStatus, PairStatus, Problem, Severity, Status,
+    About, Condition, DnsCounters, HostStatus, PairStatus, Problem, ServiceAddress, Severity,
+    Status,
 };
 
 use crate::control::{PartnerSays, Reading, Standing};
+use crate::service_addresses::{Holder, Shown};
 use crate::settings;
 
 /// What status needs besides the node.
@@ -21,6 +23,7 @@ pub(super) struct Around {
     pub(super) url: Option<String>,
     /// Where the partner's pages are, by its address on the pair's link and this node's port.
     pub(super) partner_url: Option<(String, String)>,
+    pub(super) services: Vec<Shown>,
     pub(super) problems: Vec<Problem>,
     /// What the partner's daemon said of itself.
     pub(super) says: Option<PartnerSays>,
@@ -43,6 +46,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     problems.extend(pair_problems(&ha, around.trouble.as_deref()));
     problems.extend(capacity_problems(&ha));
     problems.extend(daemon_problems(&ha, around.says.as_ref()));
+    problems.extend(around.services.iter().filter_map(service_problem));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     let counters = around.counters.clone();
     Status {
@@ -59,6 +63,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
             failed: counters.answered(Answered::Failed),
         },
         blocked_names: around.blocked_names,
+        service_addresses: around.services.into_iter().map(service).collect(),
         problems,
     }
 }
@@ -177,6 +182,42 @@ fn condition(reading: &Reading<'_>, ha: &Ha, around: &Around) -> Condition {
 fn catching_up(ha: &Ha) -> Condition {
     let total = ha.bindings.max(ha.unsynced) as u64;
     Condition::CatchingUp { done: total - ha.unsynced as u64, total }
+}
+
+fn service(shown: Shown) -> ServiceAddress {
+    ServiceAddress {
+        address: shown.addr,
+        network: shown.network.to_string(),
+        home: shown.home,
+        holder: match shown.holder {
+            Holder::Host(name) => Some(name),
+            Holder::Stranger(mac) => Some(HwAddr::ethernet(mac).to_string()),
+            Holder::Nobody => None,
+        },
+        well: shown.well,
+        why: shown.why,
+    }
+}
+
+/// A service address that no host of the pair holds, or not alone. One that the other host holds
+/// for a while is no problem of its own.
+fn service_problem(shown: &Shown) -> Option<Problem> {
+    let (severity, fix) = match &shown.holder {
+        _ if shown.well => return None,
+        Holder::Host(_) if !shown.shared => return None,
+        Holder::Host(_) | Holder::Stranger(_) => {
+            (Severity::Bad, "Give that device another address, or choose another service address.")
+        }
+        Holder::Nobody => {
+            (Severity::Bad, "Devices that ask it meet nobody; their second server answers.")
+        }
+    };
+    Some(Problem {
+        severity,
+        about: About::Network(shown.network.to_string()),
+        what: format!("Service address {}: {}", shown.addr, shown.why),
+        fix: fix.to_owned(),
+    })
 }
 
 fn settings_problems(reading: &Reading<'_>) -> Vec<Problem> {

@@ -24,6 +24,8 @@ pub(super) struct Shown {
     started: String,
     dns: Dns,
     blocked_names: u64,
+    #[serde(default)]
+    service_addresses: Vec<Service>,
     problems: Vec<Problem>,
 }
 
@@ -42,6 +44,14 @@ pub(super) struct Host {
     pub(super) since: Option<String>,
     pub(super) address: Option<String>,
     pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Service {
+    address: String,
+    network: String,
+    holder: Option<String>,
+    why: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,6 +141,19 @@ impl Shown {
             "{} names are blocked. Lanward {}.",
             self.blocked_names, self.version
         ));
+        if !self.service_addresses.is_empty() {
+            let rows = self.service_addresses.iter().map(|service| {
+                let holder = service.holder.as_deref().unwrap_or("nobody");
+                [&*service.address, &*service.network, holder].map(str::to_owned).to_vec()
+            });
+            let rows: Vec<Vec<String>> = rows.collect();
+            text::print_line("");
+            let head = ["SERVICE ADDRESS", "NETWORK", "HELD BY"];
+            text::table(&head, &rows).iter().for_each(|line| text::print_line(line));
+            for service in &self.service_addresses {
+                text::print_text(&format!("{}: {}", service.address, service.why));
+            }
+        }
         for problem in &self.problems {
             let tone = if problem.severity == "bad" { Tone::Bad } else { Tone::Attention };
             text::print_line("");

@@ -13,6 +13,7 @@ use tracing::{debug, error, info, trace, warn};
 use super::beside::Beside;
 use super::dhcp::{DhcpFront, Heard};
 use super::handle::{Command, Reading};
+use super::service::ServiceFront;
 use super::wall;
 use crate::io::clock::{FLOOR_EVERY, NodeClock};
 use crate::io::interfaces::{self, OwnAddress};
@@ -53,6 +54,7 @@ pub(super) struct Actor {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) addresses: mpsc::Receiver<Vec<OwnAddress>>,
     pub(super) dhcp: DhcpFront,
+    pub(super) service: ServiceFront,
     pub(super) changes: watch::Sender<Changes>,
     pub(super) beside: Beside,
     pub(super) standing: watch::Sender<Standing>,
@@ -61,6 +63,8 @@ pub(super) struct Actor {
     /// The addresses the partner told of its host, for the link and for whoever looks for it.
     pub(super) partner_host: watch::Sender<Vec<IpAddr>>,
     pub(super) waiting: Waiting,
+    /// What the node was told last.
+    pub(super) without_service_addresses: bool,
 }
 
 /// Those who wait for the end of something.
@@ -90,7 +94,7 @@ impl Actor {
     pub(super) async fn run(mut self) {
         let mut floor = tokio::time::interval(FLOOR_EVERY);
         floor.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.dhcp.set_networks(&self.node);
+        self.set_networks();
         self.drain();
         while !self.waiting.ended {
             let wake = self.wake();
@@ -104,6 +108,7 @@ impl Actor {
                 Some(event) = self.link_events.recv() => self.linked(event),
                 Some(addresses) = self.addresses.recv() => self.addresses_changed(addresses),
                 heard = self.dhcp.next() => self.heard(heard),
+                event = self.service.next() => self.service.handle(self.clock.now(), event),
                 _ = floor.tick() => {
                     self.store.save_time(self.clock.floor());
                     if let Some(partner) = self.node.pair().status().partner {
@@ -114,7 +119,7 @@ impl Actor {
                     warn!("the other host did not take over in time; this one stops nonetheless");
                     break;
                 }
-                () = tokio::time::sleep_until(wake) => self.handle(Input::Timeout),
+                () = tokio::time::sleep_until(wake) => self.timeout(),
             }
             self.drain();
         }
@@ -138,7 +143,22 @@ impl Actor {
         }
         // Nothing to wait for: look again in a while, which costs nothing.
         let at = at.map_or(now + FLOOR_EVERY, |(at, _)| at);
+        let at = self.service.poll_timeout().map_or(at, |other| other.min(at));
         Instant::now() + at.since(now)
+    }
+
+    fn timeout(&mut self) {
+        let now = self.clock.now();
+        if self.service.poll_timeout().is_some_and(|at| at <= now) {
+            self.service.handle_timeout(now);
+        }
+        self.handle(Input::Timeout);
+    }
+
+    /// The networks, or where they are, may have changed.
+    fn set_networks(&mut self) {
+        self.dhcp.set_networks(&self.node);
+        self.service.set_networks(self.clock.now(), &self.node);
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -161,8 +181,15 @@ impl Actor {
                 self.waiting.releases.insert(id, done);
                 self.handle(Input::Release { id, addr });
             }
-            Command::Paired(config) => self.handle(Input::Paired(config)),
-            Command::Unpaired(config) => self.handle(Input::Unpaired(config)),
+            Command::Paired(config) => {
+                self.handle(Input::Paired(config));
+                self.set_networks();
+            }
+            Command::Unpaired(config) => {
+                self.handle(Input::Unpaired(config));
+                self.set_networks();
+            }
+            Command::HandOver { done } => self.service.handle_stop(self.clock.now(), done),
             Command::PartnerOff { by, done } => {
                 let id = self.waiting.next_id();
                 self.waiting.partner_off.insert(id, done);
@@ -244,15 +271,18 @@ impl Actor {
                 if let Some(partner) = self.node.pair().status().partner {
                     self.beside.link_up(&sender, &partner.name);
                 }
+                self.service.handle_link_up(self.clock.now());
             }
             LinkEvent::Frame(frame) => {
                 if !self.beside.heard(&frame) {
                     self.handle(Input::Frame(&frame));
+                    self.service.handle_frame(self.clock.now(), &self.node);
                 }
             }
             LinkEvent::Down { reason } => {
                 self.partner = None;
                 self.beside.link_down();
+                self.service.handle_link_down(self.clock.now());
                 warn!("the link to the partner is down: {reason}");
                 self.handle(Input::LinkDown { reason });
             }
@@ -260,14 +290,23 @@ impl Actor {
     }
 
     fn addresses_changed(&mut self, addresses: Vec<OwnAddress>) {
+        self.service.set_addresses(addresses);
+        self.host_changed();
+    }
+
+    /// What the settings depend on besides themselves has changed.
+    fn host_changed(&mut self) {
+        let own = self.service.own();
+        self.without_service_addresses = self.service.nobody_can();
         let host = HostView {
             node: self.node.pair().status().node,
-            addresses: interfaces::reachable(&addresses),
-            partner_addresses: Vec::new(),
+            addresses: interfaces::reachable(&own),
+            without_service_addresses: self.without_service_addresses,
+            ..HostView::default()
         };
-        self.dhcp.set_addresses(addresses);
+        self.dhcp.set_addresses(own);
         self.handle(Input::Host(host));
-        self.dhcp.set_networks(&self.node);
+        self.set_networks();
         self.changes.send_modify(|changes| changes.settings += 1);
     }
 
@@ -284,8 +323,21 @@ impl Actor {
         }
     }
 
-    /// Does what the node wants done.
+    /// Does what the node and the service addresses want done.
     fn drain(&mut self) {
+        self.drain_node();
+        if self.service.nobody_can() != self.without_service_addresses {
+            self.host_changed();
+            self.drain_node();
+        }
+        let now = self.clock.now();
+        for report in self.service.drain(now) {
+            self.node.send_service_report(now, &report);
+            self.drain_node();
+        }
+    }
+
+    fn drain_node(&mut self) {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Dhcp(transmit) => self.dhcp.send(&transmit),
@@ -314,7 +366,7 @@ impl Actor {
                     }
                 }
                 Output::SettingsChanged => {
-                    self.dhcp.set_networks(&self.node);
+                    self.set_networks();
                     self.changes.send_modify(|changes| changes.settings += 1);
                 }
                 Output::LeasesChanged => {

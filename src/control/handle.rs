@@ -68,6 +68,9 @@ pub(super) enum Command {
         done: oneshot::Sender<bool>,
     },
     Paired(PairConfig),
+    HandOver {
+        done: oneshot::Sender<()>,
+    },
     Unpaired(PairConfig),
     PartnerOff {
         by: String,
@@ -180,6 +183,14 @@ impl Handle {
     pub async fn copy_store(&self, target: PathBuf) -> Result<io::Result<()>, Stopping> {
         let (done, answer) = oneshot::channel();
         self.send(Command::CopyStore { target, done }).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Hands the service addresses over to the partner, if it takes them; returns once this host
+    /// holds none any more.
+    pub async fn hand_over(&self) -> Result<(), Stopping> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::HandOver { done }).await?;
         answer.await.map_err(|_| Stopping)
     }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lanward_blocklists::refresh::Pace;
 use lanward_dns::{Server, Shared, StartError};
@@ -27,21 +28,27 @@ use super::dhcp::DhcpFront;
 use super::handle::Handle;
 use super::journal::Journal;
 use super::pairing::{Around, Opened, Pairing};
-use super::{household, publisher, wall};
+use super::service::ServiceFront;
+use super::{household, publisher, self_test, wall};
 use crate::backend::{Daemon, Parts};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
 use crate::io::clock::NodeClock;
 use crate::io::fetch::{Fetcher, Limits};
 use crate::io::interfaces::{self, OwnAddress, Watcher};
+use crate::io::netlink;
 use crate::io::port_owner;
 use crate::io::resolve::UpstreamResolver;
 use crate::io::store::Store;
 use crate::lists::{self, ListKeeper, ListSettings};
 use crate::node::{Node, NodeConfig};
+use crate::service_addresses::ServiceAddresses;
 use crate::settings::HostView;
 use crate::settings::host::HostConfig;
 use crate::settings::load::Loaded;
+
+/// How long the hand-over of the service addresses may take; it ends by itself before.
+const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// Starts the log. Under a service manager the journal adds the time itself.
 pub(super) fn log(filter: &str) {
@@ -72,7 +79,9 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     });
     let (store, mut restored, found) = opened.await.into_diagnostic()?.into_diagnostic()?;
     let identity = Arc::new(Identity::load_or_create(&data_dir).into_diagnostic()?);
-    let own = interfaces::own_addresses().into_diagnostic().wrap_err("no own addresses")?;
+    let all = interfaces::own_addresses().into_diagnostic().wrap_err("no own addresses")?;
+    let own = interfaces::without_aliases(&all);
+    let incapable = netlink::why_not_permitted();
     let clock = NodeClock::start(found.time_floor.as_deref());
     restored.rolled_back = found.rolled_back;
     restored.downtime_unknown = clock.downtime_unknown();
@@ -96,7 +105,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         host: HostView {
             node: host.node.name.clone(),
             addresses: reachable.clone(),
-            partner_addresses: Vec::new(),
+            without_service_addresses: incapable.is_some(),
+            ..HostView::default()
         },
     };
     let node = Node::new(config, &restored, clock.now(), seed()?);
@@ -117,6 +127,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let addresses = watch_addresses(own_to);
     let (says_to, says) = watch::channel(None);
     let (standing_to, standing) = watch::channel(Standing::default());
+    let (services, service_shown) = watch::channel(Vec::new());
+    let (health, tested) = self_test::start(&host.dns.listen);
+    let core = ServiceAddresses::new(&host.node.name, incapable.clone(), clock.now());
+    let service = ServiceFront::new(core, all, tested, services);
     let actor = Actor {
         node,
         clock,
@@ -127,6 +141,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         commands,
         addresses,
         dhcp: DhcpFront::new(host.dhcp.clone(), own.clone(), dhcp_problem),
+        service,
+        without_service_addresses: incapable.is_some(),
         changes,
         beside: Beside::new(journal.clone(), says_to),
         standing: standing_to,
@@ -180,6 +196,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
             let pairing = Arc::clone(&pairing);
             Box::new(move || pairing.trouble())
         },
+        services: service_shown,
+        health: health.subscribe(),
         now: wall::now,
     }));
     let (stop_web, web) = start_web(&host, &own, &domain, &daemon, &claim).await?;
@@ -213,6 +231,9 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     info!("stopping");
+    health.stopping();
+    // Before anything ends: whoever asks a service address meets the other host from here on.
+    let _ = tokio::time::timeout(HAND_OVER, control.hand_over()).await;
     let _ = stop_web.send(true);
     admin.abort();
     control.stop("its process was told to stop").await;
@@ -311,7 +332,7 @@ fn watch_addresses(own: watch::Sender<Vec<IpAddr>>) -> mpsc::Receiver<Vec<OwnAdd
     tokio::spawn(async move {
         let _watcher = Watcher::start(seen_to);
         while let Some(all) = seen.recv().await {
-            own.send_replace(interfaces::reachable(&all));
+            own.send_replace(interfaces::reachable(&interfaces::without_aliases(&all)));
             if to.send(all).await.is_err() {
                 return;
             }

@@ -71,6 +71,19 @@ fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
     address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip()))
 }
 
+/// The addresses without those that stand alone (a prefix of 32 or 128 bits) inside a subnet of
+/// their own interface. That is what an address looks like that moves from host to host, this
+/// pair's or another program's: it must not be taken for this host's own.
+pub fn without_aliases(addresses: &[OwnAddress]) -> Vec<OwnAddress> {
+    let alone = |own: &OwnAddress| own.net.prefix_len() == own.net.max_prefix_len();
+    let around = |own: &OwnAddress| {
+        addresses.iter().any(|other| {
+            other.index == own.index && !alone(other) && other.net.contains(&own.addr())
+        })
+    };
+    addresses.iter().filter(|own| !alone(own) || !around(own)).cloned().collect()
+}
+
 /// The addresses others on the network can use: neither loopback nor link-local.
 pub fn reachable(addresses: &[OwnAddress]) -> Vec<IpAddr> {
     let link_local = |addr: IpAddr| match addr {

@@ -4,11 +4,15 @@ pub mod admin_socket;
 pub mod clock;
 pub mod dhcp_socket;
 pub mod fetch;
+pub mod guard;
 pub mod interfaces;
 pub mod link;
+pub mod neighbours;
+pub mod netlink;
 pub mod port_owner;
 pub mod probe;
 pub mod resolve;
+pub mod self_test;
 pub mod store;
 #[cfg(test)]
 mod test_namespace;

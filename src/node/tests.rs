@@ -24,7 +24,7 @@ fn config(rank: Rank, paired: bool) -> NodeConfig {
             partner: paired.then_some(partner),
             times: Times::default(),
         },
-        host: HostView { node, addresses: vec![address.into()], partner_addresses: Vec::new() },
+        host: HostView { node, addresses: vec![address.into()], ..HostView::default() },
     }
 }
 
@@ -154,7 +154,7 @@ fn the_nodes_tell_each_other_their_hosts_addresses() {
     let moved = HostView {
         node: "a".to_owned(),
         addresses: vec![Ipv4Addr::new(192, 0, 2, 77).into()],
-        partner_addresses: Vec::new(),
+        ..HostView::default()
     };
     let now = bench.now;
     bench.nodes[0].handle(now, Input::Host(moved));

@@ -10,6 +10,7 @@ mod networks;
 mod options;
 mod pools;
 mod reservations;
+mod service;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use lanward_dns::PolicyId;
+use lanward_ha::Rank;
 use serde_json::Value;
 
 use super::fields::Fields;
@@ -36,6 +38,20 @@ pub struct HostView {
     pub addresses: Vec<IpAddr>,
     /// Its partner's addresses, as the partner last told them; empty without a partner.
     pub partner_addresses: Vec<IpAddr>,
+    /// The pair it is in; `None` without a partner.
+    pub pair: Option<PairView>,
+    /// Neither this host nor its partner can hold service addresses, so devices are told the
+    /// hosts' own.
+    pub without_service_addresses: bool,
+}
+
+/// What a node knows of its pair when it derives its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairView {
+    /// Its own rank.
+    pub rank: Rank,
+    /// The partner's name.
+    pub partner: String,
 }
 
 /// What is in force on one node.
@@ -138,8 +154,8 @@ pub struct NetworkView {
     pub own: Option<Ipv4Addr>,
     /// The partner's address in it.
     pub partner: Option<Ipv4Addr>,
-    /// Shared addresses for DNS.
-    pub service_addresses: Vec<Ipv4Addr>,
+    /// The addresses for DNS that move from host to host.
+    pub service_addresses: Vec<ServiceView>,
     /// What devices are told to use for DNS (option 6).
     pub dns_servers: Vec<Ipv4Addr>,
     /// The id of its policy.
@@ -148,6 +164,15 @@ pub struct NetworkView {
     pub domain: Arc<str>,
     /// Whether DHCP is served here.
     pub dhcp: bool,
+}
+
+/// A service address: devices ask it for DNS, and either host may hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceView {
+    /// The address.
+    pub addr: IpAddr,
+    /// The rank of the host that holds it while both are well.
+    pub home: Rank,
 }
 
 /// The records used while nothing is configured: one policy with the built-in list, no networks,

@@ -16,7 +16,7 @@ use super::words::{Id, Name, Period, Upstream};
 
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
 pub use local::{LocalRecord, RecordData};
-pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route};
+pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
 
 /// A kind of record.
 pub trait Record: Serialize + Sized {

@@ -139,8 +139,24 @@ impl Backend for Household {
             },
             dns: DnsCounters { queries: 100, blocked: 18, ..DnsCounters::default() },
             blocked_names: 1000,
+            service_addresses: vec![ServiceAddress {
+                address: [10, 0, 10, 54].into(),
+                network: "home".into(),
+                home: "pi-b".into(),
+                holder: Some(if self.partner_up { "pi-b" } else { "pi-a" }.into()),
+                well: self.partner_up,
+                why: if self.partner_up {
+                    "It is at home on pi-b.".into()
+                } else {
+                    "pi-b does not answer, so pi-a holds it.".into()
+                },
+            }],
             problems: Vec::new(),
         }))
+    }
+
+    fn health(&self) -> Health {
+        if self.partner_up { Health::Answers } else { Health::Silent }
     }
 
     fn networks(&self) -> Answer<'_, Result<Vec<NetworkView>, Unavailable>> {

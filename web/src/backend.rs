@@ -6,8 +6,8 @@ use std::pin::Pin;
 use jiff::Timestamp;
 
 use crate::view::{
-    EditError, InForce, LeaseRow, ListRow, NetworkView, NewList, NewReservation, PolicyView,
-    Removed, ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
+    EditError, Health, InForce, LeaseRow, ListRow, NetworkView, NewList, NewReservation,
+    PolicyView, Removed, ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -23,6 +23,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The node, its partner, its counters and what needs attention.
     fn status(&self) -> Answer<'_, Result<Status, Unavailable>>;
+
+    /// Whether this host answers DNS.
+    fn health(&self) -> Health;
 
     /// All networks, in the order of the settings.
     fn networks(&self) -> Answer<'_, Result<Vec<NetworkView>, Unavailable>>;

@@ -34,7 +34,7 @@ pub(crate) use reservations::{
     new as new_reservation, parse_addr, parse_label, parse_mac, remove as remove_reservation, save,
 };
 pub(crate) use setup::{setup, setup_form};
-pub(crate) use small::{theme, undo};
+pub(crate) use small::{health, theme, undo};
 pub(crate) use why::{Asked, understand, why};
 
 type Answered = Result<Response, Refusal>;

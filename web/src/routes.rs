@@ -68,6 +68,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let owner = |path| Route::new(path, Access::Owner);
     vec![
         anyone("/assets/{file}").get(assets::get),
+        anyone("/healthz").get(pages::health),
         anyone("/setup").get(pages::setup_form).post(pages::setup),
         anyone("/login").get(pages::login_form).post(pages::login),
         anyone("/theme").post(pages::theme),

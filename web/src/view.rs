@@ -11,7 +11,9 @@ pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
 pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
 pub use pair::{Condition, HostStatus, PairStatus};
-pub use status::{About, DnsCounters, NetworkView, PolicyView, Problem, Severity, Status};
+pub use status::{
+    About, DnsCounters, Health, NetworkView, PolicyView, Problem, ServiceAddress, Severity, Status,
+};
 pub use why::{WhyAnswer, WhyMatch, WhyPolicy, WhyQuestion, WhyVerdict};
 
 /// How fields are written in JSON where their own type has no say in it.

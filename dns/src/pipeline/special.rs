@@ -33,6 +33,9 @@ const INSIDE: [&[u8]; 4] = [
     b"\x08internal\0", // reserved by ICANN for private use
 ];
 
+/// What a host asks itself to see whether its DNS server answers: a name that cannot exist.
+pub const SELF_TEST: &[u8] = b"\x08selftest\x07lanward\x07invalid\0";
+
 const ARPA: &[u8] = b"\x04arpa\0";
 /// RFC 9462, 8.2: we have no encrypted resolver to offer.
 const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
@@ -55,7 +58,14 @@ pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>)
         (Rule::Loopback | Rule::NoData, _) => {
             return negative(asked, Rcode::NO_ERROR, zone, out);
         }
-        (Rule::NxDomain, _) => return negative(asked, Rcode::NX_DOMAIN, zone, out),
+        (Rule::NxDomain, _) => {
+            let is_self_test = name == SELF_TEST;
+            let step = negative(asked, Rcode::NX_DOMAIN, zone, out);
+            return match is_self_test {
+                true => Step::Done(Outcome::Answered(Answered::SelfTest)),
+                false => step,
+            };
+        }
     };
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
     reply.answer(Owner::Question, asked.query.qtype, TTL_SECS, address);

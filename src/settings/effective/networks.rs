@@ -9,6 +9,7 @@ use lanward_dns::{ClientNetwork, PolicyId};
 
 use super::pools::pools;
 use super::reservations::reservations;
+use super::service::service_addresses;
 use super::{Effective, HostView, Household, NetworkView, filtering, options};
 use crate::settings::problem::{Place, Problem};
 use crate::settings::records::{Dhcp, Network, Record, Reservation};
@@ -85,15 +86,14 @@ fn one(
         network.domain.as_ref().map_or(effective.domain.clone(), |name| name.as_str().into());
     let mut inside = Inside { id, subnet: network.subnet, key: &key, effective };
     let router = network.router.filter(|router| inside.usable(*router, "router"));
-    let service_addresses: Vec<Ipv4Addr> = (network.service_addresses.iter().enumerate())
-        .filter(|(i, addr)| inside.usable(**addr, &format!("service_addresses[{i}]")))
-        .map(|(_, addr)| *addr)
-        .collect();
-    let own = own_in(&host.addresses, network.subnet, &service_addresses);
-    let partner = own_in(&host.partner_addresses, network.subnet, &service_addresses);
+    let service_addresses = service_addresses(id, network, household, host, effective);
+    let shared: Vec<Ipv4Addr> =
+        service_addresses.iter().filter_map(|service| v4(service.addr)).collect();
+    let own = own_in(&host.addresses, network.subnet, &shared);
+    let partner = own_in(&host.partner_addresses, network.subnet, &shared);
     let dns_servers = match network.dhcp.as_ref().and_then(|dhcp| dhcp.dns.clone()) {
         Some(given) => given,
-        None if !service_addresses.is_empty() => service_addresses.clone(),
+        None if !shared.is_empty() && !host.without_service_addresses => shared,
         None => both_hosts(host, own, partner),
     };
     let reservations = reservations(id, network, &domain, household, effective);
@@ -129,7 +129,8 @@ fn scope(
     let mut taken: Vec<Range> = dhcp.exclude.clone();
     // Whatever the record says, nobody is lent an address that is somebody's already.
     let fixed = [view.router, view.own, view.partner].into_iter().flatten();
-    taken.extend(fixed.chain(view.service_addresses.iter().copied()).map(Range::one));
+    let services = view.service_addresses.iter().filter_map(|service| v4(service.addr));
+    taken.extend(fixed.chain(services).map(Range::one));
     let pools = pools(dhcp, view, &taken, effective);
     let place = Place::new(&key, "dhcp.lease_time");
     if dhcp.lease_time.0.as_secs() < LEASE_LEAST_SECS {
@@ -236,7 +237,7 @@ fn dhcp_options(
                 "Devices on *{}* are told no DNS server: no address of this host is known.",
                 view.id
             ),
-            "Give this host an address in the subnet, or set service_addresses.",
+            "Give this host an address in the subnet, or set `dns` in its dhcp table.",
         ));
     }
     effective.problems.append(&mut problems);
@@ -281,6 +282,13 @@ pub(super) fn hosts(subnet: Ipv4Net) -> (Ipv4Addr, Ipv4Addr) {
         return (network, broadcast);
     }
     (Ipv4Addr::from(u32::from(network) + 1), Ipv4Addr::from(u32::from(broadcast) - 1))
+}
+
+fn v4(addr: IpAddr) -> Option<Ipv4Addr> {
+    match addr {
+        IpAddr::V4(addr) => Some(addr),
+        IpAddr::V6(_) => None,
+    }
 }
 
 fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {

@@ -37,7 +37,7 @@ pub(super) fn reservations(
             continue;
         }
         let somebodys = network.router == Some(reservation.address)
-            || network.service_addresses.contains(&reservation.address);
+            || network.service_addresses.iter().any(|it| it.address == reservation.address);
         if somebodys {
             effective.problems.push(
                 Problem::error(

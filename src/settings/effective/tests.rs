@@ -11,7 +11,12 @@ fn records<const N: usize>(records: [(&str, Value); N]) -> BTreeMap<String, Stri
 
 fn host(own: &[&str], partner: &[&str]) -> HostView {
     let parse = |addrs: &[&str]| addrs.iter().filter_map(|addr| addr.parse().ok()).collect();
-    HostView { node: "pi-a".into(), addresses: parse(own), partner_addresses: parse(partner) }
+    HostView {
+        node: "pi-a".into(),
+        addresses: parse(own),
+        partner_addresses: parse(partner),
+        ..HostView::default()
+    }
 }
 
 fn told(effective: &Effective) -> Vec<String> {
@@ -119,15 +124,16 @@ fn nobody_is_lent_an_address_that_is_the_routers_the_pairs_or_excluded() {
     let records = records([(
         "network/a",
         json!({"subnet": "10.0.0.0/24", "router": "10.0.0.1", "service_addresses": ["10.0.0.4"],
-               "dhcp": {"pools": ["10.0.0.0-10.0.0.20"], "exclude": ["10.0.0.10-10.0.0.18"]}}),
+               "dhcp": {"pools": ["10.0.0.0-10.0.0.20"],
+                        "exclude": ["10.0.0.4", "10.0.0.10-10.0.0.18"]}}),
     )]);
-    let effective = derive(&records, &host(&["10.0.0.4", "10.0.0.2"], &["10.0.0.3"]));
+    let effective = derive(&records, &host(&["10.0.0.2"], &["10.0.0.3"]));
     assert_eq!(told(&effective), [""; 0]);
     let network = &effective.dhcp.networks["a"];
     let pools: Vec<String> =
         network.pools.iter().map(|pool| format!("{}-{}", pool.start(), pool.end())).collect();
     assert_eq!(pools, ["10.0.0.5-10.0.0.9", "10.0.0.19-10.0.0.20"]);
-    assert_eq!(network.server_addr, Some([10, 0, 0, 2].into()), "not the shared address");
+    assert_eq!(network.server_addr, Some([10, 0, 0, 2].into()), "not the service address");
     assert_eq!(network.options[&6], [10, 0, 0, 4]);
 }
 
@@ -457,4 +463,90 @@ proptest! {
         prop_assert!(effective.problems.iter().all(|p| !p.message.is_empty() && !p.fix.is_empty()));
         prop_assert!(effective.problems.iter().all(|p| p.severity <= Severity::Error));
     }
+}
+
+#[test]
+fn service_addresses_are_at_home_by_order_or_by_name() {
+    let records = records([(
+        "network/a",
+        json!({"subnet": "10.0.0.0/24", "prefixes6": ["fd00::/64"], "service_addresses": [
+            "10.0.0.53", "10.0.0.54", {"address": "fd00::54", "home": "PI-B"}, "fd00::53",
+        ]}),
+    )]);
+    let homes = |host: &HostView| -> Vec<(String, Rank)> {
+        let effective = derive(&records, host);
+        assert_eq!(told(&effective), [""; 0]);
+        let all = &effective.networks[0].service_addresses;
+        all.iter().map(|service| (service.addr.to_string(), service.home)).collect()
+    };
+    let of = |rank, partner: &str| Some(PairView { rank, partner: partner.into() });
+    let here = HostView { pair: of(Rank::Zero, "pi-b"), ..host(&["10.0.0.2"], &["10.0.0.3"]) };
+    let node = "pi-b".into();
+    let there = HostView { node, pair: of(Rank::One, "pi-a"), ..host(&["10.0.0.3"], &[]) };
+    assert_eq!(homes(&here), homes(&there), "both hosts must come to the same answer");
+    let expected = [
+        ("10.0.0.53", Rank::Zero),
+        ("10.0.0.54", Rank::One),
+        ("fd00::54", Rank::One),
+        ("fd00::53", Rank::Zero),
+    ];
+    assert_eq!(homes(&here), expected.map(|(addr, rank)| (addr.to_owned(), rank)));
+    assert_eq!(homes(&host(&["10.0.0.2"], &[])), homes(&here), "also before there is a pair");
+}
+
+#[test]
+fn a_service_address_that_somebody_has_is_not_in_force() {
+    let records = records([
+        (
+            "network/a",
+            json!({"subnet": "10.0.0.0/24", "router": "10.0.0.1", "service_addresses": [
+                "10.0.0.53", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.100", "10.0.0.7",
+                "10.0.0.53", "10.0.1.53", "fd00::53", {"address": "10.0.0.54", "home": "pi-c"},
+                "10.0.0.55",
+            ], "dhcp": {"pools": ["10.0.0.100-10.0.0.199"]}}),
+        ),
+        (
+            "reservation/r",
+            json!({"network": "a", "mac": "02:00:00:00:00:01", "address": "10.0.0.7"}),
+        ),
+    ]);
+    let pair = Some(PairView { rank: Rank::Zero, partner: "pi-b".into() });
+    let effective = derive(&records, &HostView { pair, ..host(&["10.0.0.2"], &["10.0.0.3"]) });
+    let told: Vec<String> = effective.problems.iter().map(|p| p.message.clone()).collect();
+    assert_eq!(
+        told,
+        [
+            "10.0.0.1 is the router's address.",
+            "10.0.0.2 is this host's own address, and a service address moves.",
+            "10.0.0.3 is the other host's own address, and a service address moves.",
+            "10.0.0.100 is in the pool 10.0.0.100-10.0.0.199.",
+            "10.0.0.7 is reserved for a device.",
+            "10.0.0.53 is there twice.",
+            "10.0.1.53 is outside *a* 10.0.0.0/24.",
+            "fd00::53 is in none of the prefixes6 of *a*.",
+            "No host of this pair is called pi-c: the home goes by the order.",
+            "10.0.0.55 is one too many: a pair has two hosts.",
+            "10.0.0.7 is the network's own.",
+        ]
+    );
+    let kept: Vec<String> =
+        effective.networks[0].service_addresses.iter().map(|s| s.addr.to_string()).collect();
+    assert_eq!(kept, ["10.0.0.53", "10.0.0.54"]);
+    assert_eq!(
+        effective.networks[0].dns_servers,
+        [[10, 0, 0, 53], [10, 0, 0, 54]].map(Ipv4Addr::from)
+    );
+}
+
+#[test]
+fn where_no_host_can_hold_service_addresses_devices_are_told_the_hosts_own() {
+    let records = records([(
+        "network/a",
+        json!({"subnet": "10.0.0.0/24", "service_addresses": ["10.0.0.53"], "dhcp": {"pools": []}}),
+    )]);
+    let able = host(&["10.0.0.2"], &["10.0.0.3"]);
+    let option6 = |host: &HostView| derive(&records, host).dhcp.networks["a"].options[&6].clone();
+    assert_eq!(option6(&able), [10, 0, 0, 53]);
+    let unable = HostView { without_service_addresses: true, ..able };
+    assert_eq!(option6(&unable), [10, 0, 0, 2, 10, 0, 0, 3]);
 }

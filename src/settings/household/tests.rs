@@ -18,6 +18,7 @@ fn the_sample_has_no_mistakes_and_says_what_its_comments_say() {
         node: "pi-a".into(),
         addresses: vec!["10.0.10.12".parse().expect("address")],
         partner_addresses: vec!["10.0.10.13".parse().expect("address")],
+        ..HostView::default()
     };
     let effective = derive(&declared.records, &host);
     assert_eq!(effective.problems, []);

@@ -1,13 +1,15 @@
 //! Networks with their DHCP scopes, and reservations.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::{Record, default_policy};
-use crate::settings::fields::{Fields, Wrong};
+use crate::settings::fields::{Fields, Read, Wrong};
 use crate::settings::words::{Hex, Id, Mac, Name, Period, Range};
 
 /// One network of the household: usually one VLAN.
@@ -27,9 +29,10 @@ pub struct Network {
     /// Its router (option 3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub router: Option<Ipv4Addr>,
-    /// What devices are told to use for DNS; none: both hosts' own addresses.
+    /// What devices are told to use for DNS, held by either host; none: both hosts' own
+    /// addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub service_addresses: Vec<Ipv4Addr>,
+    pub service_addresses: Vec<ServiceAddress>,
     /// The policy of its devices.
     pub policy: Id,
     /// The domain of its devices' names; none: the household's.
@@ -38,6 +41,47 @@ pub struct Network {
     /// Its DHCP scope; none: no DHCP here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhcp: Option<Dhcp>,
+}
+
+/// An address for DNS that moves to the other host when its own is gone. Written as the address
+/// alone, or as `{ address = "10.0.20.53", home = "pi-a" }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAddress {
+    /// The address, IPv4 or IPv6.
+    pub address: IpAddr,
+    /// The name of the host that holds it while both are well; none: the first address is at home
+    /// on the host that was there first, the second on the other.
+    pub home: Option<String>,
+}
+
+impl Serialize for ServiceAddress {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Some(home) = &self.home else { return self.address.serialize(to) };
+        let mut table = to.serialize_struct("ServiceAddress", 2)?;
+        table.serialize_field("address", &self.address)?;
+        table.serialize_field("home", home)?;
+        table.end()
+    }
+}
+
+impl Read for ServiceAddress {
+    fn read(value: &Value) -> Result<ServiceAddress, Wrong> {
+        let Value::Object(table) = value else {
+            return Ok(ServiceAddress { address: IpAddr::read(value)?, home: None });
+        };
+        let form = "Write it such as { address = \"10.0.20.53\", home = \"pi-a\" }.";
+        if let Some(unknown) = table.keys().find(|key| !["address", "home"].contains(&&***key)) {
+            return Err(Wrong::new(format!("Unknown key `{unknown}`."), form));
+        }
+        let Some(address) = table.get("address") else {
+            return Err(Wrong::new("`address` is missing.", form));
+        };
+        let home = table.get("home").filter(|home| !home.is_null());
+        Ok(ServiceAddress {
+            address: IpAddr::read(address)?,
+            home: home.map(String::read).transpose()?,
+        })
+    }
 }
 
 /// The DHCP scope of a network.

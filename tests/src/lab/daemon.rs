@@ -197,6 +197,18 @@ impl Daemon {
         tail(&self.log(), lines)
     }
 
+    /// Asks it to end, as a service manager does.
+    pub fn stop(&self) {
+        if let Some(process) = &self.process {
+            process.signal(nix::sys::signal::Signal::SIGTERM);
+        }
+    }
+
+    /// Reads a file in its folder.
+    pub fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.dir.join(file)).expect("the file can be read")
+    }
+
     /// Writes a file into its folder.
     pub fn write(&self, file: &str, text: &str) -> PathBuf {
         let path = self.dir.join(file);

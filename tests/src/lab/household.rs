@@ -132,13 +132,17 @@ pub enum Place {
     Middle,
 }
 
-/// What is cut. Only frames between the two sides are ever lost.
+/// What is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The pair's link: TCP between the two hosts. Devices still reach both.
     PairLink,
     /// TCP packets from this host to the other; those to it pass.
     PairLinkFrom(Side),
+    /// Nothing comes from this host nor goes to it, and nobody is told: its power is gone.
+    Host(Side),
+    /// Nothing comes from this host; what others send still reaches it.
+    HostFrom(Side),
     /// The house falls into two: nothing passes from side to side, ARP and broadcasts included.
     House,
 }
@@ -222,6 +226,11 @@ impl Household {
                 format!("{}\n{}", one_way(Side::A), one_way(Side::B))
             }
             Cut::PairLinkFrom(side) => one_way(side),
+            Cut::Host(side) => {
+                let port = format!("{}-host-*", side.letter());
+                format!("iifname \"{port}\" drop\noifname \"{port}\" drop")
+            }
+            Cut::HostFrom(side) => format!("iifname \"{}-host-*\" drop", side.letter()),
         };
         self.nft(&format!(
             "flush ruleset\n\

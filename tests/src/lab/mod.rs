@@ -22,6 +22,7 @@ pub mod netns;
 mod pair;
 pub mod process;
 pub mod story;
+pub mod stub;
 pub mod upstream;
 pub(crate) mod wire;
 
@@ -36,6 +37,7 @@ pub use household::{Cut, Household, Place, Side, Vlan};
 pub use netns::Netns;
 pub use process::{Process, wait_for};
 pub use story::Story;
+pub use stub::{Lookups, Stub};
 pub use upstream::Upstream;
 
 /// Seconds, for short.

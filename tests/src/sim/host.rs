@@ -99,7 +99,7 @@ impl Host {
         let host = HostView {
             node: self.name.to_owned(),
             addresses: vec![self.addr.into()],
-            partner_addresses: Vec::new(),
+            ..HostView::default()
         };
         let config = NodeConfig { pair: self.config(), host };
         let mut bytes = [0; 32];

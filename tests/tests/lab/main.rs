@@ -10,6 +10,7 @@ mod edits;
 mod faults;
 mod kill;
 mod leases;
+mod service;
 mod wires;
 
 use lanward_tests::lab::{Device, Lab, Program, Vlan};

@@ -10,7 +10,9 @@ use super::{Answered, render};
 use crate::app::Shared;
 use crate::format::{as_sentence, count, duration, encode, number, share};
 use crate::html::{Bar, Chip, Icon, Moment, tone, tone_icon};
-use crate::view::{About, Condition, DnsCounters, HostStatus, NetworkView, Severity, Status};
+use crate::view::{
+    About, Condition, DnsCounters, HostStatus, NetworkView, ServiceAddress, Severity, Status,
+};
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -27,6 +29,7 @@ struct Page {
     answers: Answers,
     networks: Vec<Network>,
     hosts: Vec<Host>,
+    services: Vec<ServiceAddress>,
     pair_sentence: String,
 }
 
@@ -126,6 +129,7 @@ pub(crate) async fn overview(
         answers: answers(&status.dns),
         networks: networks.iter().map(network).collect(),
         hosts: hosts(&status, &frame),
+        services: status.service_addresses.clone(),
         pair_sentence: status.pair.sentence(),
         frame,
     };

@@ -1,7 +1,9 @@
-//! Two small deeds that have no page of their own.
+//! Small things that have no page of their own.
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
 use super::{Answered, done, failed, see, with_cookie};
 use crate::app::Shared;
@@ -16,6 +18,14 @@ pub(crate) async fn theme(sent: Sent) -> Answered {
     let age = if theme == Theme::Auto { 0 } else { 31_536_000 };
     let cookie = format!("lanward_theme={}; Path=/; Max-Age={age}; SameSite=Lax", theme.word());
     Ok(with_cookie(see(safe_path(sent.text("back"))), &cookie))
+}
+
+/// `GET /healthz`: for programs that send devices to this host or away from it. 200 while it
+/// answers DNS, else 503; the body says why.
+pub(crate) async fn health(State(app): State<Shared>) -> Response {
+    let health = app.backend.health();
+    let code = if health.is_well() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, format!("{}\n", health.sentence())).into_response()
 }
 
 /// `POST /undo`: does the opposite of the last edit.

@@ -35,6 +35,8 @@ pub struct Status {
     pub dns: DnsCounters,
     /// Rules in force on this node, over all lists.
     pub blocked_names: u64,
+    /// The addresses devices ask for DNS that either host may hold, and who does.
+    pub service_addresses: Vec<ServiceAddress>,
     /// What needs attention, worst first. The pair's own condition is not repeated here.
     pub problems: Vec<Problem>,
 }
@@ -119,4 +121,52 @@ pub struct PolicyView {
     pub id: String,
     /// The networks that have it.
     pub networks: Vec<String>,
+}
+
+/// Whether this host answers DNS, for whoever sends devices to it or away from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It has just started and has not asked itself yet.
+    Starting,
+    /// It answered its own question within the last two seconds.
+    Answers,
+    /// It did not.
+    Silent,
+    /// It is stopping: the other host is to be asked from now on.
+    Stopping,
+}
+
+impl Health {
+    /// Whether devices may be sent to it.
+    pub fn is_well(self) -> bool {
+        self == Health::Answers
+    }
+
+    /// One sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Health::Starting => "This host has just started.",
+            Health::Answers => "This host answers DNS.",
+            Health::Silent => "This host's DNS server does not answer.",
+            Health::Stopping => "This host is stopping.",
+        }
+    }
+}
+
+/// A service address: devices ask it for DNS, and either host may hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceAddress {
+    /// The address.
+    pub address: std::net::IpAddr,
+    /// The id of its network.
+    pub network: String,
+    /// The name of the host that holds it while both are well.
+    pub home: String,
+    /// Who holds it: a host's name, or a hardware address; `None`: nobody is known to.
+    pub holder: Option<String>,
+    /// Whether that is how it should be.
+    pub well: bool,
+    /// Why it is so, in one sentence.
+    pub why: String,
 }
