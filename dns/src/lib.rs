@@ -10,6 +10,7 @@ mod filter;
 mod forward;
 mod local;
 mod name;
+mod pauses;
 mod pipeline;
 mod policy;
 mod record_type;
@@ -25,6 +26,7 @@ pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
 };
 pub use name::{Name, NameError};
+pub use pauses::Pauses;
 pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use record_type::RecordType;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
-use crate::{Counters, EmptyFilter, Filter, LocalNames, Policies, Upstreams};
+use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
@@ -22,11 +22,17 @@ pub(crate) struct Snapshot {
     pub(crate) filter: Arc<dyn Filter>,
     pub(crate) local: Arc<LocalNames>,
     pub(crate) policies: Arc<Policies>,
+    pub(crate) pauses: Arc<Pauses>,
 }
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Snapshot { filter: Arc::new(EmptyFilter), local: Arc::default(), policies: Arc::default() }
+        Snapshot {
+            filter: Arc::new(EmptyFilter),
+            local: Arc::default(),
+            policies: Arc::default(),
+            pauses: Arc::default(),
+        }
     }
 }
 
@@ -67,6 +73,12 @@ impl Shared {
     pub fn set_policies(&self, policies: Policies) {
         let policies = Arc::new(policies);
         self.change(|snapshot| snapshot.policies = policies);
+    }
+
+    /// Stops filtering for some, or takes it up again.
+    pub fn set_pauses(&self, pauses: Pauses) {
+        let pauses = Arc::new(pauses);
+        self.change(|snapshot| snapshot.pauses = pauses);
     }
 
     /// Puts other forwarders in force; questions in flight end with the old ones.

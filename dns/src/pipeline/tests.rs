@@ -297,6 +297,34 @@ fn an_allowed_name_and_an_unfiltered_client_pass() {
 }
 
 #[test]
+fn a_pause_lifts_blocking_from_those_it_covers_and_from_nobody_else() {
+    let house = House::new();
+    let ask = |source: &str, text: &str| {
+        let packet = house.packet(text, HickoryType::A).to_vec().expect("encodes");
+        house.send_from(source, &packet).0
+    };
+    let (tv, phone) = ("10.0.30.7:4000", "10.0.30.8:4000");
+    let blocked = Outcome::Answered(Answered::Blocked);
+    house.shared.set_pauses(crate::Pauses::of(Vec::new(), vec!["10.0.30.7".parse().expect("v4")]));
+    assert_eq!(ask(tv, "ads.example."), Outcome::Miss);
+    assert_eq!(ask(phone, "ads.example."), blocked);
+    // A device is not told to stay with this resolver while nothing is filtered for it.
+    assert_eq!(ask(tv, "use-application-dns.net."), Outcome::Miss);
+    house.shared.set_pauses(crate::Pauses::everybody());
+    assert_eq!(ask(phone, "ads.example."), Outcome::Miss);
+    // What a cached answer leads to is not judged either, and is again when the pause ends.
+    house.learn("cloak.example.", HickoryType::A, vec![cname("cloak.example.", "ads.example.")]);
+    let cached = ask(phone, "cloak.example.");
+    assert_ne!(cached, blocked);
+    house.shared.set_pauses(crate::Pauses::none());
+    assert_eq!(ask(phone, "cloak.example."), blocked);
+    assert_eq!(ask(tv, "ads.example."), blocked);
+    // A pause serves nobody who is not served.
+    house.shared.set_pauses(crate::Pauses::everybody());
+    assert!(matches!(ask("192.0.2.1:4000", "ads.example."), Outcome::Dropped(_)));
+}
+
+#[test]
 fn block_modes_differ_in_code_and_address() {
     let code = |mode| House::with(mode).ask("ads.example.", HickoryType::A).1;
     let gone = code(BlockMode::NxDomain);
