@@ -18,6 +18,7 @@
 mod batches;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,15 +27,22 @@ use std::time::Duration;
 
 use lanward_dhcp::{Config, Counters, Outcome, Server, Ticket, Time};
 use lanward_ha::{
-    AutomergeDocument, DocumentOutput, Pair, PairConfig, PairOutput, Rank, Restored, ServiceReport,
-    SettingsChange, SettingsDocument,
+    Aside, AutomergeDocument, ChangeId, CollidingValue, DocumentOutput, Pair, PairConfig,
+    PairOutput, Rank, Restored, ServiceReport, Sessions, SessionsOutput, SettingsChange,
+    SettingsDocument, Stamp,
 };
+use sha2::{Digest, Sha256};
 
 use crate::settings::effective::{Effective, HostView, PairView, derive};
 use crate::settings::problem::{Problem, Severity};
 use batches::{Batches, Writer};
 
-pub use words::{EditError, Input, NodeConfig, Output};
+pub use undo::{is_for_good, undo_of};
+pub use words::{EditError, Input, NodeConfig, Output, SessionDeed, UndoRefusal};
+
+/// The key of the owner's record. Its password's hash stands in it, and whatever ends all logins
+/// when it changes.
+pub const OWNER: &str = "user/owner";
 
 /// One host's part of the control plane, without its sockets, clock and disk.
 #[derive(Debug)]
@@ -42,6 +50,7 @@ pub struct Node {
     server: Server,
     pair: Pair,
     document: AutomergeDocument,
+    sessions: Sessions,
     host: HostView,
     effective: Effective,
     batches: Batches,
@@ -49,6 +58,8 @@ pub struct Node {
     edits: VecDeque<(u64, u64)>,
     /// Releases by hand that wait for their outcome.
     releases: BTreeMap<Ticket, u64>,
+    /// How far the wall clock is ahead of the node's time, for dates in the change log.
+    wall_ahead_millis: i64,
     unfit: Option<String>,
     out: VecDeque<Output>,
 }
@@ -67,11 +78,13 @@ impl Node {
             server: Server::new(Arc::new(Config::default()), seed),
             pair,
             document,
+            sessions: Sessions::new(restored),
             host,
             effective: Effective::default(),
             batches: Batches::default(),
             edits: VecDeque::new(),
             releases: BTreeMap::new(),
+            wall_ahead_millis: 0,
             unfit: None,
             out: VecDeque::new(),
         };
@@ -101,7 +114,13 @@ impl Node {
                 self.host = host;
                 self.derive(now);
             }
-            Input::Edit { id, author, writes } => self.edit(now, id, &author, &writes),
+            Input::Edit { id, author, writes } => self.edit(now, id, &author, None, &writes),
+            Input::Undo { id, author, change } => self.undo(now, id, &author, change),
+            Input::Date(wall) => {
+                let signed = |time: Time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+                self.wall_ahead_millis = signed(wall).saturating_sub(signed(now));
+            }
+            Input::Lists(message) => self.pair.send_aside(Aside::Lists, message),
             Input::Release { id, addr } => match self.pair.release_by_hand(now, addr) {
                 Some(ticket) => {
                     self.releases.insert(ticket, id);
@@ -163,7 +182,13 @@ impl Node {
         self.document.collisions()
     }
 
-    /// The latest changes of the settings, newest first.
+    /// The values of a colliding record with their authors, the one in force first.
+    pub fn colliding(&mut self, id: &str) -> Vec<CollidingValue> {
+        self.document.colliding(id)
+    }
+
+    /// The latest changes of the settings, newest first: all records of each. Their dates are
+    /// those of the wall clock where they were made.
     pub fn changes(&mut self, limit: usize) -> Vec<SettingsChange> {
         self.document.changes(limit)
     }
@@ -171,6 +196,27 @@ impl Node {
     /// Whether the partner has all of this node's settings; `None` without a link to it.
     pub fn settings_agreed(&mut self) -> Option<bool> {
         self.document.is_agreed()
+    }
+
+    /// Something happens to a login session; tells whether it is alive then. Nobody has one while
+    /// the household has no owner.
+    pub fn session(&mut self, now: Time, deed: SessionDeed) -> bool {
+        let Some(stamp) = self.document.records().get(OWNER).map(|record| stamp(record)) else {
+            return false;
+        };
+        let alive = match deed {
+            SessionDeed::Begin(key) => {
+                self.sessions.begin(now, key, stamp);
+                self.sessions.is_alive(now, key, stamp, false)
+            }
+            SessionDeed::Ask { key, touch } => self.sessions.is_alive(now, key, stamp, touch),
+            SessionDeed::End(key) => {
+                self.sessions.end(now, key);
+                false
+            }
+        };
+        self.route(now);
+        alive
     }
 
     /// What the DHCP server counted since the start.
@@ -208,23 +254,53 @@ impl Node {
         self.unfit = Some(error);
     }
 
-    fn edit(&mut self, now: Time, id: u64, author: &str, writes: &[(String, Option<String>)]) {
+    fn edit(
+        &mut self,
+        now: Time,
+        id: u64,
+        author: &str,
+        undoes: Option<ChangeId>,
+        writes: &[(String, Option<String>)],
+    ) {
         let refusal = match &self.unfit {
             Some(error) => Some(EditError::NotDurable(error.clone())),
-            None => self.objections(writes),
+            None => self.objections(undoes.is_some(), writes),
         };
         if let Some(refusal) = refusal {
             self.out.push_back(Output::EditDone { id, result: Err(refusal) });
             return;
         }
-        match self.document.edit(now, author, writes) {
+        let date = self.date(now);
+        let seq = match undoes {
+            None => self.document.edit(date, author, writes),
+            Some(undoes) => self.document.undo(date, author, undoes, writes),
+        };
+        match seq {
             Some(seq) => self.edits.push_back((seq, id)),
             None => self.out.push_back(Output::EditDone { id, result: Ok(()) }),
         }
     }
 
-    /// What would be wrong with the records an edit writes.
-    fn objections(&self, writes: &[(String, Option<String>)]) -> Option<EditError> {
+    /// Takes a change back by writing what was there before it.
+    fn undo(&mut self, now: Time, id: u64, author: &str, change: ChangeId) {
+        let changes = self.document.change(change);
+        match undo_of(&changes, self.document.records()) {
+            Ok(writes) => self.edit(now, id, author, Some(change), &writes),
+            Err(refusal) => {
+                self.out.push_back(Output::EditDone { id, result: Err(refusal.into()) });
+            }
+        }
+    }
+
+    /// The wall clock at `now`.
+    fn date(&self, now: Time) -> Time {
+        let ahead = Duration::from_millis(self.wall_ahead_millis.unsigned_abs());
+        if self.wall_ahead_millis < 0 { now - ahead } else { now + ahead }
+    }
+
+    /// What would be wrong with the records an edit writes. A `strict` edit may not break any
+    /// other record either.
+    fn objections(&self, strict: bool, writes: &[(String, Option<String>)]) -> Option<EditError> {
         let mut records = self.document.records().clone();
         for (key, value) in writes {
             match value {
@@ -236,9 +312,10 @@ impl Node {
         // a record that is taken away may leave others that name it, and they are told as such.
         let objects = |problem: &Problem| {
             let other = problem.other.as_ref().map(|other| &other.key);
-            writes.iter().any(|(key, value)| {
+            let touches = writes.iter().any(|(key, value)| {
                 *key == problem.place.key || value.is_some() && other == Some(key)
-            })
+            });
+            touches || strict && !self.effective.problems.contains(problem)
         };
         let sentences: Vec<String> = derive(&records, &self.host)
             .problems
@@ -295,6 +372,13 @@ impl Node {
                 self.route_pair(now, output);
             } else if let Some(output) = self.document.poll_output() {
                 self.route_document(now, output);
+            } else if let Some(output) = self.sessions.poll_output() {
+                match output {
+                    SessionsOutput::Send(message) => {
+                        self.pair.send_aside(Aside::Sessions, message);
+                    }
+                    SessionsOutput::Store(writes) => self.batches.add_writes(writes),
+                }
             } else if let Some(output) = self.server.poll_output() {
                 self.out.push_back(match output {
                     lanward_dhcp::Output::Transmit(transmit) => Output::Dhcp(transmit),
@@ -323,8 +407,24 @@ impl Node {
                 }
                 None => self.server.handle_outcome(now, ticket, outcome),
             },
-            PairOutput::SettingsLinkUp => self.document.handle_link_up(),
-            PairOutput::SettingsLinkDown => self.document.handle_link_down(),
+            PairOutput::SettingsLinkUp => {
+                self.document.handle_link_up();
+                self.sessions.handle_link_up(now);
+                self.out.push_back(Output::ListsLink(true));
+            }
+            PairOutput::SettingsLinkDown => {
+                self.document.handle_link_down();
+                self.sessions.handle_link_down();
+                self.out.push_back(Output::ListsLink(false));
+            }
+            PairOutput::Aside(Aside::Sessions, message) => {
+                if let Err(error) = self.sessions.handle_message(now, &message) {
+                    self.pair.close_link(now, &error.to_string());
+                }
+            }
+            PairOutput::Aside(Aside::Lists, message) => {
+                self.out.push_back(Output::Lists(message));
+            }
             PairOutput::Settings(message) => {
                 if let Err(error) = self.document.handle_message(&message) {
                     self.pair.close_link(now, &error.to_string());
@@ -351,4 +451,9 @@ impl Node {
             }
         }
     }
+}
+
+/// Names the owner's record as it is.
+fn stamp(record: &str) -> Stamp {
+    Stamp(Sha256::digest(record.as_bytes()).into())
 }

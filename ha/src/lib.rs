@@ -6,6 +6,7 @@ mod journal;
 mod merge;
 mod pair;
 mod record;
+mod sessions;
 mod settings;
 mod status;
 mod store;
@@ -16,9 +17,11 @@ pub use binding::{Binding, Versions};
 pub use config::{ClusterId, PairConfig, Partner, Rank, StoreId, Times};
 #[doc(hidden)]
 pub use pair::Fault;
-pub use pair::{Pair, PairOutput, PartnerOffRefusal, ServiceReport};
+pub use pair::{Aside, Pair, PairOutput, PartnerOffRefusal, ServiceReport};
+pub use sessions::{SessionKey, Sessions, SessionsOutput, Stamp};
 pub use settings::{
-    AutomergeDocument, BadMessage, DocumentOutput, SettingsChange, SettingsDocument,
+    AutomergeDocument, BadMessage, ChangeId, CollidingValue, DocumentOutput, SettingsChange,
+    SettingsDocument,
 };
 pub use status::{Event, EventKind, FreeCounts, PairState, PairStatus, PartnerStatus};
 pub use store::{Batch, Restored, Write};

@@ -40,6 +40,7 @@
 //! A partner that speaks the first version of the protocol knows only STANDALONE, STARTUP, NORMAL
 //! and COMMUNICATIONS-INTERRUPTED; with it, this node keeps to those too.
 
+mod aside;
 mod book;
 mod commit;
 mod exchange;
@@ -77,6 +78,7 @@ use pledge::Reserved;
 use proposals::{Assent, Proposals};
 use states::{Startup, State};
 
+pub use aside::Aside;
 pub use service::ServiceReport;
 
 /// What a pair wants done.
@@ -105,6 +107,8 @@ pub enum PairOutput {
     SettingsLinkDown,
     /// A message of the partner's settings document.
     Settings(Vec<u8>),
+    /// A message of the partner about something that this crate only carries.
+    Aside(Aside, Vec<u8>),
     /// The partner told the addresses of its host: [`Pair::partner_addresses`].
     PartnerAddresses,
     /// The table changed in a way that others see.

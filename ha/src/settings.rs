@@ -11,6 +11,7 @@ mod automerge_document;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use lanward_dhcp::Time;
 
@@ -32,9 +33,23 @@ pub enum DocumentOutput {
     Changed,
 }
 
-/// One record as one change left it.
+/// Names one change of the document: the same on both nodes, and for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeId(pub [u8; 32]);
+
+impl fmt::Display for ChangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// One record as one change left it. A change of several records is several of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsChange {
+    /// The change.
+    pub change: ChangeId,
+    /// The change that this one took back, where it was made for that.
+    pub undoes: Option<ChangeId>,
     /// When, on the clock of the node where it was made.
     pub at: Time,
     /// Who made it.
@@ -47,6 +62,16 @@ pub struct SettingsChange {
     pub before: Option<String>,
     /// Its value after; `None` where it was removed.
     pub after: Option<String>,
+}
+
+/// One of the values of a record that was edited on both sides of a break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollidingValue {
+    /// The value.
+    pub value: String,
+    /// The change that wrote it, with who made it, when and where; `None` where the document does
+    /// not tell.
+    pub by: Option<SettingsChange>,
 }
 
 /// Why a partner's message was not taken.
@@ -65,8 +90,15 @@ pub trait SettingsDocument {
     /// written, the one in force first. Writing the record settles it.
     fn collisions(&self) -> &BTreeMap<String, Vec<String>>;
 
-    /// The latest changes of records, newest first, at most `limit`.
+    /// The values of a colliding record with their authors, the one in force first; empty for a
+    /// record that does not collide.
+    fn colliding(&mut self, id: &str) -> Vec<CollidingValue>;
+
+    /// The latest changes, newest first, at most `limit` of them: all records of each.
     fn changes(&mut self, limit: usize) -> Vec<SettingsChange>;
+
+    /// The records of one change; empty where there is no such change.
+    fn change(&mut self, id: ChangeId) -> Vec<SettingsChange>;
 
     /// What names the present content: equal on two nodes when their documents are.
     fn heads(&mut self) -> Vec<[u8; 32]>;
@@ -78,6 +110,15 @@ pub trait SettingsDocument {
     /// makes it durable; `None` when nothing changed.
     fn edit(&mut self, now: Time, author: &str, writes: &[(String, Option<String>)])
     -> Option<u64>;
+
+    /// Writes records to take back the change `undoes`; otherwise as [`SettingsDocument::edit`].
+    fn undo(
+        &mut self,
+        now: Time,
+        author: &str,
+        undoes: ChangeId,
+        writes: &[(String, Option<String>)],
+    ) -> Option<u64>;
 
     /// Forgets everything, to take over a partner's document.
     fn reset(&mut self);

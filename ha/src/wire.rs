@@ -45,7 +45,7 @@ pub(crate) enum WireError {
 /// One frame.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 6, 7, 11, 12, 13, 20")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 6, 7, 11, 12, 13, 20, 21, 22")]
     pub(crate) body: Option<Body>,
 }
 
@@ -78,6 +78,12 @@ pub(crate) enum Body {
     /// Who holds which service address.
     #[prost(message, tag = "20")]
     Service(Service),
+    /// Login sessions.
+    #[prost(message, tag = "21")]
+    Sessions(Opaque),
+    /// Copies of blocklists.
+    #[prost(message, tag = "22")]
+    Lists(Opaque),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -235,6 +241,16 @@ pub(crate) struct SettingsPart {
 pub(crate) const SETTINGS_PART: usize = 256 * 1024;
 /// The largest message of a document that is put together; a household's is a hundredth of it.
 pub(crate) const SETTINGS_LARGEST: usize = 64 * 1024 * 1024;
+
+/// A message that is carried and not looked into.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Opaque {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The largest such message.
+pub(crate) const ASIDE_LARGEST: usize = 256 * 1024;
 
 /// The addresses of a host: 4 or 16 bytes each.
 #[derive(Clone, PartialEq, Message)]

@@ -40,6 +40,11 @@ impl Batches {
         }
     }
 
+    /// Adds writes that nobody waits for.
+    pub(super) fn add_writes(&mut self, writes: Vec<Write>) {
+        self.open.extend(writes);
+    }
+
     /// Closes the open batch, if anything is in it.
     pub(super) fn take_batch(&mut self) -> Option<Batch> {
         if self.open.is_empty() {

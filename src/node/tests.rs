@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use lanward_ha::{ClusterId, PairState, Partner, StoreId, Times};
+use lanward_ha::{ClusterId, PairState, Partner, SessionKey, StoreId, Times};
 
 use super::*;
 
@@ -72,6 +72,26 @@ impl Bench {
         let author = "ann".to_owned();
         self.nodes[at].handle(self.now, Input::Edit { id, author, writes });
         self.settle();
+    }
+
+    fn undo(&mut self, at: usize, id: u64, change: ChangeId) {
+        let author = "bob".to_owned();
+        self.nodes[at].handle(self.now, Input::Undo { id, author, change });
+        self.settle();
+    }
+
+    fn part(&mut self) {
+        self.linked = false;
+        for node in &mut self.nodes {
+            node.handle(self.now, Input::LinkDown { reason: "cut".to_owned() });
+        }
+        self.settle();
+    }
+
+    fn session(&mut self, at: usize, deed: SessionDeed) -> bool {
+        let alive = self.nodes[at].session(self.now, deed);
+        self.settle();
+        alive
     }
 
     fn settle(&mut self) {
@@ -204,4 +224,145 @@ fn a_release_by_hand_without_a_lease_says_so() {
     bench.nodes[0].handle(now, Input::Release { id: 5, addr });
     let outputs: Vec<_> = std::iter::from_fn(|| bench.nodes[0].poll_output()).collect();
     assert!(outputs.contains(&Output::ReleaseDone { id: 5, released: false }));
+}
+
+#[test]
+fn a_change_is_taken_back_on_the_other_node_by_a_change_of_its_own() {
+    let mut bench = Bench::pair();
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    bench.edit(0, 2, NETWORK, Some(network("10.0.31")));
+    let change = bench.nodes[1].changes(1).remove(0).change;
+    bench.undo(1, 3, change);
+    assert_eq!(bench.edits[&3], Ok(()));
+    for node in &mut bench.nodes {
+        assert_eq!(node.records()[NETWORK], network("10.0.30"));
+        let last = node.changes(1).remove(0);
+        assert_eq!((last.author.as_str(), last.node.as_str()), ("bob", "b"));
+        assert_eq!(last.undoes, Some(change));
+    }
+}
+
+#[test]
+fn an_undo_is_refused_when_the_record_was_changed_since() {
+    let mut bench = Bench::lone();
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    let change = bench.nodes[0].changes(1).remove(0).change;
+    bench.edit(0, 2, NETWORK, Some(network("10.0.31")));
+    bench.undo(0, 3, change);
+    let refusal = UndoRefusal::ChangedSince(NETWORK.to_owned());
+    assert_eq!(bench.edits[&3], Err(EditError::Undo(refusal)));
+    bench.undo(0, 4, ChangeId([7; 32]));
+    assert_eq!(bench.edits[&4], Err(EditError::Undo(UndoRefusal::Unknown)));
+    assert_eq!(bench.nodes[0].records()[NETWORK], network("10.0.31"));
+}
+
+#[test]
+fn an_undo_that_would_break_another_record_is_refused_with_its_reason() {
+    let mut bench = Bench::lone();
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    let change = bench.nodes[0].changes(1).remove(0).change;
+    let reservation = "{\"network\":\"iot\",\"mac\":\"02:00:5e:10:00:01\",\
+                       \"address\":\"10.0.30.20\"}";
+    bench.edit(0, 2, "reservation/camera", Some(reservation.to_owned()));
+    assert_eq!(bench.edits[&2], Ok(()));
+    bench.undo(0, 3, change);
+    let Err(EditError::Invalid(sentences)) = &bench.edits[&3] else {
+        panic!("{:?}", bench.edits[&3]);
+    };
+    assert!(sentences.iter().any(|sentence| sentence.contains("iot")), "{sentences:?}");
+    assert!(bench.nodes[0].records().contains_key(NETWORK));
+}
+
+#[test]
+fn a_declared_record_and_an_old_password_are_not_set_back() {
+    let mut bench = Bench::lone();
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    let change = bench.nodes[0].changes(1).remove(0).change;
+    bench.edit(0, 2, "declared/a", Some(format!("[\"{NETWORK}\"]")));
+    bench.undo(0, 3, change);
+    let declared = UndoRefusal::Declared { record: NETWORK.to_owned(), node: "a".to_owned() };
+    assert_eq!(bench.edits[&3], Err(EditError::Undo(declared)));
+    bench.edit(0, 4, OWNER, Some("{}".to_owned()));
+    let change = bench.nodes[0].changes(1).remove(0).change;
+    bench.undo(0, 5, change);
+    assert_eq!(bench.edits[&5], Err(EditError::Undo(UndoRefusal::ForGood(OWNER.to_owned()))));
+}
+
+#[test]
+fn changes_are_dated_by_the_wall_clock() {
+    let mut bench = Bench::lone();
+    let wall = Time::from_millis(1_800_000_000_000);
+    let now = bench.now;
+    bench.nodes[0].handle(now, Input::Date(wall));
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    assert_eq!(bench.nodes[0].changes(1)[0].at, wall);
+    bench.nodes[0].handle(now, Input::Date(Time::from_millis(5000)));
+    bench.edit(0, 2, NETWORK, None);
+    assert_eq!(bench.nodes[0].changes(1)[0].at, Time::from_millis(5000));
+}
+
+#[test]
+fn edits_of_one_record_apart_wait_for_a_choice_and_a_write_settles_them() {
+    let mut bench = Bench::pair();
+    bench.part();
+    bench.edit(0, 1, NETWORK, Some(network("10.0.30")));
+    bench.edit(1, 2, NETWORK, Some(network("10.0.31")));
+    bench.link();
+    assert_eq!(bench.nodes[0].records(), bench.nodes[1].records());
+    let values = bench.nodes[0].colliding(NETWORK);
+    assert_eq!(values.len(), 2);
+    let nodes: Vec<_> = values.iter().filter_map(|v| v.by.as_ref()).map(|by| &by.node).collect();
+    assert!(nodes.contains(&&"a".to_owned()) && nodes.contains(&&"b".to_owned()), "{nodes:?}");
+    let other = values[1].value.clone();
+    bench.edit(1, 3, NETWORK, Some(other.clone()));
+    for node in &bench.nodes {
+        assert!(node.collisions().is_empty());
+        assert_eq!(node.records()[NETWORK], other);
+    }
+}
+
+#[test]
+fn a_login_is_good_on_both_nodes_until_the_password_changes() {
+    let mut bench = Bench::pair();
+    let key = SessionKey([1; 32]);
+    let ask = SessionDeed::Ask { key, touch: true };
+    assert!(!bench.session(0, SessionDeed::Begin(key)), "nobody owns this household yet");
+    bench.edit(0, 1, OWNER, Some("{\"password\":\"one\"}".to_owned()));
+    assert!(bench.session(0, SessionDeed::Begin(key)));
+    assert!(bench.session(1, ask));
+    // A break, and another password on the other side.
+    bench.part();
+    assert!(bench.session(0, ask));
+    bench.edit(1, 2, OWNER, Some("{\"password\":\"two\"}".to_owned()));
+    assert!(!bench.session(1, ask));
+    bench.link();
+    assert!(!bench.session(0, ask));
+    // A logout on one node is one on both.
+    let key = SessionKey([2; 32]);
+    let ask = SessionDeed::Ask { key, touch: true };
+    assert!(bench.session(1, SessionDeed::Begin(key)));
+    assert!(bench.session(0, ask));
+    bench.session(0, SessionDeed::End(key));
+    assert!(!bench.session(1, ask));
+}
+
+#[test]
+fn pauses_reach_both_nodes_and_of_two_made_apart_one_is_in_force() {
+    let mut bench = Bench::pair();
+    let pause = |minutes: u8| {
+        format!(
+            "{{\"from\":\"2026-11-20T18:00:00Z\",\"until\":\"2026-11-20T18:{minutes:02}:00Z\"}}"
+        )
+    };
+    bench.edit(0, 1, "pause/all", Some(pause(5)));
+    bench.part();
+    bench.edit(0, 2, "pause/all", Some(pause(10)));
+    bench.edit(1, 3, "pause/all", Some(pause(30)));
+    bench.link();
+    assert_eq!(bench.nodes[0].effective().pauses.len(), 1);
+    assert_eq!(bench.nodes[0].effective().pauses, bench.nodes[1].effective().pauses);
+    bench.edit(1, 4, "pause/everybody", Some(pause(5)));
+    assert!(matches!(bench.edits[&4], Err(EditError::Invalid(_))), "{:?}", bench.edits[&4]);
+    bench.edit(1, 5, "pause/all", None);
+    assert!(bench.nodes.iter().all(|node| node.effective().pauses.is_empty()));
 }

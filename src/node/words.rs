@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use lanward_dhcp::{Dropped, Probe, ProbeId, ProbeResult, Received, Transmit};
-use lanward_ha::{Batch, Event, PairConfig};
+use lanward_ha::{Batch, ChangeId, Event, PairConfig, SessionKey};
 
 use crate::settings::HostView;
 
@@ -63,6 +63,20 @@ pub enum Input<'a> {
         /// Record id (such as `network/iot`) and its new JSON; `None` removes it.
         writes: Vec<(String, Option<String>)>,
     },
+    /// Somebody takes back a change of the settings, by a change of its own.
+    Undo {
+        /// Comes back in [`Output::EditDone`].
+        id: u64,
+        /// Who, for the change log.
+        author: String,
+        /// The change.
+        change: ChangeId,
+    },
+    /// The wall clock: the date of the edits that follow. Nothing is decided by it.
+    Date(lanward_dhcp::Time),
+    /// A message about copies of blocklists for the partner, of at most 256 KiB; it is lost when
+    /// there is no link.
+    Lists(Vec<u8>),
     /// Somebody ends the lease of an address by hand.
     Release {
         /// Comes back in [`Output::ReleaseDone`].
@@ -149,10 +163,30 @@ pub enum Output {
     Removed,
     /// The household's records changed, here or at the partner; `Node::records` has them.
     SettingsChanged,
+    /// A message of the partner about copies of blocklists.
+    Lists(Vec<u8>),
+    /// Messages about copies of blocklists reach the partner from now on, or do not any more.
+    ListsLink(bool),
     /// The lease table changed; names and pages are to be derived anew.
     LeasesChanged,
     /// Something for the pair's timeline.
     Event(Event),
+}
+
+/// What happens to a login session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionDeed {
+    /// It begins.
+    Begin(SessionKey),
+    /// Somebody asks whether it is alive, which counts as a use of it where `touch` says so.
+    Ask {
+        /// Which.
+        key: SessionKey,
+        /// Whether it is used.
+        touch: bool,
+    },
+    /// It ends.
+    End(SessionKey),
 }
 
 /// Why an edit was not made.
@@ -161,7 +195,32 @@ pub enum EditError {
     /// The settings would not be valid with it: one sentence a record, for the editor.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
+    /// The change cannot be taken back.
+    #[error("{0}")]
+    Undo(#[from] UndoRefusal),
     /// The store cannot make it durable.
     #[error("the settings cannot be saved: {0}")]
     NotDurable(String),
+}
+
+/// Why a change of the settings cannot be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UndoRefusal {
+    /// The document has no such change.
+    #[error("there is no such change")]
+    Unknown,
+    /// A record says something else by now.
+    #[error("{0} was changed again since: undo the later change first, or edit it")]
+    ChangedSince(String),
+    /// A password, or a note the daemon keeps: an old one does not come back.
+    #[error("{0} is not set back to what it was: set it anew")]
+    ForGood(String),
+    /// A record is declared in the household file of this node.
+    #[error("{record} is declared in the household file of {node}: change it there")]
+    Declared {
+        /// The record.
+        record: String,
+        /// Whose file.
+        node: String,
+    },
 }

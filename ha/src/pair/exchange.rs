@@ -4,7 +4,7 @@ use lanward_dhcp::{BindingState, Time};
 use prost::Message;
 
 use super::link::{Flight, Link, WINDOW};
-use super::{Fault, Pair, PairOutput};
+use super::{Aside, Fault, Pair, PairOutput};
 use crate::EventKind;
 use crate::PairState;
 use crate::binding::Binding;
@@ -68,6 +68,8 @@ impl Pair {
                     self.out.push_back(PairOutput::PartnerAddresses);
                 }
             }
+            Body::Sessions(message) => self.aside(Aside::Sessions, message)?,
+            Body::Lists(message) => self.aside(Aside::Lists, message)?,
             Body::Service(service) => self.service_reported(&service)?,
             Body::Settings(part) => {
                 link.settings.extend(part.bytes);

@@ -7,6 +7,7 @@
 //! take back a change the partner has, and this node would then give its number to another one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::str::FromStr;
 
 use automerge::sync::{Message, State, SyncDoc};
 use automerge::transaction::{CommitOptions, Transactable};
@@ -16,7 +17,10 @@ use automerge::{
 use lanward_dhcp::Time;
 use serde::{Deserialize, Serialize};
 
-use super::{BadMessage, DOCUMENT_PREFIX, DocumentOutput, SettingsChange, SettingsDocument};
+use super::{
+    BadMessage, ChangeId, CollidingValue, DOCUMENT_PREFIX, DocumentOutput, SettingsChange,
+    SettingsDocument,
+};
 use crate::journal::Journal;
 use crate::{Restored, StoreId};
 
@@ -47,6 +51,9 @@ pub struct AutomergeDocument {
 struct Signature {
     by: String,
     on: String,
+    /// The change that this one takes back, in hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    undoes: Option<String>,
 }
 
 impl AutomergeDocument {
@@ -146,12 +153,48 @@ impl AutomergeDocument {
         }
     }
 
+    /// Writes records as one change with its signature.
+    fn write(
+        &mut self,
+        now: Time,
+        author: &str,
+        undoes: Option<ChangeId>,
+        writes: &[(String, Option<String>)],
+    ) -> Option<u64> {
+        for (id, value) in writes {
+            let collides = self.collisions.contains_key(id);
+            if self.records.get(id) == value.as_ref() && !collides {
+                continue;
+            }
+            // Writing a scalar at the root fails only for a key that is no map key, and the
+            // root is a map.
+            let _ = match value {
+                Some(value) => self.doc.put(ROOT, id.as_str(), value.as_str()),
+                None => self.doc.delete(ROOT, id.as_str()),
+            };
+        }
+        let signature = Signature {
+            by: author.to_owned(),
+            on: self.node.clone(),
+            undoes: undoes.map(|id| ChangeHash(id.0).to_string()),
+        };
+        let message = serde_json::to_string(&signature).unwrap_or_default();
+        let seconds = i64::try_from(now.as_millis() / 1000).unwrap_or(i64::MAX);
+        self.doc.commit_with(CommitOptions::default().with_message(message).with_time(seconds))?;
+        if self.read_records() {
+            self.out.push_back(DocumentOutput::Changed);
+        }
+        self.save()
+    }
+
     fn changes_of(&self, change: &Change) -> Vec<SettingsChange> {
         let expanded = change.decode();
         let signature = change
             .message()
             .and_then(|message| serde_json::from_str::<Signature>(message).ok())
-            .unwrap_or(Signature { by: String::new(), on: String::new() });
+            .unwrap_or(Signature { by: String::new(), on: String::new(), undoes: None });
+        let undoes = signature.undoes.and_then(|hex| ChangeHash::from_str(&hex).ok());
+        let undoes = undoes.map(|hash| ChangeId(hash.0));
         let at = u64::try_from(change.timestamp()).unwrap_or(0).saturating_mul(1000);
         let mut seen = BTreeSet::new();
         expanded
@@ -163,6 +206,8 @@ impl AutomergeDocument {
             })
             .filter(|(id, _)| seen.insert(id.clone()))
             .map(|(id, value)| SettingsChange {
+                change: ChangeId(change.hash().0),
+                undoes,
                 at: Time::from_millis(at),
                 author: signature.by.clone(),
                 node: signature.on.clone(),
@@ -186,17 +231,35 @@ impl SettingsDocument for AutomergeDocument {
         &self.collisions
     }
 
-    fn changes(&mut self, limit: usize) -> Vec<SettingsChange> {
-        let all = self.doc.get_changes(&[]);
-        let mut changes = Vec::new();
-        for change in all.iter().rev() {
-            if changes.len() >= limit {
+    fn colliding(&mut self, id: &str) -> Vec<CollidingValue> {
+        let Some(values) = self.collisions.get(id).cloned() else { return Vec::new() };
+        let mut found: Vec<_> =
+            values.into_iter().map(|value| CollidingValue { value, by: None }).collect();
+        for change in self.doc.get_changes(&[]).iter().rev() {
+            if found.iter().all(|value| value.by.is_some()) {
                 break;
             }
-            changes.extend(self.changes_of(change));
+            for written in self.changes_of(change).into_iter().filter(|written| written.id == id) {
+                let value = found
+                    .iter_mut()
+                    .find(|v| v.by.is_none() && written.after.as_ref() == Some(&v.value));
+                if let Some(value) = value {
+                    value.by = Some(written);
+                }
+            }
         }
-        changes.truncate(limit);
-        changes
+        found
+    }
+
+    fn changes(&mut self, limit: usize) -> Vec<SettingsChange> {
+        let all = self.doc.get_changes(&[]);
+        let records = all.iter().rev().map(|change| self.changes_of(change));
+        records.filter(|records| !records.is_empty()).take(limit).flatten().collect()
+    }
+
+    fn change(&mut self, id: ChangeId) -> Vec<SettingsChange> {
+        let change = self.doc.get_change_by_hash(&ChangeHash(id.0));
+        change.map(|change| self.changes_of(&change)).unwrap_or_default()
     }
 
     fn heads(&mut self) -> Vec<[u8; 32]> {
@@ -217,26 +280,17 @@ impl SettingsDocument for AutomergeDocument {
         author: &str,
         writes: &[(String, Option<String>)],
     ) -> Option<u64> {
-        for (id, value) in writes {
-            let collides = self.collisions.contains_key(id);
-            if self.records.get(id) == value.as_ref() && !collides {
-                continue;
-            }
-            // Writing a scalar at the root fails only for a key that is no map key, and the
-            // root is a map.
-            let _ = match value {
-                Some(value) => self.doc.put(ROOT, id.as_str(), value.as_str()),
-                None => self.doc.delete(ROOT, id.as_str()),
-            };
-        }
-        let signature = Signature { by: author.to_owned(), on: self.node.clone() };
-        let message = serde_json::to_string(&signature).unwrap_or_default();
-        let seconds = i64::try_from(now.as_millis() / 1000).unwrap_or(i64::MAX);
-        self.doc.commit_with(CommitOptions::default().with_message(message).with_time(seconds))?;
-        if self.read_records() {
-            self.out.push_back(DocumentOutput::Changed);
-        }
-        self.save()
+        self.write(now, author, None, writes)
+    }
+
+    fn undo(
+        &mut self,
+        now: Time,
+        author: &str,
+        undoes: ChangeId,
+        writes: &[(String, Option<String>)],
+    ) -> Option<u64> {
+        self.write(now, author, Some(undoes), writes)
     }
 
     fn reset(&mut self) {

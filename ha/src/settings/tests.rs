@@ -191,3 +191,49 @@ fn garbage_from_the_partner_is_an_error_and_no_panic() {
     assert!(a.document.handle_message(b"garbage").is_err());
     assert!(a.document.handle_message(&[]).is_err());
 }
+
+#[test]
+fn colliding_values_name_their_authors_and_hosts() {
+    let (mut a, mut b) = (Desk::new("pi-a", 1), Desk::new("pi-b", 2));
+    a.put(1, "ann", "network/iot", "old");
+    talk(&mut a, &mut b);
+    part(&mut a, &mut b);
+    a.put(2, "ann", "network/iot", "from a");
+    b.put(3, "bob", "network/iot", "from b");
+    talk(&mut a, &mut b);
+    let values = a.document.colliding("network/iot");
+    assert_eq!(values, b.document.colliding("network/iot"));
+    let mut said: Vec<_> = values
+        .iter()
+        .map(|v| {
+            let by = v.by.as_ref().expect("the document knows who wrote it");
+            (v.value.as_str(), by.author.as_str(), by.node.as_str(), by.at.as_millis())
+        })
+        .collect();
+    said.sort_unstable();
+    assert_eq!(said, [("from a", "ann", "pi-a", 2000), ("from b", "bob", "pi-b", 3000)]);
+    assert!(a.document.colliding("network/other").is_empty());
+}
+
+#[test]
+fn a_change_of_several_records_is_one_change_and_an_undo_names_it() {
+    let mut a = Desk::new("pi-a", 1);
+    let write = |id: &str, value: &str| (id.to_owned(), Some(value.to_owned()));
+    a.put(1, "ann", "list/ads", "1");
+    let both = [write("list/ads", "2"), write("policy/default", "ads")];
+    a.document.edit(Time::from_millis(2000), "ann", &both);
+    let latest = a.document.changes(1);
+    assert_eq!(latest.len(), 2, "both records of the latest change");
+    let id = latest[0].change;
+    assert_eq!(latest[1].change, id);
+    assert_eq!(a.document.change(id), latest);
+    assert_eq!(a.document.changes(9).len(), 3);
+
+    let back = [write("list/ads", "1"), ("policy/default".to_owned(), None)];
+    a.document.undo(Time::from_millis(3000), "bob", id, &back);
+    let undone = a.document.changes(1);
+    assert_eq!(undone[0].undoes, Some(id));
+    assert_eq!(a.get("list/ads"), Some("1"));
+    assert_eq!(a.get("policy/default"), None);
+    assert!(a.document.change(ChangeId([0; 32])).is_empty());
+}

@@ -304,6 +304,8 @@ impl World {
                 | Output::Removed
                 | Output::ReleaseDone { .. }
                 | Output::SettingsChanged
+                | Output::Lists(_)
+                | Output::ListsLink(_)
                 | Output::LeasesChanged => {}
             }
         }
