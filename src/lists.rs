@@ -18,6 +18,7 @@
 //! network. A rule made by hand or another choice of lists never waits for a compilation.
 
 mod disk;
+mod partner;
 mod settings;
 mod status;
 mod task;
@@ -52,6 +53,8 @@ pub struct Config {
     /// Called with every new filter and the policies it was made for, from the keeper's task: swap
     /// both in and return.
     pub publish: Box<dyn Fn(Arc<dyn Filter>, Policies) + Send + Sync>,
+    /// Takes messages for the other host's keeper, of at most 256 KiB.
+    pub to_partner: mpsc::Sender<Vec<u8>>,
 }
 
 /// A handle on the task that keeps the lists. The task ends when all handles are gone.
@@ -61,6 +64,8 @@ pub struct ListKeeper {
     commands: mpsc::Sender<Command>,
     filter: watch::Receiver<Arc<CompiledFilter>>,
     statuses: watch::Receiver<Arc<[ListStatus]>>,
+    partner_link: Arc<watch::Sender<bool>>,
+    partner_says: mpsc::Sender<Vec<u8>>,
 }
 
 /// What the task is asked for.
@@ -91,9 +96,20 @@ impl ListKeeper {
     pub async fn start(config: Config, settings: ListSettings) -> Result<Self, DiskError> {
         let (settings_tx, settings_rx) = watch::channel(settings);
         let (commands_tx, commands_rx) = mpsc::channel(64);
-        let (task, (filter, statuses)) = task::Task::load(config, settings_rx, commands_rx).await?;
+        let (link_tx, link) = watch::channel(false);
+        let (partner_says, said) = mpsc::channel(64);
+        let partner = task::Partner { link, said };
+        let (task, (filter, statuses)) =
+            task::Task::load(config, settings_rx, commands_rx, partner).await?;
         tokio::spawn(task.run());
-        Ok(Self { settings: Arc::new(settings_tx), commands: commands_tx, filter, statuses })
+        Ok(Self {
+            settings: Arc::new(settings_tx),
+            commands: commands_tx,
+            filter,
+            statuses,
+            partner_link: Arc::new(link_tx),
+            partner_says,
+        })
     }
 
     /// Puts other settings into force: rules and the choice of lists at once, new lists as soon
@@ -119,6 +135,17 @@ impl ListKeeper {
         let command = Command::AcceptHeld(id.to_owned(), reply);
         self.commands.send(command).await.map_err(|_| AcceptError::Stopping)?;
         answer.await.map_err(|_| AcceptError::Stopping)?
+    }
+
+    /// Messages reach the other host's keeper from now on, or do not any more.
+    pub fn partner_link(&self, up: bool) {
+        self.partner_link.send_replace(up);
+    }
+
+    /// A message of the other host's keeper. One that finds the queue full is lost, and what it
+    /// asked for is asked for again.
+    pub fn partner_said(&self, message: Vec<u8>) {
+        let _ = self.partner_says.try_send(message);
     }
 
     /// All lists of the settings, in their order, as they are now.

@@ -105,6 +105,14 @@ impl Memory {
         self.acceptable = false;
     }
 
+    /// The other host confirmed the same text, or gave its own.
+    pub(super) fn confirmed(&mut self, at: UnixSecs) {
+        self.last_success = self.last_success.max(Some(at.0));
+        self.last_attempt = self.last_attempt.max(Some(at.0));
+        self.failures = 0;
+        self.error = None;
+    }
+
     pub(super) fn failed(&mut self, now: UnixSecs, error: String) {
         self.last_attempt = Some(now.0);
         self.failures = self.failures.saturating_add(1);

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: the wall clock")]
 
 mod compile;
+mod copying;
 mod load;
 mod obtain;
 
@@ -17,12 +18,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::disk::{DiskError, ListDir};
+use super::partner::Pulls;
 use super::settings::{ListSettings, source_text};
 use super::status::{Activity, ListStatus, Memory};
 use super::{AcceptError, Command, Config};
+use crate::io::fetch::Limits;
 use crate::settings::effective::ListSpec;
 use crate::settings::records::{self, Source};
 use compile::Compiled;
+use copying::{Copies, Serving};
 use load::Loaded;
 use obtain::{Obtained, Stamp};
 
@@ -63,6 +67,20 @@ pub(super) struct Task {
     stamps: BTreeMap<String, Stamp>,
     looking: bool,
     jobs: JoinSet<Done>,
+
+    partner: Partner,
+    linked: bool,
+    pulls: Pulls,
+    /// The good copies on the disk, as they were last looked at.
+    copies: Copies,
+    serving: Option<Serving>,
+    started: Instant,
+}
+
+/// What is heard of the other host.
+pub(super) struct Partner {
+    pub(super) link: watch::Receiver<bool>,
+    pub(super) said: mpsc::Receiver<Vec<u8>>,
 }
 
 /// What a job brings back.
@@ -71,6 +89,9 @@ enum Done {
     Compiled(Compiled),
     Verified { damaged: Vec<String> },
     Looked(Vec<(String, Stamp)>),
+    Surveyed(Copies),
+    Opened { id: String, sha256: String, offset: u64, text: Option<Arc<Vec<u8>>> },
+    Copied { id: String, source: String, success: UnixSecs, result: Obtained },
     Saved(Result<(), DiskError>),
 }
 
@@ -80,6 +101,7 @@ impl Task {
         config: Config,
         settings_in: watch::Receiver<ListSettings>,
         commands: mpsc::Receiver<Command>,
+        partner: Partner,
     ) -> Result<(Self, Watches), DiskError> {
         let path = config.dir.clone();
         let settings = settings_in.borrow().clone();
@@ -109,6 +131,12 @@ impl Task {
             stamps: BTreeMap::new(),
             looking: false,
             jobs: JoinSet::new(),
+            partner,
+            linked: false,
+            pulls: Pulls::new(Limits::default().unpacked_bytes as u64),
+            copies: Copies::new(),
+            serving: None,
+            started: Instant::now(),
         };
         task.forget(&loaded.damaged);
         if loaded.stale {
@@ -118,6 +146,7 @@ impl Task {
             task.start_verifying();
         }
         task.start_looking();
+        task.start_survey();
         task.publish();
         task.publish_statuses();
         Ok((task, (filter_rx, statuses_rx)))
@@ -135,12 +164,20 @@ impl Task {
                     Ok(()) => self.take_settings(),
                     Err(_) => return,
                 },
+                Ok(()) = self.partner.link.changed() => {
+                    let up = *self.partner.link.borrow_and_update();
+                    self.handle_link(up);
+                }
+                Some(message) = self.partner.said.recv() => self.handle_partner(&message),
                 Some(command) = self.commands.recv() => self.handle_command(command).await,
                 Some(done) = self.jobs.join_next() => match done {
                     Ok(done) => self.handle_done(done),
                     Err(error) => tracing::error!(%error, "a job of the lists ended badly"),
                 },
-                () = tokio::time::sleep(sleep) => self.start_looking(),
+                () = tokio::time::sleep(sleep) => {
+                    self.check_patience();
+                    self.start_looking();
+                }
             }
         }
     }
@@ -148,6 +185,7 @@ impl Task {
     fn take_settings(&mut self) {
         self.settings = self.settings_in.borrow_and_update().clone();
         self.publish();
+        self.start_survey();
         if compile::is_stale(&self.dir, &self.table, &self.settings.lists) {
             self.mark_dirty();
         }
@@ -185,6 +223,7 @@ impl Task {
         self.unsaved = true;
         self.uncompiled.insert(id);
         self.mark_dirty();
+        self.start_survey();
         Ok(())
     }
 
@@ -200,6 +239,13 @@ impl Task {
                         self.wanted.insert(id);
                     }
                 }
+            }
+            Done::Surveyed(copies) => self.handle_surveyed(copies),
+            Done::Opened { id, sha256, offset, text } => {
+                self.handle_opened(id, sha256, offset, text);
+            }
+            Done::Copied { id, source, success, result } => {
+                self.handle_copied(id, source, success, result);
             }
             Done::Saved(result) => {
                 self.saving = false;
@@ -239,6 +285,7 @@ impl Task {
             }
         }
         self.unsaved = true;
+        self.start_survey();
     }
 
     fn handle_compiled(&mut self, compiled: Compiled) {
@@ -378,7 +425,8 @@ impl Task {
         let wait = next.map_or(LONGEST_SLEEP, |secs| Duration::from_secs(secs.max(1)));
         let looks = self.files().next().map_or(LONGEST_SLEEP, |_| FILE_LOOK);
         let compile = self.compile_wait().filter(|_| !self.compiling).unwrap_or(LONGEST_SLEEP);
-        wait.min(looks).min(compile).min(LONGEST_SLEEP)
+        let patience = self.patience().unwrap_or(LONGEST_SLEEP);
+        wait.min(looks).min(compile).min(patience).min(LONGEST_SLEEP)
     }
 
     fn due_at(&self, now: UnixSecs, list: &ListSpec) -> UnixSecs {

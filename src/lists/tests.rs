@@ -16,6 +16,15 @@ const HOME: PolicyId = PolicyId(0);
 type Published = Arc<Mutex<Vec<Arc<dyn Filter>>>>;
 
 async fn start(dir: &Path, settings: ListSettings) -> (ListKeeper, Published) {
+    let (to_partner, _) = mpsc::channel(1);
+    start_with(dir, settings, to_partner).await
+}
+
+async fn start_with(
+    dir: &Path,
+    settings: ListSettings,
+    to_partner: mpsc::Sender<Vec<u8>>,
+) -> (ListKeeper, Published) {
     let published = Published::default();
     let sink = published.clone();
     let limits = Limits { total: Duration::from_secs(5), ..Limits::default() };
@@ -25,6 +34,7 @@ async fn start(dir: &Path, settings: ListSettings) -> (ListKeeper, Published) {
         pace: Pace::default(),
         seed: 1,
         publish: Box::new(move |filter, _| sink.lock().unwrap().push(filter)),
+        to_partner,
     };
     (ListKeeper::start(config, settings).await.unwrap(), published)
 }
@@ -223,7 +233,8 @@ async fn a_damaged_copy_is_found_and_fetched_again() {
         assert!(!server.requests()[asked].contains("if-none-match"));
         until(&keeper, |s| s.entries == Some(5)).await;
         assert!(blocks(&*keeper.filter(), "ads4.example"));
-        while !dir.path().join("a.list").exists() || !dir.path().join("table.bin").exists() {
+        // Compiled, and published a second time: nothing of this keeper reads the copy any more.
+        while published.lock().unwrap().len() < 2 || !dir.path().join("table.bin").exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -324,4 +335,71 @@ async fn wait(condition: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), poll).await.expect("in time");
+}
+
+/// Keepers of two hosts, each with what it says to the other on its way there.
+async fn pair(a: (&Path, ListSettings), b: (&Path, ListSettings)) -> [ListKeeper; 2] {
+    let (to_b, mut for_b) = mpsc::channel(16);
+    let (to_a, mut for_a) = mpsc::channel(16);
+    let (keeper_a, _) = start_with(a.0, a.1, to_b).await;
+    let (keeper_b, _) = start_with(b.0, b.1, to_a).await;
+    let (a, b) = (keeper_a.clone(), keeper_b.clone());
+    tokio::spawn(async move {
+        while let Some(message) = for_b.recv().await {
+            b.partner_said(message);
+        }
+    });
+    tokio::spawn(async move {
+        while let Some(message) = for_a.recv().await {
+            a.partner_said(message);
+        }
+    });
+    [keeper_a, keeper_b]
+}
+
+#[tokio::test]
+async fn a_host_without_internet_has_the_lists_of_the_other() {
+    let (here, there, server) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Server::start().await);
+    // Several pieces long.
+    server.put("/l", Page::text(text(0..40_000)).etag("\"1\""));
+    let source = Source::Url(server.url("/l"));
+    let first = settings(vec![list("a", source.clone())]);
+    let [a, b] = pair((here.path(), first.clone()), (there.path(), settings(Vec::new()))).await;
+    until(&a, |s| s.entries.is_some()).await;
+    // From here on the publisher is gone, and the other host hears of the list for the first time.
+    server.put("/l", Page::status(404));
+    b.set_settings(first);
+    let failed = until(&b, |s| s.error.is_some()).await;
+    assert_eq!(failed.entries, None);
+    for keeper in [&a, &b] {
+        keeper.partner_link(true);
+    }
+    let copied = until(&b, |s| s.entries.is_some()).await;
+    assert_eq!((copied.entries, copied.error), (Some(40_000), None));
+    assert!(blocks(&*b.filter(), "ads39999.example"));
+    let read = |dir: &Path| std::fs::read(dir.join("a.list")).unwrap();
+    assert_eq!(read(here.path()), read(there.path()), "header and text are the same");
+    assert_eq!(copied.last_success, until(&a, |_| true).await.last_success);
+}
+
+#[tokio::test]
+async fn one_host_fetches_a_new_version_and_the_other_copies_it() {
+    let (here, there, server) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Server::start().await);
+    server.put("/l", Page::text(text(0..5)).etag("\"1\""));
+    let both = settings(vec![list("a", Source::Url(server.url("/l")))]);
+    let [a, b] = pair((here.path(), both.clone()), (there.path(), both)).await;
+    for keeper in [&a, &b] {
+        until(keeper, |s| s.entries == Some(5)).await;
+        keeper.partner_link(true);
+    }
+    // Seconds tell which of two copies is the later one.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let asked = server.requests().len();
+    server.put("/l", Page::text(text(0..7)).etag("\"2\""));
+    a.update_now(None);
+    until(&b, |s| s.entries == Some(7)).await;
+    assert!(blocks(&*b.filter(), "ads6.example"));
+    assert_eq!(server.requests().len(), asked + 1, "the publisher was asked once");
 }

@@ -95,6 +95,23 @@ fn read_file(path: &Path) -> Result<Fetched, String> {
     Ok(Fetched::Content { body, known })
 }
 
+/// Stores a copy of the other host, whose checksum is right. It was judged there, and somebody
+/// may have accepted it there; only what is no list at all is refused.
+pub(super) fn take_over(dir: &ListDir, id: &str, header: &Header, text: &[u8]) -> Obtained {
+    let report = match inspect(text) {
+        Ok(report) => report,
+        Err(error) => return Obtained::Failed(error.to_string()),
+    };
+    if let Err(held) = judge(text, &report, None, true) {
+        return Obtained::Failed(format!("the other host's copy: {held}"));
+    }
+    if let Err(error) = dir.write(id, Version::Good, header, text) {
+        return Obtained::Failed(error.to_string());
+    }
+    dir.remove(id, Version::Held);
+    Obtained::Stored
+}
+
 /// Judges what came, and stores it.
 fn store(
     dir: &ListDir,
