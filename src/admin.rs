@@ -111,6 +111,44 @@ pub enum Request {
         /// Its id.
         id: String,
     },
+    /// The latest changes of the settings, newest first.
+    Changes {
+        /// At most so many.
+        limit: usize,
+    },
+    /// Take a change of the settings back.
+    Undo {
+        /// Its id, or the first digits of it.
+        change: String,
+    },
+    /// Records that were edited on both hosts while they could not see each other.
+    Collisions,
+    /// Put one of the values of such a record in force, for good.
+    Settle {
+        /// The record.
+        key: String,
+        /// The id of the value.
+        value: String,
+    },
+    /// Stop blocking for a while.
+    Pause {
+        /// For whom: `all`, `network/iot`, `device/02:00:5e:10:00:01`, `device/10.0.30.7`.
+        scope: String,
+        /// For so many seconds; with neither this nor `until`: until somebody ends it.
+        #[serde(default)]
+        secs: Option<u64>,
+        /// Until then (RFC 3339).
+        #[serde(default)]
+        until: Option<String>,
+    },
+    /// Block again.
+    Resume {
+        /// For whom; `None`: for everybody who is paused.
+        #[serde(default)]
+        scope: Option<String>,
+    },
+    /// The pauses in force.
+    Pauses,
     /// Which lists and rules match a name.
     Why {
         /// The name.
@@ -216,6 +254,8 @@ pub enum RefusalKind {
     NotFound,
     /// It is declared in a file and cannot be edited.
     Locked,
+    /// It does not fit what is in force by now.
+    Conflict,
     /// The daemon cannot do it now.
     Unavailable,
 }
@@ -366,6 +406,7 @@ impl From<EditError> for Refusal {
             },
             EditError::NotFound(_) => Refusal::new(RefusalKind::NotFound, message),
             EditError::Locked(_) => Refusal::new(RefusalKind::Locked, message),
+            EditError::Refused(_) => Refusal::new(RefusalKind::Conflict, message),
             EditError::Unavailable(_) => Refusal::new(RefusalKind::Unavailable, message),
         }
     }

@@ -1,8 +1,10 @@
 //! The daemon as pages, API and command line see it: reads from the node's task and the list
 //! keeper, edits as changes of the household's records.
 
+mod changes;
 mod leases;
 mod lists;
+mod pauses;
 mod status;
 
 use std::collections::BTreeMap;
@@ -10,25 +12,25 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use lanward_ha::{SessionKey, SettingsChange};
+use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
-    About, EditError, FieldError, Health, InForce, LeaseRow, ListRow, NetworkView, NewList,
-    NewReservation, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
-    Unavailable, WhyAnswer, WhyQuestion,
+    About, ChangeRow, CollisionRow, EditError, FieldError, Health, InForce, LeaseRow, ListRow,
+    NetworkView, NewList, NewPause, NewReservation, PauseScope, PolicyView, Problem, Removed,
+    ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control::{Handle, PartnerSays, Reach, Reading, Standing, Stopping};
 use crate::lists::ListKeeper;
-use crate::node;
+use crate::node::{self, OWNER, SessionDeed};
 use crate::service_addresses::Shown;
+use crate::settings::effective::PauseSpec;
 use crate::settings::household::declared_by;
-use crate::settings::records::{List, Record, Reservation};
+use crate::settings::records::{List, Pause, Record, Reservation};
 use crate::settings::words::{Id, Mac, Name};
-
-/// The key of the owner's record. Its password's hash is the only thing in it.
-const OWNER: &str = "user/owner";
 
 /// What a daemon's face is made of.
 pub struct Parts {
@@ -58,6 +60,8 @@ pub struct Parts {
     pub services: watch::Receiver<Vec<Shown>>,
     /// Whether this host answers DNS.
     pub health: watch::Receiver<Health>,
+    /// The pauses of blocking in force.
+    pub pauses: watch::Receiver<Arc<[PauseSpec]>>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -103,10 +107,23 @@ impl Daemon {
                     .map(|message| FieldError { field: "", message: message.replace('*', "") });
                 Err(EditError::Fields(fields.collect()))
             }
+            Err(node::EditError::Undo(refusal)) => Err(EditError::Refused(refusal.to_string())),
             Err(error @ node::EditError::NotDurable(_)) => {
                 Err(Unavailable(error.to_string()).into())
             }
         }
+    }
+
+    /// The latest changes of the settings, and the records as they are now.
+    async fn history(
+        &self,
+        limit: usize,
+    ) -> Result<(Vec<SettingsChange>, BTreeMap<String, String>), Unavailable> {
+        let read = self
+            .parts
+            .control
+            .ask(move |reading| (reading.node.changes(limit), reading.node.records().clone()));
+        read.await.map_err(unavailable)
     }
 
     /// A record's text, unless it is locked or absent.
@@ -179,6 +196,7 @@ impl Backend for Daemon {
                 standing: self.parts.standing.borrow().clone(),
                 removed: self.parts.removed.borrow().clone(),
                 trouble: (self.parts.trouble)(),
+                pauses: self.parts.pauses.borrow().clone(),
             };
             self.read(move |reading| status::status(reading, around)).await
         })
@@ -340,7 +358,133 @@ impl Backend for Daemon {
 
     fn why(&self, question: WhyQuestion) -> Answer<'_, Result<WhyAnswer, Unavailable>> {
         let filter = self.parts.lists.filter();
-        Box::pin(self.read(move |reading| lists::why(reading, &filter, &question)))
+        let in_force = self.parts.pauses.borrow().clone();
+        Box::pin(self.read(move |reading| {
+            let covers = |pause: &&PauseSpec| match question.client {
+                Some(client) => pauses::covers(reading, pause, client),
+                None => true,
+            };
+            let paused: Vec<PauseSpec> = in_force.iter().filter(covers).cloned().collect();
+            let paused = pauses::views(reading, &paused);
+            WhyAnswer { paused, ..lists::why(reading, &filter, &question) }
+        }))
+    }
+
+    fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            let asked = new.scope.clone();
+            let scope = self.read(move |reading| pauses::scope(reading, &asked)).await??;
+            let record = pauses::record(&new, (self.parts.now)())?;
+            self.write(vec![(Pause::key(&scope.to_string()), Some(record.to_json()))]).await
+        })
+    }
+
+    fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            let only = self
+                .read(move |reading| scope.map(|asked| pauses::scope(reading, &asked)).transpose());
+            let only = only.await??;
+            let all = self.read(|reading| reading.node.effective().pauses.clone()).await?;
+            let ended = all.iter().filter(|p| only.as_ref().is_none_or(|only| p.scope == *only));
+            let writes: Vec<_> =
+                ended.map(|pause| (Pause::key(&pause.scope.to_string()), None)).collect();
+            self.write(writes).await
+        })
+    }
+
+    fn changes(&self, limit: usize) -> Answer<'_, Result<Vec<ChangeRow>, Unavailable>> {
+        Box::pin(async move {
+            let (changes, records) = self.history(limit).await?;
+            Ok(changes::rows(&changes, &records, (self.parts.now)()))
+        })
+    }
+
+    fn undo(&self, id: String) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            let (changes, _) = self.history(usize::MAX).await?;
+            let id = changes::find(&id, &changes).map_err(EditError::Refused)?;
+            let undone = self.parts.control.undo("owner", id).await.map_err(unavailable)?;
+            match undone {
+                Ok(reach) => Ok(in_force(reach)),
+                Err(error @ node::EditError::NotDurable(_)) => {
+                    Err(Unavailable(error.to_string()).into())
+                }
+                Err(error) => {
+                    let why = error.to_string().replace('*', "");
+                    Err(EditError::Refused(format!("It cannot be undone: {why}")))
+                }
+            }
+        })
+    }
+
+    fn collisions(&self) -> Answer<'_, Result<Vec<CollisionRow>, Unavailable>> {
+        Box::pin(async move {
+            let read = self.parts.control.ask(|reading| {
+                let keys: Vec<String> = reading.node.collisions().keys().cloned().collect();
+                let keys = keys.into_iter().filter(|key| changes::matters(key));
+                keys.map(|key| {
+                    let values = reading.node.colliding(&key);
+                    (key, values)
+                })
+                .collect::<Vec<_>>()
+            });
+            let all = read.await.map_err(unavailable)?;
+            Ok(all.iter().map(|(key, values)| changes::collision(key, values)).collect())
+        })
+    }
+
+    fn settle(&self, key: String, value: String) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            let asked = key.clone();
+            let read = self.parts.control.ask(move |reading| {
+                let why = locked(reading.node.records(), &asked);
+                (why, reading.node.colliding(&asked))
+            });
+            let (locked, values) = read.await.map_err(unavailable)?;
+            if let Some(why) = locked {
+                return Err(EditError::Locked(why));
+            }
+            if values.is_empty() {
+                let what = format!("The choice about {}", changes::what(&key));
+                return Err(EditError::NotFound(what));
+            }
+            let chosen = values.into_iter().find(|v| {
+                v.by.as_ref().map(|by| by.change.to_string()).unwrap_or_default() == value
+            });
+            let Some(chosen) = chosen else {
+                let why = "Somebody wrote it anew meanwhile: look at the values again.";
+                return Err(EditError::Refused(why.to_owned()));
+            };
+            self.write(vec![(key, Some(chosen.value))]).await
+        })
+    }
+
+    fn begin_session(&self, id: SessionId) -> Answer<'_, Result<(), Unavailable>> {
+        Box::pin(async move {
+            let begun = self.session_deed(SessionDeed::Begin(SessionKey(id.0))).await?;
+            let nobody = || Unavailable("This household has no owner yet.".to_owned());
+            begun.then_some(()).ok_or_else(nobody)
+        })
+    }
+
+    fn session(&self, id: SessionId, touch: bool) -> Answer<'_, Result<bool, Unavailable>> {
+        Box::pin(self.session_deed(SessionDeed::Ask { key: SessionKey(id.0), touch }))
+    }
+
+    fn end_session(&self, id: SessionId) -> Answer<'_, Result<(), Unavailable>> {
+        Box::pin(async move {
+            self.session_deed(SessionDeed::End(SessionKey(id.0))).await?;
+            Ok(())
+        })
+    }
+
+    fn end_all_sessions(&self) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            // A session is good only while the owner's record is what it was at the login.
+            let hash = self.owner_password_hash().await?;
+            let hash = hash.ok_or_else(|| EditError::NotFound("The owner".to_owned()))?;
+            self.write_owner(&hash).await
+        })
     }
 
     fn owner_password_hash(&self) -> Answer<'_, Result<Option<String>, Unavailable>> {
@@ -352,14 +496,25 @@ impl Backend for Daemon {
     }
 
     fn set_owner_password_hash(&self, phc: String) -> Answer<'_, Result<InForce, EditError>> {
-        Box::pin(async move {
-            let json = serde_json::json!({ "password": phc }).to_string();
-            self.write(vec![(OWNER.to_owned(), Some(json))]).await
-        })
+        Box::pin(async move { self.write_owner(&phc).await })
     }
 }
 
 impl Daemon {
+    async fn session_deed(&self, deed: SessionDeed) -> Result<bool, Unavailable> {
+        self.parts.control.session(deed).await.map_err(unavailable)
+    }
+
+    /// Writes the owner's record, another one each time: every session of before ends by it.
+    async fn write_owner(&self, phc: &str) -> Result<InForce, EditError> {
+        let mut nonce = [0; 16];
+        let drawn = getrandom::fill(&mut nonce);
+        drawn.map_err(|error| Unavailable(format!("The system gives no random bytes: {error}")))?;
+        let sessions = data_encoding::HEXLOWER.encode(&nonce);
+        let json = serde_json::json!({ "password": phc, "sessions": sessions }).to_string();
+        self.write(vec![(OWNER.to_owned(), Some(json))]).await
+    }
+
     /// Writes down the lists and policies that are in force by default, before one of them is
     /// changed.
     async fn settle_defaults(&self) -> Result<(), EditError> {

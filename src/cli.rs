@@ -8,11 +8,13 @@ mod daemon;
 mod demo;
 mod guard;
 mod health;
+mod history;
 mod household;
 mod leases;
 mod lists;
 mod pair;
 mod passwd;
+mod pause;
 mod run;
 mod status;
 mod text;
@@ -76,6 +78,16 @@ enum Verb {
     Lists(lists::Lists),
     /// Tell why a name is blocked, or is not.
     Why(why::Why),
+    /// Stop blocking for a while, on both hosts.
+    Pause(pause::Pause),
+    /// Block again.
+    Resume(pause::Resume),
+    /// Tell who changed which setting when, and take changes back.
+    History(history::History),
+    /// Show settings that were edited on both hosts while they could not see each other.
+    Conflicts(history::Conflicts),
+    /// Choose one of the values of such a setting.
+    Settle(history::Settle),
     /// Make a pair of two hosts.
     Pair(pair::Pair),
     /// Print the household's settings as a household.toml.
@@ -110,6 +122,11 @@ pub fn main() -> ExitCode {
         Verb::Leases(verb) => verb.execute(&common),
         Verb::Lists(verb) => verb.execute(&common),
         Verb::Why(verb) => verb.execute(&common),
+        Verb::Pause(verb) => verb.execute(&common),
+        Verb::Resume(verb) => verb.execute(&common),
+        Verb::History(verb) => verb.execute(&common),
+        Verb::Conflicts(verb) => verb.execute(&common),
+        Verb::Settle(verb) => verb.execute(&common),
         Verb::Pair(verb) => verb.execute(&common),
         Verb::Export(verb) => verb.execute(&common),
         Verb::Apply(verb) => verb.execute(&common),

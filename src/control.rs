@@ -9,6 +9,7 @@ mod handle;
 mod household;
 mod journal;
 mod pairing;
+mod pauser;
 mod publish;
 mod publisher;
 mod self_test;

@@ -13,6 +13,7 @@ pub mod names;
 pub mod node;
 pub mod packet_socket;
 pub mod pairing;
+pub mod pauses;
 pub mod service_addresses;
 pub mod settings;
 pub mod timeline;

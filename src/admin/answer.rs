@@ -1,11 +1,15 @@
 //! Requests that the pages' backend answers too: one implementation serves both.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use lanward_dhcp::HwAddr;
 use lanward_web::Backend;
-use lanward_web::view::{NewList, NewReservation, Severity, WhyQuestion};
+use lanward_web::view::{
+    NewList, NewPause, NewReservation, PauseLength, PauseScope, Severity, WhyQuestion,
+};
 use serde_json::{Value, json};
 
 use super::{HealthReply, Refusal, RefusalKind, Reply, Request, StatusReply, list_kind};
@@ -80,6 +84,22 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
         Request::AcceptHeld { id } => {
             backend.accept_held(id).await.map_err(Refusal::from).map(to_value)
         }
+        Request::Changes { limit } => {
+            backend.changes(limit).await.map_err(Refusal::from).map(to_value)
+        }
+        Request::Undo { change } => backend.undo(change).await.map_err(Refusal::from).map(to_value),
+        Request::Collisions => backend.collisions().await.map_err(Refusal::from).map(to_value),
+        Request::Settle { key, value } => {
+            backend.settle(key, value).await.map_err(Refusal::from).map(to_value)
+        }
+        Request::Pause { scope, secs, until } => pause(backend, &scope, secs, until).await,
+        Request::Resume { scope } => match scope.as_deref().map(pause_scope).transpose() {
+            Ok(scope) => backend.resume(scope).await.map_err(Refusal::from).map(to_value),
+            Err(refusal) => Err(refusal),
+        },
+        Request::Pauses => {
+            backend.status().await.map_err(Refusal::from).map(|status| to_value(status.pauses))
+        }
         Request::Why { name, policy, client } => why(backend, &name, policy, client).await,
         Request::SetPassword { phc } => {
             backend.set_owner_password_hash(phc).await.map_err(Refusal::from).map(to_value)
@@ -142,6 +162,33 @@ async fn add_list(
     Ok(to_value(backend.add_list(new).await?))
 }
 
+async fn pause(
+    backend: &dyn Backend,
+    scope: &str,
+    secs: Option<u64>,
+    until: Option<String>,
+) -> Result<Value, Refusal> {
+    let until = until.map(|text| text.parse::<Timestamp>()).transpose();
+    let until = until.map_err(|_| Refusal::field("until", "Write a time as RFC 3339 has it."))?;
+    let length = match (secs, until) {
+        (Some(secs), None) => PauseLength::For(Duration::from_secs(secs)),
+        (None, Some(until)) => PauseLength::Until(until),
+        (None, None) => PauseLength::UntilResumed,
+        (Some(_), Some(_)) => {
+            return Err(Refusal::field("until", "Give a length or an end, not both."));
+        }
+    };
+    let new = NewPause { scope: pause_scope(scope)?, length };
+    Ok(to_value(backend.pause(new).await?))
+}
+
+fn pause_scope(text: &str) -> Result<PauseScope, Refusal> {
+    PauseScope::parse(text).ok_or_else(|| {
+        let message = format!("“{text}” is nobody: use all, network/ID or device/ADDRESS.");
+        Refusal::field("scope", message)
+    })
+}
+
 async fn why(
     backend: &dyn Backend,
     name: &str,
@@ -166,7 +213,7 @@ async fn why(
             ));
         }
     }
-    let question = WhyQuestion { name: name.to_string(), policy };
+    let question = WhyQuestion { name: name.to_string(), policy, client };
     Ok(to_value(backend.why(question).await?))
 }
 

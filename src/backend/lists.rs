@@ -267,7 +267,8 @@ pub(super) fn why(
 ) -> WhyAnswer {
     let settings = reading.node.effective();
     let name = question.name.as_str();
-    let mut answer = WhyAnswer { name: name.to_owned(), exempt: None, policies: Vec::new() };
+    let (paused, policies) = (Vec::new(), Vec::new());
+    let mut answer = WhyAnswer { name: name.to_owned(), exempt: None, paused, policies };
     let Ok(wire) = WireName::parse(name) else {
         answer.exempt = Some("This is not a domain name.".to_owned());
         return answer;

@@ -1,5 +1,6 @@
 //! The state of the node, in the words of the pages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,9 +12,11 @@ use lanward_web::view::{
     Status,
 };
 
+use super::{changes, pauses};
 use crate::control::{PartnerSays, Reading, Standing};
 use crate::service_addresses::{Holder, Shown};
 use crate::settings;
+use crate::settings::effective::PauseSpec;
 
 /// What status needs besides the node.
 pub(super) struct Around {
@@ -33,6 +36,8 @@ pub(super) struct Around {
     pub(super) removed: Option<String>,
     /// Why there is no link.
     pub(super) trouble: Option<String>,
+    /// Pauses of blocking in force.
+    pub(super) pauses: Arc<[PauseSpec]>,
 }
 
 /// After so long without a word from a connected partner the mark on the pages says so.
@@ -40,6 +45,8 @@ const CHECKING_AFTER: Duration = Duration::from_millis(1500);
 
 /// The whole status.
 pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
+    let colliding = reading.node.collisions().keys().filter(|key| changes::matters(key));
+    let collisions = colliding.count() as u64;
     let mut problems = around.problems.clone();
     problems.extend(settings_problems(reading));
     let ha = reading.node.pair().status();
@@ -47,6 +54,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     problems.extend(capacity_problems(&ha));
     problems.extend(daemon_problems(&ha, around.says.as_ref()));
     problems.extend(around.services.iter().filter_map(service_problem));
+    problems.extend(collision_problem(collisions));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     let counters = around.counters.clone();
     Status {
@@ -64,8 +72,26 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
         },
         blocked_names: around.blocked_names,
         service_addresses: around.services.into_iter().map(service).collect(),
+        networks: reading.node.effective().networks.iter().map(|n| n.id.to_string()).collect(),
+        pauses: pauses::views(reading, &around.pauses),
+        collisions,
         problems,
     }
+}
+
+/// Edits that wait for somebody to choose between them.
+fn collision_problem(collisions: u64) -> Option<Problem> {
+    let what = match collisions {
+        0 => return None,
+        1 => "Edited on both hosts while they could not see each other: 1 record.".to_owned(),
+        n => format!("Edited on both hosts while they could not see each other: {n} records."),
+    };
+    Some(Problem {
+        severity: Severity::Warning,
+        about: About::Settings,
+        what,
+        fix: "Choose which value stays: on the page System, or with `lanward conflicts`.".into(),
+    })
 }
 
 fn pair(reading: &Reading<'_>, ha: &Ha, around: &Around) -> PairStatus {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 
+use super::pause::Paused;
 use super::text::{self, Tone};
 use super::{Common, DEGRADED, Done, daemon};
 use crate::admin::Request;
@@ -26,6 +27,7 @@ pub(super) struct Shown {
     blocked_names: u64,
     #[serde(default)]
     service_addresses: Vec<Service>,
+    pauses: Vec<Paused>,
     problems: Vec<Problem>,
 }
 
@@ -153,6 +155,9 @@ impl Shown {
             for service in &self.service_addresses {
                 text::print_text(&format!("{}: {}", service.address, service.why));
             }
+        }
+        for pause in &self.pauses {
+            text::print_line(&text::toned(&pause.sentence(), Tone::Attention));
         }
         for problem in &self.problems {
             let tone = if problem.severity == "bad" { Tone::Bad } else { Tone::Attention };

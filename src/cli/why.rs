@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 
+use super::pause::Paused;
 use super::text::{self, Tone};
 use super::{Common, Done, daemon};
 use crate::admin::Request;
@@ -25,6 +26,8 @@ pub(super) struct Why {
 struct Answer {
     name: String,
     exempt: Option<String>,
+    #[serde(default)]
+    paused: Vec<Paused>,
     policies: Vec<Policy>,
 }
 
@@ -77,6 +80,9 @@ impl Answer {
         let name = text::clean(&self.name);
         if let Some(exempt) = &self.exempt {
             text::print_line(&format!("{name} is never filtered. {}", text::clean(exempt)));
+        }
+        for pause in &self.paused {
+            text::print_line(&text::toned(&pause.sentence(), Tone::Attention));
         }
         for policy in &self.policies {
             policy.tell(&name);

@@ -19,6 +19,7 @@ use crate::io::clock::{FLOOR_EVERY, NodeClock};
 use crate::io::interfaces::{self, OwnAddress};
 use crate::io::link::{LinkEvent, LinkSender};
 use crate::io::store::{Store, StoreEvent};
+use crate::lists::ListKeeper;
 use crate::node::{EditError, Input, Node, Output};
 use crate::settings::HostView;
 
@@ -65,6 +66,8 @@ pub(super) struct Actor {
     pub(super) waiting: Waiting,
     /// What the node was told last.
     pub(super) without_service_addresses: bool,
+    /// The keeper of the blocklists, which has words of its own for the partner's.
+    pub(super) lists: ListKeeper,
 }
 
 /// Those who wait for the end of something.
@@ -174,13 +177,24 @@ impl Actor {
             Command::Edit { author, writes, done } => {
                 let id = self.waiting.next_id();
                 self.waiting.edits.insert(id, done);
+                self.handle(Input::Date(wall::date()));
                 self.handle(Input::Edit { id, author, writes });
+            }
+            Command::Undo { author, change, done } => {
+                let id = self.waiting.next_id();
+                self.waiting.edits.insert(id, done);
+                self.handle(Input::Date(wall::date()));
+                self.handle(Input::Undo { id, author, change });
             }
             Command::Release { addr, done } => {
                 let id = self.waiting.next_id();
                 self.waiting.releases.insert(id, done);
                 self.handle(Input::Release { id, addr });
             }
+            Command::Session { deed, done } => {
+                let _ = done.send(self.node.session(self.clock.now(), deed));
+            }
+            Command::Lists(message) => self.handle(Input::Lists(message)),
             Command::Paired(config) => {
                 self.handle(Input::Paired(config));
                 self.set_networks();
@@ -369,6 +383,8 @@ impl Actor {
                     self.set_networks();
                     self.changes.send_modify(|changes| changes.settings += 1);
                 }
+                Output::Lists(message) => self.lists.partner_said(message),
+                Output::ListsLink(up) => self.lists.partner_link(up),
                 Output::LeasesChanged => {
                     self.changes.send_modify(|changes| changes.leases += 1);
                 }

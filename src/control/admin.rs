@@ -109,6 +109,9 @@ impl Admin {
             Err(error @ EditError::Invalid(_)) => {
                 Err(Refusal::new(RefusalKind::Invalid, error.to_string()))
             }
+            Err(error @ EditError::Undo(_)) => {
+                Err(Refusal::new(RefusalKind::Conflict, error.to_string()))
+            }
             Err(error @ EditError::NotDurable(_)) => {
                 Err(Refusal::new(RefusalKind::Unavailable, error.to_string()))
             }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lanward_dhcp::Time;
-use lanward_ha::PairConfig;
+use lanward_ha::{ChangeId, PairConfig};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::node::{EditError, Node};
+use crate::node::{EditError, Node, SessionDeed};
 
 /// Asks of one kind wait in the queue at most; more wait outside.
 const QUEUE: usize = 256;
@@ -63,10 +63,20 @@ pub(super) enum Command {
         writes: Vec<(String, Option<String>)>,
         done: oneshot::Sender<Result<(), EditError>>,
     },
+    Undo {
+        author: String,
+        change: ChangeId,
+        done: oneshot::Sender<Result<(), EditError>>,
+    },
     Release {
         addr: Ipv4Addr,
         done: oneshot::Sender<bool>,
     },
+    Session {
+        deed: SessionDeed,
+        done: oneshot::Sender<bool>,
+    },
+    Lists(Vec<u8>),
     Paired(PairConfig),
     HandOver {
         done: oneshot::Sender<()>,
@@ -139,6 +149,25 @@ impl Handle {
         let (done, answer) = oneshot::channel();
         let author = author.to_owned();
         self.send(Command::Edit { author, writes, done }).await?;
+        self.edited(answer).await
+    }
+
+    /// Takes back a change of the household's records by another one; otherwise as
+    /// [`Handle::edit`].
+    pub async fn undo(
+        &self,
+        author: &str,
+        change: ChangeId,
+    ) -> Result<Result<Reach, EditError>, Stopping> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Undo { author: author.to_owned(), change, done }).await?;
+        self.edited(answer).await
+    }
+
+    async fn edited(
+        &self,
+        answer: oneshot::Receiver<Result<(), EditError>>,
+    ) -> Result<Result<Reach, EditError>, Stopping> {
         match answer.await.map_err(|_| Stopping)? {
             Ok(()) => Ok(Ok(self.reach().await?)),
             Err(error) => Ok(Err(error)),
@@ -150,6 +179,18 @@ impl Handle {
         let (done, answer) = oneshot::channel();
         self.send(Command::Release { addr, done }).await?;
         answer.await.map_err(|_| Stopping)
+    }
+
+    /// Something happens to a login session; tells whether it is alive then.
+    pub async fn session(&self, deed: SessionDeed) -> Result<bool, Stopping> {
+        let (done, answer) = oneshot::channel();
+        self.send(Command::Session { deed, done }).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// A message about copies of blocklists for the partner.
+    pub async fn lists(&self, message: Vec<u8>) -> Result<(), Stopping> {
+        self.send(Command::Lists(message)).await
     }
 
     /// Where the settings as they are now are in force. Waits a moment for the partner.

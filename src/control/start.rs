@@ -28,6 +28,7 @@ use super::dhcp::DhcpFront;
 use super::handle::Handle;
 use super::journal::Journal;
 use super::pairing::{Around, Opened, Pairing};
+use super::pauser::Pauser;
 use super::service::ServiceFront;
 use super::{household, publisher, self_test, wall};
 use crate::backend::{Daemon, Parts};
@@ -114,10 +115,13 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
     publisher::publish_restored(&node, &reachable, &dns);
+    let (pauser, pauses) = Pauser::start(Arc::clone(&dns), &node);
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
-    let lists =
-        start_lists(&data_dir, &dns, &resolver, ListSettings::from(node.effective())).await?;
+    let (to_partner, for_partner) = mpsc::channel(16);
+    let settings = ListSettings::from(node.effective());
+    let lists = start_lists(&data_dir, &dns, &resolver, settings, to_partner).await?;
+    tokio::spawn(carry_lists(control.clone(), for_partner));
     let server = start_dns(&host, &dns).await?;
 
     // Everything that asks the node.
@@ -149,6 +153,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         removed: removed_to,
         partner_host,
         waiting: Waiting::default(),
+        lists: lists.clone(),
     };
     let actor = tokio::spawn(actor.run());
     let publishing = publisher::Publisher {
@@ -158,6 +163,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         resolver,
         own: own_seen,
     };
+    tokio::spawn(pauser.run(control.clone(), changed.clone()));
     tokio::spawn(publishing.run(changed));
     tokio::spawn(update_on_hangup(lists.clone()));
     if let (Some(file), Some(declared)) = (host.household.clone(), household) {
@@ -198,6 +204,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         },
         services: service_shown,
         health: health.subscribe(),
+        pauses,
         now: wall::now,
     }));
     let (stop_web, web) = start_web(&host, &own, &domain, &daemon, &claim).await?;
@@ -268,6 +275,7 @@ async fn start_lists(
     dns: &Arc<Shared>,
     resolver: &UpstreamResolver,
     settings: ListSettings,
+    to_partner: mpsc::Sender<Vec<u8>>,
 ) -> miette::Result<ListKeeper> {
     let fetcher = Fetcher::new(Arc::new(resolver.clone()), Limits::default());
     let fetcher = fetcher.into_diagnostic().wrap_err("lists could not be fetched")?;
@@ -279,8 +287,18 @@ async fn start_lists(
         pace: Pace::default(),
         seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         publish: Box::new(move |filter, policies| dns.set_filtering(filter, policies)),
+        to_partner,
     };
     ListKeeper::start(config, settings).await.into_diagnostic().wrap_err("the lists' folder")
+}
+
+/// Carries messages of the list keeper to the partner's.
+async fn carry_lists(control: Handle, mut messages: mpsc::Receiver<Vec<u8>>) {
+    while let Some(message) = messages.recv().await {
+        if control.lists(message).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn start_dns(host: &HostConfig, dns: &Arc<Shared>) -> miette::Result<Server> {

@@ -17,7 +17,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
+use jiff::Timestamp;
 use lanward_dns::PolicyId;
 use lanward_ha::Rank;
 use serde_json::Value;
@@ -25,8 +26,8 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::problem::{Place, Problem};
 use super::records::{
-    List, ListKind, LocalRecord, Network, Policy, Record, RecordData, Reservation, Rule, RuleKind,
-    Settings, Source, default_policy, default_upstreams,
+    List, ListKind, LocalRecord, Network, Pause, PauseScope, Policy, Record, RecordData,
+    Reservation, Rule, RuleKind, Settings, Source, default_policy, default_upstreams,
 };
 
 /// What a node knows of itself when it derives its settings.
@@ -79,6 +80,9 @@ pub struct Effective {
     pub mclt: Duration,
     /// All networks, by id, for whoever shows them or binds to them.
     pub networks: Vec<NetworkView>,
+    /// The pauses of blocking there are, ended ones included: what is in force of them is a
+    /// matter of the clock ([`crate::pauses`]).
+    pub pauses: Vec<PauseSpec>,
     /// What is wrong with the records.
     pub problems: Vec<Problem>,
 }
@@ -100,6 +104,17 @@ pub struct ListSpec {
     pub enabled: bool,
     /// Whether it may be fetched from a private address.
     pub allow_private: bool,
+}
+
+/// A pause of blocking, with its scope.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PauseSpec {
+    /// For whom.
+    pub scope: PauseScope,
+    /// When it was asked for.
+    pub from: Timestamp,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
 }
 
 /// A rule made by hand.
@@ -148,6 +163,8 @@ pub struct NetworkView {
     pub vlan: Option<u16>,
     /// Its subnet.
     pub subnet: Ipv4Net,
+    /// Its IPv6 prefixes.
+    pub prefixes6: Vec<IpNet>,
     /// Its router.
     pub router: Option<Ipv4Addr>,
     /// This host's own address in it.
@@ -173,6 +190,13 @@ pub struct ServiceView {
     pub addr: IpAddr,
     /// The rank of the host that holds it while both are well.
     pub home: Rank,
+}
+
+impl NetworkView {
+    /// Where its clients are.
+    pub fn clients(&self) -> impl Iterator<Item = IpNet> {
+        std::iter::once(IpNet::V4(self.subnet)).chain(self.prefixes6.iter().copied())
+    }
 }
 
 /// The records used while nothing is configured: one policy with the built-in list, no networks,
@@ -219,7 +243,24 @@ pub fn derive(records: &BTreeMap<String, String>, host: &HostView) -> Effective 
     filtering::derive(&household, &mut effective);
     networks::derive(&household, host, &mut effective);
     local::derive(&household, &mut effective);
+    pauses(&household, &mut effective);
     effective
+}
+
+fn pauses(household: &Household, effective: &mut Effective) {
+    for (id, pause) in &household.pauses {
+        match PauseScope::parse(id) {
+            Some(scope) => {
+                let Pause { from, until } = *pause;
+                effective.pauses.push(PauseSpec { scope, from, until });
+            }
+            None => effective.problems.push(Problem::error(
+                Place::new(Pause::key(id), ""),
+                format!("Nobody is called *{id}*, so blocking is not paused."),
+                "Pause all, network/ID, or device/MAC.",
+            )),
+        }
+    }
 }
 
 /// The records by kind and id, read.
@@ -231,6 +272,7 @@ struct Household {
     lists: BTreeMap<String, List>,
     rules: BTreeMap<String, Rule>,
     records: BTreeMap<String, LocalRecord>,
+    pauses: BTreeMap<String, Pause>,
     settings: Settings,
 }
 
@@ -243,6 +285,7 @@ impl Household {
             lists: Household::read_kind(records, problems),
             rules: Household::read_kind(records, problems),
             records: Household::read_kind(records, problems),
+            pauses: Household::read_kind(records, problems),
             settings: Household::read_settings(records, problems),
         }
     }

@@ -4,6 +4,7 @@
 mod filtering;
 mod local;
 mod network;
+mod pause;
 
 use std::net::IpAddr;
 
@@ -17,6 +18,7 @@ use super::words::{Id, Name, Period, Upstream};
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
 pub use local::{LocalRecord, RecordData};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
+pub use pause::{Pause, PauseScope};
 
 /// A kind of record.
 pub trait Record: Serialize + Sized {

@@ -10,7 +10,7 @@ use lanward::admin::{ClaimReply, InviteReply, Reply, Request, answer};
 use lanward::io::admin_socket::AdminSocket;
 use lanward_dhcp::HwAddr;
 use lanward_web::view::*;
-use lanward_web::{Answer, Backend};
+use lanward_web::{Answer, Backend, SessionId};
 
 /// A household and what was done to it.
 #[derive(Clone)]
@@ -151,6 +151,9 @@ impl Backend for Household {
                     "pi-b does not answer, so pi-a holds it.".into()
                 },
             }],
+            networks: vec!["home".into(), "iot".into()],
+            pauses: Vec::new(),
+            collisions: 0,
             problems: Vec::new(),
         }))
     }
@@ -311,8 +314,99 @@ impl Backend for Household {
         ready(Ok(WhyAnswer {
             name: question.name,
             exempt: None,
+            paused: Vec::new(),
             policies: policies.into_iter().map(of).collect(),
         }))
+    }
+
+    fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {
+        let length = match new.length {
+            PauseLength::For(length) => format!("for {} s", length.as_secs()),
+            PauseLength::Until(_) => "until a time".to_owned(),
+            PauseLength::UntilResumed => "until resumed".to_owned(),
+        };
+        Box::pin(async move { Ok(self.note(format!("pause {} {length}", new.scope.key()))) })
+    }
+
+    fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {
+        let scope = scope.map_or_else(|| "everybody".to_owned(), |scope| scope.key());
+        Box::pin(async move { Ok(self.note(format!("resume {scope}"))) })
+    }
+
+    fn changes(&self, limit: usize) -> Answer<'_, Result<Vec<ChangeRow>, Unavailable>> {
+        let field = FieldChange {
+            field: "enabled".to_owned(),
+            before: Some("true".to_owned()),
+            after: Some("false".to_owned()),
+        };
+        let row = |n: &str, minutes: i64, cannot_undo: Option<&str>| ChangeRow {
+            id: n.repeat(32),
+            at: Timestamp::now() - minutes.minutes(),
+            author: "owner".to_owned(),
+            host: self.hostile_name.clone(),
+            undoes: None,
+            records: vec![RecordChange {
+                key: "list/ads".to_owned(),
+                what: "list ads".to_owned(),
+                deed: Deed::Changed,
+                fields: vec![field.clone()],
+            }],
+            cannot_undo: cannot_undo.map(str::to_owned),
+        };
+        let mut rows = vec![row("ab", 5, None), row("cd", 60, Some("It was undone."))];
+        rows.truncate(limit);
+        Box::pin(async move { Ok(rows) })
+    }
+
+    fn undo(&self, id: String) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move {
+            if id.starts_with("ab") {
+                return Ok(self.note(format!("undo {id}")));
+            }
+            let why = "It cannot be undone: list/ads was changed again since.";
+            Err(EditError::Refused(why.to_owned()))
+        })
+    }
+
+    fn collisions(&self) -> Answer<'_, Result<Vec<CollisionRow>, Unavailable>> {
+        let value = |id: &str, host: &str, name: &str| CollisionValue {
+            id: id.repeat(32),
+            at: Some(Timestamp::now() - 5.minutes()),
+            author: "owner".to_owned(),
+            host: host.to_owned(),
+            fields: vec![
+                ValueField { field: "name".into(), value: name.into(), differs: true },
+                ValueField { field: "network".into(), value: "iot".into(), differs: false },
+            ],
+        };
+        let row = CollisionRow {
+            key: "reservation/camera".to_owned(),
+            what: "reservation camera".to_owned(),
+            values: vec![value("a1", "pi-a", "front"), value("b2", "pi-b", "garden")],
+        };
+        let none = self.list_error.is_none();
+        Box::pin(async move { Ok(if none { Vec::new() } else { vec![row] }) })
+    }
+
+    fn settle(&self, key: String, value: String) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async move { Ok(self.note(format!("settle {key} {}", &value[..2]))) })
+    }
+
+    // The command line has no sessions.
+    fn begin_session(&self, _id: SessionId) -> Answer<'_, Result<(), Unavailable>> {
+        Box::pin(async { Err(Unavailable("The command line has no sessions.".to_owned())) })
+    }
+
+    fn session(&self, _id: SessionId, _touch: bool) -> Answer<'_, Result<bool, Unavailable>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn end_session(&self, _id: SessionId) -> Answer<'_, Result<(), Unavailable>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn end_all_sessions(&self) -> Answer<'_, Result<InForce, EditError>> {
+        Box::pin(async { Ok(self.note("end all sessions".to_owned())) })
     }
 
     fn owner_password_hash(&self) -> Answer<'_, Result<Option<String>, Unavailable>> {

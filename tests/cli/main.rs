@@ -227,6 +227,86 @@ fn why_names_list_and_rule_for_the_policy_a_client_has() {
 }
 
 #[test]
+fn blocking_is_paused_for_whom_and_as_long_as_one_says() {
+    let household = Household::in_order();
+    for (args, done, said) in [
+        (&["pause", "5m"][..], "pause all for 300 s", "paused for all devices for 5 min."),
+        (&["pause"], "pause all until resumed", "until `lanward resume`."),
+        (&["pause", "tomorrow"], "pause all until a time", "07:00."),
+        (
+            &["pause", "1h", "--network", "iot"],
+            "pause network/iot for 3600 s",
+            "network iot for 1 h.",
+        ),
+        (
+            &["pause", "1h30m", "--device", "10.0.30.7"],
+            "pause device/10.0.30.7 for 5400 s",
+            "10.0.30.7 for 1 h 30 min.",
+        ),
+        (&["resume"], "resume everybody", "Blocking is on for all devices."),
+        (&["resume", "--network", "iot"], "resume network/iot", "Blocking is on for network iot."),
+    ] {
+        let ran = ask(&household, args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.out.contains(said) && ran.out.contains("In force on both hosts."), "{ran:?}");
+        assert_eq!(household.done().last().map(String::as_str), Some(done));
+    }
+    for args in [&["pause", "soon"][..], &["pause", "5m", "--network", "a", "--device", "b"]] {
+        assert_eq!(ask(&household, args).code, 2, "{args:?}");
+    }
+    assert_eq!(ask(&household, &["pause", "5m", "--device", ""]).code, 1);
+}
+
+#[test]
+fn the_history_is_told_and_a_change_is_undone_by_the_first_digits_of_its_id() {
+    let household =
+        Household { hostile_name: "pi\u{1b}[31m-a".to_owned(), ..Household::in_order() };
+    let ran = ask(&household, &["history"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for said in [
+        "abababab  5 min ago  owner on",
+        "list ads changed",
+        "enabled: true -> false",
+        "It was undone.",
+    ] {
+        assert!(ran.out.contains(said), "{said}: {ran:?}");
+    }
+    assert!(!ran.out.contains('\u{1b}'), "{ran:?}");
+    assert_eq!(
+        ask(&household, &["history", "-n", "1", "--json"]).json().as_array().map(Vec::len),
+        Some(1)
+    );
+    let ran = ask(&household, &["history", "undo", "abababab"]);
+    assert!(ran.out.starts_with("Undone. In force on both hosts."), "{ran:?}");
+    assert_eq!(household.done(), ["undo abababab"]);
+    let ran = ask(&household, &["history", "undo", "cdcdcdcd"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("changed again since"), "{ran:?}");
+}
+
+#[test]
+fn what_was_edited_on_both_hosts_is_shown_and_settled_by_its_number() {
+    let none = ask(&Household::in_order(), &["conflicts"]);
+    assert_eq!((none.code, none.out.starts_with("No setting")), (0, true), "{none:?}");
+    let household = Household { list_error: Some("404".to_owned()), ..Household::in_order() };
+    let ran = ask(&household, &["conflicts"]);
+    assert_eq!(ran.code, 3, "somebody has to choose: {ran:?}");
+    for said in
+        ["reservation/camera", "1  owner on pi-a", "name front", "2  owner on pi-b", "name garden"]
+    {
+        assert!(ran.out.contains(said), "{said}: {ran:?}");
+    }
+    assert!(!ran.out.contains("network iot"), "what they agree on helps nobody: {ran:?}");
+    let ran = ask(&household, &["settle", "reservation/camera", "--take", "2"]);
+    assert!(ran.out.contains("owner made it on pi-b. In force on both hosts."), "{ran:?}");
+    assert_eq!(household.done(), ["settle reservation/camera b2"]);
+    for args in [["settle", "reservation/camera", "--take", "3"], ["settle", "x/y", "--take", "1"]]
+    {
+        assert_eq!(ask(&household, &args).code, 1, "{args:?}");
+    }
+}
+
+#[test]
 fn a_password_travels_only_as_its_hash() {
     use argon2::Argon2;
     use argon2::password_hash::PasswordVerifier;

@@ -58,6 +58,49 @@ let typed = false;
 document.addEventListener('input', () => { typed = true; });
 const mayReload = () => !typed && !document.querySelector('form:focus-within, details[open]');
 
+// Pauses of blocking: the host says how much is left, and the browser counts down from there.
+const bars = new Map();
+let asked = performance.now();
+for (const bar of document.querySelectorAll('[data-pause]')) {
+  const shown = bar.querySelector('[data-left]');
+  bars.set(bar.dataset.pause, { bar, shown, left: shown ? Number(shown.dataset.left) : null });
+}
+const two = (n) => String(n).padStart(2, '0');
+
+function count() {
+  const gone = (performance.now() - asked) / 1000;
+  for (const pause of bars.values()) {
+    if (pause.left === null) continue;
+    const left = Math.max(0, Math.ceil(pause.left - gone));
+    const h = Math.floor(left / 3600), m = Math.floor(left / 60) % 60;
+    pause.shown.textContent = h ? `${h}:${two(m)}:${two(left % 60)}` : `${two(m)}:${two(left % 60)}`;
+    if (left && left % 60 === 0 && pause.said !== left) {
+      pause.said = left;
+      const who = pause.bar.querySelector('b').textContent;
+      document.querySelector('[data-pause-live]').textContent = `Blocking paused on ${who}: ${words(left)} left`;
+    }
+    if (!left && !pause.over) {
+      pause.over = true;
+      setTimeout(look, 1500);
+    }
+  }
+}
+
+// What the host says of pauses; another set of them is another page.
+function takePauses(pauses) {
+  asked = performance.now();
+  const same = pauses.length === bars.size && pauses.every((pause) => bars.has(pause.scope));
+  if (!same && mayReload()) return location.reload();
+  const there = new Map(pauses.map((pause) => [pause.scope, pause]));
+  for (const [scope, pause] of bars) {
+    const now = there.get(scope);
+    pause.bar.hidden = !now;
+    if (now && pause.shown && now.left_secs !== null) pause.left = now.left_secs;
+  }
+  count();
+}
+if (bars.size) setInterval(count, 1000);
+
 // The two hosts.
 const pair = document.querySelector('[data-pair]');
 const lost = document.querySelector('[data-lost]');
@@ -91,7 +134,9 @@ async function look() {
     const response = await fetch('/api/v1/ha', background);
     if (response.status === 401 && mayReload()) return location.reload();
     if (!response.ok) throw new Error(response.status);
-    show(await response.json());
+    const ha = await response.json();
+    show(ha);
+    takePauses(ha.pauses);
     heard = Date.now();
     misses = 0;
     lost.hidden = true;
@@ -131,19 +176,24 @@ for (const form of document.querySelectorAll('form[data-autosubmit]')) {
   });
 }
 
-// "/" goes to the search box, Escape closes the menu.
-const menu = document.querySelector('details.menu');
+// "/" goes to the search box, Escape closes a menu, and so does a press elsewhere.
+const menus = document.querySelectorAll('details.menu');
 document.addEventListener('keydown', (event) => {
   const typing = event.target.closest('input, select, textarea');
   if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
     document.getElementById('search')?.focus();
     event.preventDefault();
-  } else if (event.key === 'Escape' && menu?.open) {
-    menu.open = false;
-    menu.querySelector('summary').focus();
+  } else if (event.key === 'Escape') {
+    for (const menu of menus) {
+      if (!menu.open) continue;
+      menu.open = false;
+      menu.querySelector('summary').focus();
+    }
   }
 });
-document.addEventListener('click', (event) => { if (menu?.open && !menu.contains(event.target)) menu.open = false; });
+document.addEventListener('click', (event) => {
+  for (const menu of menus) if (menu.open && !menu.contains(event.target)) menu.open = false;
+});
 
 // One press, one deed.
 document.addEventListener('submit', (event) => {

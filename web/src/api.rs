@@ -16,11 +16,15 @@ use crate::lease_table::Query;
 use crate::pages;
 use crate::refusal::Refusal;
 use crate::routes::query_pairs;
-use crate::view::{EditError, FieldError, LeaseRow, PairStatus, Unavailable, WhyQuestion};
+use crate::view::{
+    EditError, FieldError, LeaseRow, PairStatus, PauseView, Status, Unavailable, WhyQuestion,
+};
 
+mod changes;
 mod lists;
 mod reservations;
 
+pub(crate) use changes::{changes, conflicts, pause, pauses, resume, revert, settle};
 pub(crate) use lists::{
     accept_list, add_list, lists, patch_list, remove_list, update_all, update_list,
 };
@@ -88,6 +92,8 @@ struct Ha {
     headline: String,
     sentence: String,
     dots: Vec<Dot>,
+    /// Who is not filtered at present: the pages keep their countdown by it.
+    pauses: Vec<PauseView>,
     #[serde(flatten)]
     pair: PairStatus,
 }
@@ -101,7 +107,7 @@ struct Dot {
 
 /// `GET /api/v1/ha`
 pub(crate) async fn ha(State(app): State<Shared>) -> Answered<Response> {
-    let pair = app.backend.status().await?.pair;
+    let Status { pair, pauses, .. } = app.backend.status().await?;
     let mark = crate::pages::pair_mark(&app, &pair);
     let dots = mark
         .dots
@@ -114,6 +120,7 @@ pub(crate) async fn ha(State(app): State<Shared>) -> Answered<Response> {
         headline: mark.headline,
         sentence: mark.sentence,
         dots,
+        pauses,
         pair,
     };
     Ok(Json(ha).into_response())
@@ -164,5 +171,5 @@ pub(crate) async fn why(
         }
         Err(message) => return Err(wrong(vec![FieldError { field: "name", message }])),
     };
-    Ok(Json(app.backend.why(WhyQuestion { name, policy }).await?).into_response())
+    Ok(Json(app.backend.why(WhyQuestion { name, policy, client: None }).await?).into_response())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::auth::{ClaimCodes, Delays, Passwords, Sessions};
+use crate::auth::{ClaimCodes, Delays, Flashes, Passwords};
 use crate::backend::Backend;
 use crate::guard::AllowedHosts;
 
@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) hosts: AllowedHosts,
     pub(crate) claim: Arc<ClaimCodes>,
-    pub(crate) sessions: Sessions,
+    pub(crate) flashes: Flashes,
     pub(crate) delays: Delays,
     pub(crate) passwords: Passwords,
     /// The host's time zone, for times in pages; scripts show the browser's instead.
@@ -41,7 +41,7 @@ impl App {
             backend,
             hosts: AllowedHosts::new(&config.names, &config.addresses),
             claim: config.claim,
-            sessions: Sessions::default(),
+            flashes: Flashes::default(),
             delays: Delays::default(),
             passwords: Passwords::default(),
             zone: TimeZone::system(),

@@ -9,4 +9,5 @@ pub use claim::ClaimCodes;
 pub(crate) use claim::ClaimRefusal;
 pub(crate) use delays::Delays;
 pub(crate) use password::Passwords;
-pub(crate) use sessions::{SessionId, Sessions};
+pub(crate) use sessions::Flashes;
+pub use sessions::SessionId;

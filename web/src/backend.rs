@@ -5,9 +5,11 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 
+use crate::SessionId;
 use crate::view::{
-    EditError, Health, InForce, LeaseRow, ListRow, NetworkView, NewList, NewReservation,
-    PolicyView, Removed, ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
+    ChangeRow, CollisionRow, EditError, Health, InForce, LeaseRow, ListRow, NetworkView, NewList,
+    NewPause, NewReservation, PauseScope, PolicyView, Removed, ReservationView, Saved, Status,
+    Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -69,6 +71,40 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Which lists and rules match a name, and which of them decides.
     fn why(&self, question: WhyQuestion) -> Answer<'_, Result<WhyAnswer, Unavailable>>;
+
+    /// Stops blocking for some, for a while, on both hosts. What is paused is in
+    /// [`Status::pauses`].
+    fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// Blocks again: one scope, or everything that is paused.
+    fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// The changes of the settings of the last 30 days, newest first, at most `limit`.
+    fn changes(&self, limit: usize) -> Answer<'_, Result<Vec<ChangeRow>, Unavailable>>;
+
+    /// Takes a change of the settings back, by a change of its own. `id` may be the first digits
+    /// of the change's id, as long as they name one change.
+    fn undo(&self, id: String) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// Records that were edited on both hosts while they could not see each other.
+    fn collisions(&self) -> Answer<'_, Result<Vec<CollisionRow>, Unavailable>>;
+
+    /// Puts one of the values of such a record in force and forgets that there were others.
+    /// `value` is [`crate::view::CollisionValue::id`].
+    fn settle(&self, key: String, value: String) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// Begins a session of a browser that has proved to be the owner's. Both hosts know it.
+    fn begin_session(&self, id: SessionId) -> Answer<'_, Result<(), Unavailable>>;
+
+    /// Whether a session lives; with `touch` this counts as a use of it. A session ends after 12
+    /// hours without use, after 30 days, and when the owner's password changes.
+    fn session(&self, id: SessionId, touch: bool) -> Answer<'_, Result<bool, Unavailable>>;
+
+    /// Ends a session, on both hosts.
+    fn end_session(&self, id: SessionId) -> Answer<'_, Result<(), Unavailable>>;
+
+    /// Ends all sessions, on both hosts.
+    fn end_all_sessions(&self) -> Answer<'_, Result<InForce, EditError>>;
 
     /// The hash of the owner's password (PHC string); `None` while nobody has claimed the
     /// household. Replicated.

@@ -80,7 +80,8 @@ pub(crate) async fn guard(State(app): State<Shared>, mut request: Request, next:
     let api = is_api(request.uri().path());
     let mut response = match verdict {
         Ok(()) => {
-            let visit = Visit::of(&app, &request, connection);
+            let (visit, claimed) = Visit::read(&request, connection);
+            let visit = visit.admit(&app, claimed).await;
             request.extensions_mut().insert(visit);
             next.run(request).await
         }

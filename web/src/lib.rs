@@ -30,8 +30,8 @@ pub mod view;
 mod visit;
 
 pub use app::AuthConfig;
-pub use auth::ClaimCodes;
 pub use auth::password::hash_password;
+pub use auth::{ClaimCodes, SessionId};
 pub use backend::{Answer, Backend};
 pub use routes::router;
 pub use serve::serve;

@@ -6,9 +6,11 @@ mod leases;
 mod lists;
 mod login;
 mod overview;
+mod pause;
 mod reservations;
 mod setup;
 mod small;
+mod system;
 mod why;
 
 use askama::Template;
@@ -28,13 +30,15 @@ pub(crate) use leases::leases;
 pub(crate) use lists::{
     accept, add, check_source, lists, name_of, remove as remove_list, switch, update,
 };
-pub(crate) use login::{login, login_form, logout};
+pub(crate) use login::{login, login_form, logout, logout_everywhere};
 pub(crate) use overview::overview;
+pub(crate) use pause::{pause, resume};
 pub(crate) use reservations::{
     new as new_reservation, parse_addr, parse_label, parse_mac, remove as remove_reservation, save,
 };
 pub(crate) use setup::{setup, setup_form};
 pub(crate) use small::{health, theme, undo};
+pub(crate) use system::{settle, system, undo_change};
 pub(crate) use why::{Asked, understand, why};
 
 type Answered = Result<Response, Refusal>;
@@ -90,6 +94,6 @@ fn failed(app: &App, visit: &Visit, error: &crate::view::EditError) {
 
 fn leave(app: &App, session: Option<SessionId>, flash: Flash) {
     if let Some(session) = session {
-        app.sessions.leave(session, flash);
+        app.flashes.leave(session, flash);
     }
 }

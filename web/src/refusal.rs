@@ -105,7 +105,9 @@ impl From<EditError> for Refusal {
                 Refusal { fields, ..Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
             }
             EditError::NotFound(_) => Refusal::new(StatusCode::NOT_FOUND, detail),
-            EditError::Locked(_) => Refusal::new(StatusCode::CONFLICT, detail),
+            EditError::Locked(_) | EditError::Refused(_) => {
+                Refusal::new(StatusCode::CONFLICT, detail)
+            }
             EditError::Unavailable(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail),
         }
     }

@@ -73,6 +73,12 @@ pub(crate) fn routes() -> Vec<Route> {
         anyone("/login").get(pages::login_form).post(pages::login),
         anyone("/theme").post(pages::theme),
         owner("/logout").post(pages::logout),
+        owner("/logout/everywhere").post(pages::logout_everywhere),
+        owner("/pause").post(pages::pause),
+        owner("/resume").post(pages::resume),
+        owner("/system").get(pages::system),
+        owner("/system/undo").post(pages::undo_change),
+        owner("/system/settle").post(pages::settle),
         owner("/").get(pages::overview),
         owner("/leases").get(pages::leases),
         owner("/leases/{addr}").get(pages::device),
@@ -103,6 +109,11 @@ pub(crate) fn routes() -> Vec<Route> {
         owner("/api/v1/lists/{id}/update").post(api::update_list),
         owner("/api/v1/lists/{id}/accept").post(api::accept_list),
         owner("/api/v1/why/{name}").get(api::why),
+        owner("/api/v1/changes").get(api::changes),
+        owner("/api/v1/changes/{id}/revert").post(api::revert),
+        owner("/api/v1/conflicts").get(api::conflicts),
+        owner("/api/v1/conflicts/settle").post(api::settle),
+        owner("/api/v1/pause").get(api::pauses).post(api::pause).on(Method::DELETE, api::resume),
     ]
 }
 

@@ -7,6 +7,7 @@ mod edits;
 mod entry;
 mod guards;
 mod looks;
+mod sharing;
 mod walk;
 
 use std::sync::{Arc, Mutex};

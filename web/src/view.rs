@@ -1,16 +1,22 @@
 //! The values that pages and API show and take.
 
+mod changes;
 mod edit;
 mod leases;
 mod lists;
 mod pair;
+mod pause;
 mod status;
 mod why;
 
+pub use changes::{
+    ChangeRow, CollisionRow, CollisionValue, Deed, FieldChange, RecordChange, ValueField,
+};
 pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
 pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
 pub use pair::{Condition, HostStatus, PairStatus};
+pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
 pub use status::{
     About, DnsCounters, Health, NetworkView, PolicyView, Problem, ServiceAddress, Severity, Status,
 };

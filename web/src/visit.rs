@@ -53,9 +53,15 @@ pub(crate) struct Visit {
     pub(crate) cookie: String,
 }
 
+/// The session that a request claims to be of.
+pub(crate) struct Claimed {
+    session: Option<SessionId>,
+    touch: bool,
+}
+
 impl Visit {
-    #[allow(clippy::disallowed_methods, reason = "a shell: sessions age by the system's clock")]
-    pub(crate) fn of(app: &App, request: &Request, connection: Option<Connection>) -> Visit {
+    /// What the request says of itself; nobody is admitted yet.
+    pub(crate) fn read(request: &Request, connection: Option<Connection>) -> (Visit, Claimed) {
         let headers = request.headers();
         let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
         let cookie = match host.rsplit_once(':') {
@@ -64,18 +70,28 @@ impl Visit {
             }
             _ => "lanward_session".to_owned(),
         };
-        let now = std::time::Instant::now();
-        let touch = !headers.contains_key(BACKGROUND);
-        let session =
-            cookie_value(headers, &cookie).and_then(|text| app.sessions.find(now, text, touch));
+        let claimed = Claimed {
+            session: cookie_value(headers, &cookie).map(SessionId::of),
+            touch: !headers.contains_key(BACKGROUND),
+        };
         let theme = cookie_value(headers, "lanward_theme").map(Theme::from_word);
-        Visit {
-            session,
+        let visit = Visit {
+            session: None,
             theme: theme.unwrap_or_default(),
             client: connection.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.client.ip()),
             here: request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned(),
             cookie,
-        }
+        };
+        (visit, claimed)
+    }
+
+    /// Looks whether the claimed session lives. Where the daemon cannot tell, nobody is let in.
+    pub(crate) async fn admit(self, app: &App, claimed: Claimed) -> Visit {
+        let session = match claimed.session {
+            Some(id) if app.backend.session(id, claimed.touch).await.unwrap_or(false) => Some(id),
+            _ => None,
+        };
+        Visit { session, ..self }
     }
 }
 

@@ -102,6 +102,7 @@ fn one(
         name: network.name.as_deref().unwrap_or(id).into(),
         vlan: network.vlan,
         subnet: network.subnet,
+        prefixes6: network.prefixes6.clone(),
         router,
         own,
         partner,

@@ -11,6 +11,7 @@ mod faults;
 mod kill;
 mod leases;
 mod service;
+mod shared;
 mod wires;
 
 use lanward_tests::lab::{Device, Lab, Program, Vlan};

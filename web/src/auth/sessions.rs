@@ -1,106 +1,76 @@
-//! Sessions of logged-in browsers: in memory, by the hash of an opaque id.
+//! Sessions of logged-in browsers. The cookie has an opaque id, known to the browser alone; the
+//! daemon keeps its hash, on both hosts. What stays here is the message for the next page.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
 use crate::flash::Flash;
 
-/// A session ends when it was not used for so long.
-pub(crate) const IDLE: Duration = Duration::from_secs(12 * 3600);
-/// A session ends after so long in any case.
+/// A session ends after so long in any case, and the cookie with it. (The daemon keeps the time.)
 pub(crate) const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Sessions at once; the one unused for longest makes room. Logging in is never refused for it.
+/// Messages kept at once: one for each browser that is in the middle of an edit.
 const MOST: usize = 1000;
 
-/// The SHA-256 of the id in the cookie: what this process remembers cannot be used to log in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SessionId([u8; 32]);
+/// The SHA-256 of the id in a session's cookie: whoever knows it cannot log in with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub [u8; 32]);
 
+/// A new id: the text is for the cookie, and known to nobody else.
+pub(crate) fn draw() -> (String, SessionId) {
+    let mut id = [0; 32];
+    random(&mut id);
+    let text = BASE64URL_NOPAD.encode(&id);
+    let hash = SessionId::of(&text);
+    (text, hash)
+}
+
+impl SessionId {
+    /// The session of a cookie's text.
+    pub(crate) fn of(text: &str) -> SessionId {
+        SessionId(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+/// The messages that wait for the next page of a session on this host.
 #[derive(Default)]
-pub(crate) struct Sessions {
-    all: Mutex<HashMap<SessionId, Session>>,
+pub(crate) struct Flashes {
+    all: Mutex<BTreeMap<SessionId, Option<Flash>>>,
 }
 
-struct Session {
-    began: Instant,
-    used: Instant,
-    flash: Option<Flash>,
-}
-
-impl Session {
-    fn alive(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.used) < IDLE
-            && now.saturating_duration_since(self.began) < ABSOLUTE
-    }
-}
-
-impl Sessions {
-    /// Begins a session; the text is for the cookie, and known to nobody else.
-    pub(crate) fn begin(&self, now: Instant) -> String {
-        let mut id = [0; 32];
-        random(&mut id);
-        let text = BASE64URL_NOPAD.encode(&id);
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, s| s.alive(now));
-        if all.len() >= MOST
-            && let Some(oldest) = oldest(&all)
-        {
-            all.remove(&oldest);
-        }
-        all.insert(hash(&text), Session { began: now, used: now, flash: None });
-        text
-    }
-
-    /// The living session of a cookie's text; with `touch` this counts as a use of it.
-    pub(crate) fn find(&self, now: Instant, text: &str, touch: bool) -> Option<SessionId> {
-        let id = hash(text);
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = all.get_mut(&id)?;
-        if !session.alive(now) {
-            all.remove(&id);
-            return None;
-        }
-        if touch {
-            session.used = now;
-        }
-        Some(id)
-    }
-
-    /// Ends a session.
-    pub(crate) fn end(&self, id: SessionId) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
-
+impl Flashes {
     /// Leaves a message for the next page of the session.
     pub(crate) fn leave(&self, id: SessionId, flash: Flash) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = all.get_mut(&id) {
-            session.flash = Some(flash);
+        if all.len() >= MOST {
+            // A message that was not fetched long since makes room.
+            all.pop_first();
         }
+        all.insert(id, Some(flash));
     }
 
     /// Shows the message, once; what can be undone stays until the next message.
-    pub(crate) fn flash<T>(
+    pub(crate) fn look<T>(
         &self,
         id: SessionId,
         look: impl FnOnce(&mut Option<Flash>) -> T,
     ) -> Option<T> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(look(&mut all.get_mut(&id)?.flash))
+        let flash = all.get_mut(&id)?;
+        let seen = look(flash);
+        if flash.is_none() {
+            all.remove(&id);
+        }
+        Some(seen)
     }
-}
 
-fn hash(text: &str) -> SessionId {
-    SessionId(Sha256::digest(text.as_bytes()).into())
-}
-
-#[allow(clippy::disallowed_methods, reason = "the order does not matter: the oldest is unique")]
-fn oldest(all: &HashMap<SessionId, Session>) -> Option<SessionId> {
-    all.iter().min_by_key(|(_, s)| s.used).map(|(id, _)| *id)
+    /// Forgets the message of a session that ended.
+    pub(crate) fn forget(&self, id: SessionId) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a shell: ids are drawn from the system")]
@@ -110,48 +80,23 @@ pub(crate) fn random(bytes: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::disallowed_methods, reason = "tests start from some instant")]
-
     use super::*;
+    use crate::view::Severity;
 
     #[test]
-    fn a_session_ends_idle_absolutely_and_when_told() {
-        let sessions = Sessions::default();
-        let t0 = Instant::now();
-        let idle = sessions.begin(t0);
-        let used = sessions.begin(t0);
-        let mut now = t0;
-        while now < t0 + ABSOLUTE - Duration::from_secs(3600) {
-            now += Duration::from_secs(3600 * 11);
-            if now < t0 + ABSOLUTE {
-                assert!(sessions.find(now, &used, true).is_some(), "in use");
-            }
-        }
-        assert!(sessions.find(now, &idle, true).is_none(), "idle");
-        assert!(sessions.find(t0 + ABSOLUTE, &used, true).is_none(), "absolute");
-
-        let told = sessions.begin(t0);
-        let id = sessions.find(t0, &told, true).unwrap();
-        sessions.end(id);
-        assert!(sessions.find(t0, &told, true).is_none());
-        assert!(sessions.find(t0, "something else", true).is_none());
-
-        let tab = sessions.begin(t0);
-        assert!(sessions.find(t0 + IDLE / 2, &tab, false).is_some());
-        assert!(sessions.find(t0 + IDLE, &tab, false).is_none(), "an open tab is no use");
+    fn ids_are_long_and_their_hash_is_another_session() {
+        let (text, id) = draw();
+        assert_eq!(text.len(), 43, "256 bits");
+        assert_eq!(SessionId::of(&text), id);
+        assert_ne!(SessionId::of(&BASE64URL_NOPAD.encode(&id.0)), id);
     }
 
     #[test]
-    fn the_thousand_and_first_login_works_and_ids_are_long() {
-        let sessions = Sessions::default();
-        let t0 = Instant::now();
-        let first = sessions.begin(t0);
-        assert_eq!(first.len(), 43, "256 bits");
-        for i in 0..MOST {
-            sessions.begin(t0 + Duration::from_secs(1 + i as u64));
+    fn messages_are_kept_for_a_bounded_number_of_browsers() {
+        let flashes = Flashes::default();
+        for _ in 0..MOST + 10 {
+            flashes.leave(draw().1, Flash::new(Severity::Ok, "done"));
         }
-        let now = t0 + Duration::from_secs(2000);
-        assert!(sessions.find(now, &first, true).is_none(), "the one unused for longest made room");
-        assert_eq!(sessions.all.lock().unwrap().len(), MOST);
+        assert_eq!(flashes.all.lock().unwrap().len(), MOST);
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::pause::{Bar, PRESETS};
 use crate::app::App;
 use crate::assets;
 use crate::flash::{Flash, Shown};
@@ -17,6 +18,7 @@ pub(crate) enum Tab {
     Leases,
     Lists,
     Why,
+    System,
 }
 
 pub(crate) struct Place {
@@ -26,11 +28,12 @@ pub(crate) struct Place {
     pub(crate) icon: Icon,
 }
 
-const PLACES: [Place; 4] = [
+const PLACES: [Place; 5] = [
     Place { tab: Tab::Overview, path: "/", label: "Overview", icon: Icon("overview") },
     Place { tab: Tab::Leases, path: "/leases", label: "Leases", icon: Icon("leases") },
     Place { tab: Tab::Lists, path: "/lists", label: "Blocklists", icon: Icon("lists") },
     Place { tab: Tab::Why, path: "/why", label: "Why blocked?", icon: Icon("why") },
+    Place { tab: Tab::System, path: "/system", label: "System", icon: Icon("host") },
 ];
 
 /// One of the two dots.
@@ -63,6 +66,11 @@ pub(crate) struct Frame {
     pub(crate) here: String,
     pub(crate) pair: PairMark,
     pub(crate) flash: Option<Shown>,
+    pub(crate) pauses: Vec<Bar>,
+    /// The networks blocking can be paused for.
+    pub(crate) networks: Vec<String>,
+    /// The address this browser asks from.
+    pub(crate) client: String,
     pub(crate) now: Timestamp,
     pub(crate) zone: TimeZone,
 }
@@ -77,7 +85,7 @@ impl Frame {
     ) -> Frame {
         let now = app.backend.now();
         let flash =
-            visit.session.and_then(|session| app.sessions.flash(session, Flash::show)).flatten();
+            visit.session.and_then(|session| app.flashes.look(session, Flash::show)).flatten();
         Frame {
             title: title.into(),
             tab,
@@ -88,9 +96,21 @@ impl Frame {
             here: visit.here.clone(),
             pair: PairMark::new(&status.pair, now, &app.zone),
             flash,
+            pauses: status.pauses.iter().map(|pause| Bar::new(pause, now, &app.zone)).collect(),
+            networks: status.networks.clone(),
+            client: visit.client.to_canonical().to_string(),
             now,
             zone: app.zone.clone(),
         }
+    }
+
+    pub(crate) fn presets(&self) -> &'static [(&'static str, &'static str)] {
+        &PRESETS
+    }
+
+    /// Whether nothing at all is blocked.
+    pub(crate) fn all_paused(&self) -> bool {
+        self.pauses.iter().any(|pause| pause.key == "all")
     }
 
     pub(crate) fn places(&self) -> &'static [Place] {

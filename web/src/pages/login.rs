@@ -17,6 +17,7 @@ use crate::app::Shared;
 use crate::assets;
 use crate::auth::{SessionId, sessions};
 use crate::form::{Field, Sent};
+use crate::refusal::Refusal;
 use crate::view::FieldError;
 use crate::visit::{Visit, safe_path};
 
@@ -74,7 +75,7 @@ pub(crate) async fn login(
         return page(&app, &visit, StatusCode::UNAUTHORIZED, next, &errors).await;
     }
     app.delays.right(visit.client);
-    Ok(begin(&app, &visit, &next).0)
+    Ok(begin(&app, &visit, &next).await?.0)
 }
 
 /// `POST /logout`
@@ -83,23 +84,42 @@ pub(crate) async fn logout(
     Extension(visit): Extension<Visit>,
 ) -> Answered {
     if let Some(session) = visit.session {
-        app.sessions.end(session);
+        app.flashes.forget(session);
+        app.backend.end_session(session).await?;
     }
+    Ok(logged_out(&visit))
+}
+
+/// `POST /logout/everywhere`
+pub(crate) async fn logout_everywhere(
+    State(app): State<Shared>,
+    Extension(visit): Extension<Visit>,
+) -> Answered {
+    app.backend.end_all_sessions().await?;
+    Ok(logged_out(&visit))
+}
+
+fn logged_out(visit: &Visit) -> Response {
     let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax", visit.cookie);
-    Ok(with_cookie(see("/login"), &gone))
+    with_cookie(see("/login"), &gone)
 }
 
 /// Begins a session and goes on to `next`. A session the browser had before ends: an id that was
 /// planted is worth nothing.
-pub(super) fn begin(app: &App, visit: &Visit, next: &str) -> (Response, Option<SessionId>) {
+pub(super) async fn begin(
+    app: &App,
+    visit: &Visit,
+    next: &str,
+) -> Result<(Response, SessionId), Refusal> {
     if let Some(old) = visit.session {
-        app.sessions.end(old);
+        app.flashes.forget(old);
+        app.backend.end_session(old).await?;
     }
-    let now = Instant::now();
-    let id = app.sessions.begin(now);
+    let (text, id) = sessions::draw();
+    app.backend.begin_session(id).await?;
     let age = sessions::ABSOLUTE.as_secs();
-    let cookie = format!("{}={id}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax", visit.cookie);
-    (with_cookie(see(next), &cookie), app.sessions.find(now, &id, true))
+    let cookie = format!("{}={text}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax", visit.cookie);
+    Ok((with_cookie(see(next), &cookie), id))
 }
 
 /// How long this client has to wait before its next try, if it has to.

@@ -108,9 +108,9 @@ async fn claimed(
         return page(StatusCode::SERVICE_UNAVAILABLE, visit, "", Some(problem), &[]);
     };
     let force = app.backend.set_owner_password_hash(phc).await?;
-    let (response, session) = begin(app, visit, "/");
+    let (response, session) = begin(app, visit, "/").await?;
     let text = format!("This household is yours now. {}", force.sentence());
-    leave(app, session, Flash::new(Severity::Ok, text));
+    leave(app, Some(session), Flash::new(Severity::Ok, text));
     Ok(response)
 }
 

@@ -37,7 +37,7 @@ pub(crate) async fn undo(
     let token = sent.text("undo");
     let deed = visit
         .session
-        .and_then(|session| app.sessions.flash(session, |f| Flash::take_undo(f, token)))
+        .and_then(|session| app.flashes.look(session, |f| Flash::take_undo(f, token)))
         .flatten();
     let back = safe_path(sent.text("back")).to_owned();
     let Some(deed) = deed else {

@@ -26,6 +26,8 @@ struct Page {
 struct Shown {
     name: String,
     exempt: Option<String>,
+    /// Who has nothing blocked at present.
+    paused: Option<String>,
     sentence: String,
     policies: Vec<PolicyShown>,
 }
@@ -99,7 +101,7 @@ pub(crate) async fn why(
             return Ok(see(&format!("/leases?q={}", encode(&device))));
         }
         Some(Ok(Asked::Name(name))) => {
-            answer = Some(app.backend.why(WhyQuestion { name, policy: None }).await?);
+            answer = Some(app.backend.why(WhyQuestion { name, policy: None, client: None }).await?);
         }
         Some(Err(message)) => errors.push(FieldError { field: "name", message }),
     }
@@ -121,10 +123,14 @@ fn shown(answer: WhyAnswer) -> Shown {
         (b, all) if b == all => "Blocked for everyone.".to_owned(),
         (b, all) => format!("Blocked by {b} of {all} policies."),
     };
+    let paused: Vec<&str> = answer.paused.iter().map(|pause| pause.who.as_str()).collect();
     Shown {
         name: answer.name,
         sentence,
         exempt: answer.exempt,
+        paused: (!paused.is_empty()).then(|| {
+            format!("Blocking is paused for {}: nothing is blocked there.", paused.join(", "))
+        }),
         policies: answer.policies.into_iter().map(policy).collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/",
     "/leases",
     "/leases?network=guest&sort=-last_seen",
@@ -14,6 +14,8 @@ const PAGES: [&str; 12] = [
     "/reservations/new",
     "/lists",
     "/why",
+    "/system",
+    "/system?changes=all",
     "/why?name=https%3A%2F%2Fads.example.com%2Fx",
 ];
 

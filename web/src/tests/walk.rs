@@ -63,7 +63,7 @@ async fn every_method_in_the_table_is_served_and_no_other() {
         let path = filled(route.path);
         let answer = house.ask(Method::PUT, &path, &[], Body::empty()).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        for method in route.methods.iter().filter(|_| route.path != "/logout") {
+        for method in route.methods.iter().filter(|_| !route.path.starts_with("/logout")) {
             let answer = house.ask(method.clone(), &path, &[], Body::empty()).await;
             assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
             assert!(answer.status.as_u16() < 500, "{method} {path}: {}", answer.status);

@@ -90,6 +90,12 @@ pub enum EditError {
         /// One sentence that names the file.
         String,
     ),
+    /// It does not fit what is in force by now.
+    #[error("{0}")]
+    Refused(
+        /// One sentence that says why.
+        String,
+    ),
     /// The daemon cannot do it at present.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{PairStatus, json};
+use super::{PairStatus, PauseView, json};
 
 /// How bad something is. Shown as icon, word and colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -37,6 +37,12 @@ pub struct Status {
     pub blocked_names: u64,
     /// The addresses devices ask for DNS that either host may hold, and who does.
     pub service_addresses: Vec<ServiceAddress>,
+    /// The ids of all networks, in the order of the settings.
+    pub networks: Vec<String>,
+    /// Who is not filtered at present.
+    pub pauses: Vec<PauseView>,
+    /// Records that wait for somebody to choose between two edits.
+    pub collisions: u64,
     /// What needs attention, worst first. The pair's own condition is not repeated here.
     pub problems: Vec<Problem>,
 }
@@ -66,6 +72,8 @@ pub enum About {
     List(String),
     /// A network, by its id.
     Network(String),
+    /// Settings with two values.
+    Settings,
     /// The partner.
     Partner,
     /// This host.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::ListKind;
+use super::{ListKind, PauseView};
 
 /// The question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct WhyQuestion {
     pub name: String,
     /// Only this policy, by its id; `None`: every one.
     pub policy: Option<String>,
+    /// Only the pauses that cover this client.
+    pub client: Option<std::net::IpAddr>,
 }
 
 /// The answer.
@@ -20,6 +22,8 @@ pub struct WhyAnswer {
     pub name: String,
     /// Why the filter is never asked about this name (a local name, say), in one sentence.
     pub exempt: Option<String>,
+    /// Pauses in force: whoever they cover has nothing blocked, whatever the policies say.
+    pub paused: Vec<PauseView>,
     /// One answer for each policy.
     pub policies: Vec<WhyPolicy>,
 }

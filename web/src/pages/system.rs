@@ -1,0 +1,166 @@
+//! The household's history: who changed what, undo, and edits that wait for a choice.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+
+use super::frame::{Frame, Tab};
+use super::{Answered, done, failed, render, see};
+use crate::app::Shared;
+use crate::form::Sent;
+use crate::html::Moment;
+use crate::routes::query_pairs;
+use crate::view::{ChangeRow, CollisionRow, Deed};
+use crate::visit::Visit;
+
+/// Changes on the page, unless more are asked for.
+const SHOWN: usize = 50;
+/// Changes there can be on it.
+const MOST: usize = 1000;
+/// Fields shown of one record; the rest are counted.
+const FIELDS: usize = 8;
+
+#[derive(Template)]
+#[template(path = "system.html")]
+struct Page {
+    frame: Frame,
+    collisions: Vec<Collision>,
+    changes: Vec<Change>,
+    /// There may be more of them.
+    more: bool,
+}
+
+struct Collision {
+    key: String,
+    what: String,
+    values: Vec<Value>,
+}
+
+struct Value {
+    id: String,
+    in_force: bool,
+    whose: String,
+    at: Option<Moment>,
+    fields: Vec<(String, String)>,
+    more: usize,
+}
+
+struct Change {
+    id: String,
+    anchor: String,
+    at: Moment,
+    author: String,
+    host: String,
+    undoes: Option<String>,
+    records: Vec<Record>,
+    cannot_undo: Option<String>,
+}
+
+struct Record {
+    what: String,
+    word: &'static str,
+    fields: Vec<(String, String, String)>,
+    more: usize,
+}
+
+/// `GET /system`
+pub(crate) async fn system(
+    State(app): State<Shared>,
+    Extension(visit): Extension<Visit>,
+    RawQuery(query): RawQuery,
+) -> Answered {
+    let all = Sent::new(query_pairs(query.as_deref())).text("changes") == "all";
+    let limit = if all { MOST } else { SHOWN };
+    let of = app.backend.status().await?;
+    let collisions = app.backend.collisions().await?;
+    let changes = app.backend.changes(limit).await?;
+    let frame = Frame::new(&app, &visit, "System", Tab::System, &of);
+    render(&Page {
+        collisions: collisions.into_iter().map(|row| collision(row, &frame)).collect(),
+        more: changes.len() >= limit && !all,
+        changes: changes.into_iter().map(|row| change(row, &frame)).collect(),
+        frame,
+    })
+}
+
+/// `POST /system/undo`
+pub(crate) async fn undo_change(
+    State(app): State<Shared>,
+    Extension(visit): Extension<Visit>,
+    sent: Sent,
+) -> Answered {
+    match app.backend.undo(sent.text("change").to_owned()).await {
+        Ok(force) => done(&app, visit.session, "The change is undone.", &force, None),
+        Err(error) => failed(&app, &visit, &error),
+    }
+    Ok(see("/system"))
+}
+
+/// `POST /system/settle`
+pub(crate) async fn settle(
+    State(app): State<Shared>,
+    Extension(visit): Extension<Visit>,
+    sent: Sent,
+) -> Answered {
+    let (key, value) = (sent.text("key").to_owned(), sent.text("value").to_owned());
+    match app.backend.settle(key, value).await {
+        Ok(force) => done(&app, visit.session, "That is settled.", &force, None),
+        Err(error) => failed(&app, &visit, &error),
+    }
+    Ok(see("/system"))
+}
+
+fn collision(row: CollisionRow, frame: &Frame) -> Collision {
+    let values = row.values.into_iter().enumerate().map(|(n, value)| {
+        let differing = value.fields.iter().filter(|field| field.differs).count();
+        // What the values agree on helps nobody to choose.
+        let shown = value.fields.into_iter().filter(|field| field.differs).take(FIELDS);
+        Value {
+            id: value.id,
+            in_force: n == 0,
+            whose: match (value.author.is_empty(), value.host.is_empty()) {
+                (false, false) => format!("{} on {}", value.author, value.host),
+                _ => "somebody".to_owned(),
+            },
+            at: value.at.map(|at| frame.ago(at)),
+            fields: shown.map(|field| (field.field, field.value)).collect(),
+            more: differing.saturating_sub(FIELDS),
+        }
+    });
+    Collision { key: row.key, what: row.what, values: values.collect() }
+}
+
+fn change(row: ChangeRow, frame: &Frame) -> Change {
+    Change {
+        anchor: short(&row.id).to_owned(),
+        at: frame.ago(row.at),
+        author: row.author,
+        host: row.host,
+        undoes: row.undoes.map(|id| short(&id).to_owned()),
+        cannot_undo: row.cannot_undo,
+        id: row.id,
+        records: row.records.into_iter().map(record).collect(),
+    }
+}
+
+fn record(record: crate::view::RecordChange) -> Record {
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "not set".to_owned());
+    // Of what is new or gone, its name says enough.
+    let fields = if record.deed == Deed::Changed { record.fields } else { Vec::new() };
+    let more = fields.len().saturating_sub(FIELDS);
+    Record {
+        what: record.what,
+        word: record.deed.word(),
+        fields: fields
+            .into_iter()
+            .take(FIELDS)
+            .map(|field| (field.field, shown(field.before), shown(field.after)))
+            .collect(),
+        more,
+    }
+}
+
+/// The first digits of an id, which are enough to name it.
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
