@@ -29,6 +29,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lanward_ha::{Batch, Restored, StoreId};
 use tracing::warn;
 
+#[cfg(test)]
+mod cut_tests;
 mod file;
 #[cfg(test)]
 mod kill_tests;

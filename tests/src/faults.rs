@@ -19,7 +19,7 @@ pub use acks::{Ack, AckLog};
 pub use cuts::power_cuts;
 pub use disk::{Disk, Mount, Shelf};
 pub use kills::kills;
-pub use load::Load;
+pub use load::{Load, PATIENT};
 pub use meddle::{Call, Meddler};
 pub use report::Report;
 pub use stored::Stored;

@@ -72,6 +72,7 @@ struct Inner {
     total: u64,
     in_normal: u64,
     refusals: u64,
+    unanswered: Vec<String>,
     shared: Vec<String>,
     /// Since when both nodes are in NORMAL, if they are.
     normal_since: Option<Instant>,
@@ -111,6 +112,17 @@ impl AckLog {
     /// A client that had a lease was refused.
     pub fn refused(&self) {
         self.lock().refusals += 1;
+    }
+
+    /// Nobody has answered a client for as long as it waits.
+    pub fn unanswered(&self, who: &str) {
+        let at = jiff::Timestamp::now();
+        self.lock().unanswered.push(format!("{at}: {who}"));
+    }
+
+    /// Every try that nobody has answered.
+    pub fn unanswered_tries(&self) -> Vec<String> {
+        self.lock().unanswered.clone()
     }
 
     /// How many acknowledgements there were, in all and in NORMAL.

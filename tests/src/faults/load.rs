@@ -1,5 +1,6 @@
 //! A load: devices that come, restart again and again, and leave without a word.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +13,12 @@ use crate::dhcp_client::{self, Kind, Mac, Message, Reply};
 use crate::lab::netns::Netns;
 use crate::lab::wire::Wire;
 
-/// How long a device waits for an answer. Impatient on purpose.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// How long a device waits for an answer before it asks again. Impatient on purpose, for more
+/// talk while hosts die.
+pub const IMPATIENT: Duration = Duration::from_millis(400);
+
+/// How long a real device waits at least (RFC 2131 section 4.1: four seconds, less one by chance).
+pub const PATIENT: Duration = Duration::from_secs(3);
 
 /// How long a device with a lease stays content, at most, before it restarts and asks again.
 const CONTENT: Duration = Duration::from_millis(800);
@@ -32,9 +37,14 @@ pub struct Load {
 }
 
 impl Load {
-    /// `count` devices behind the wire `eth0` of `netns`; `number` tells the loads of a trial
-    /// apart and goes into hardware addresses.
-    pub fn start(netns: Netns, number: u8, count: u16, log: &Arc<AckLog>) -> Load {
+    /// `count` devices behind the wire `eth0` of `netns` that wait for `patience` before they ask
+    /// again; `number` tells the loads of a trial apart and goes into hardware addresses.
+    pub fn start(
+        netns: Netns,
+        (number, count): (u8, u16),
+        patience: Duration,
+        log: &Arc<AckLog>,
+    ) -> Load {
         let wire = netns.enter(Wire::open).expect("a packet socket can be opened");
         let stop: Arc<AtomicBool> = Arc::default();
         let mut crowd = Crowd {
@@ -42,6 +52,7 @@ impl Load {
             log: Arc::clone(log),
             dice: Dice::new(u64::from(number) + 1),
             number,
+            patience,
             newest: 0,
             xid: u32::from(number) << 24,
             members: Vec::new(),
@@ -81,6 +92,7 @@ struct Crowd {
     log: Arc<AckLog>,
     dice: Dice,
     number: u8,
+    patience: Duration,
     newest: u16,
     xid: u32,
     members: Vec<Member>,
@@ -90,6 +102,8 @@ struct Member {
     mac: Mac,
     xid: u32,
     state: State,
+    /// Whether it has asked and not been answered.
+    waits: bool,
     /// When it began to ask, for the seconds it tells.
     began: Instant,
     /// When it said its last words.
@@ -98,7 +112,15 @@ struct Member {
     due: Instant,
 }
 
-#[derive(Clone, Copy)]
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [.., number, high, low] = self.mac;
+        let (state, ago) = (self.state, self.asked.elapsed().as_millis());
+        write!(f, "{number:02x}:{high:02x}:{low:02x} asked {ago} ms ago: {state:?}")
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 enum State {
     Selecting,
     Requesting { address: Ipv4Addr, server: Ipv4Addr },
@@ -115,6 +137,7 @@ impl Crowd {
             mac: [0x02, 0x4c, 0x4c, self.number, high, low],
             xid: 0,
             state: State::Selecting,
+            waits: false,
             began: now,
             asked: now,
             due: now + self.dice.below(CONTENT),
@@ -138,8 +161,12 @@ impl Crowd {
         if matches!(self.members[index].state, State::Bound { .. }) && self.dice.one_in(REPLACED) {
             self.members[index] = self.newcomer();
         }
+        if self.members[index].waits {
+            self.log.unanswered(&self.members[index].to_string());
+        }
         self.xid += 1;
-        let (xid, member) = (self.xid, &mut self.members[index]);
+        let (xid, patience) = (self.xid, self.patience);
+        let member = &mut self.members[index];
         member.state = match member.state {
             State::Bound { address } => {
                 member.began = now;
@@ -149,7 +176,7 @@ impl Crowd {
             State::Requesting { .. } => State::Selecting,
             other => other,
         };
-        member.say(&self.wire, xid, now);
+        member.say(&self.wire, xid, now, patience);
     }
 
     fn hear(&mut self, reply: &Reply) {
@@ -162,7 +189,7 @@ impl Crowd {
         match (reply.kind, member.state) {
             (Kind::Offer, State::Selecting) => {
                 member.state = State::Requesting { address: reply.yiaddr, server };
-                member.say(&self.wire, member.xid, now);
+                member.say(&self.wire, member.xid, now, self.patience);
             }
             (Kind::Ack, State::Requesting { .. } | State::Rebooting { .. }) => {
                 let ack = Ack {
@@ -175,14 +202,15 @@ impl Crowd {
                 };
                 self.log.acknowledged(ack, member.asked);
                 member.state = State::Bound { address: reply.yiaddr };
+                member.waits = false;
                 member.due = now + content;
             }
             (Kind::Nak, State::Requesting { .. }) => {
-                (member.state, member.due) = (State::Selecting, now);
+                (member.state, member.due, member.waits) = (State::Selecting, now, false);
             }
             (Kind::Nak, State::Rebooting { .. }) => {
                 self.log.refused();
-                (member.state, member.due) = (State::Selecting, now);
+                (member.state, member.due, member.waits) = (State::Selecting, now, false);
             }
             _ => {}
         }
@@ -190,7 +218,7 @@ impl Crowd {
 }
 
 impl Member {
-    fn say(&mut self, wire: &Wire, xid: u32, now: Instant) {
+    fn say(&mut self, wire: &Wire, xid: u32, now: Instant, patience: Duration) {
         let secs = u16::try_from(now.duration_since(self.began).as_secs()).unwrap_or(u16::MAX);
         let message = |kind| Message::new(kind, self.mac, xid).secs(secs);
         let message = match self.state {
@@ -204,6 +232,7 @@ impl Member {
         };
         let payload = message.option(55, [1, 3, 6, 51, 54]).to_bytes();
         wire.send(&dhcp_client::broadcast_frame(self.mac, &payload));
-        (self.xid, self.asked, self.due) = (xid, now, now + PATIENCE);
+        (self.xid, self.asked, self.due) = (xid, now, now + patience);
+        self.waits = true;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::acks::AckLog;
-use super::load::Load;
+use super::load::{IMPATIENT, Load};
 use super::report::Report;
 use super::stored::Stored;
 use crate::lab::{Lab, Place, Side, Vlan, secs, wait_for};
@@ -65,7 +65,7 @@ impl Trial {
         let mut loads = Vec::new();
         for (number, vlan) in (1..).zip([Vlan::Home, Vlan::Iot]) {
             let netns = lab.household.plug_in(&format!("load{number}"), vlan, Place::Middle);
-            loads.push(Load::start(netns, number, plan.devices, &log));
+            loads.push(Load::start(netns, (number, plan.devices), IMPATIENT, &log));
         }
         let trial = Trial {
             plan,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::clock::HostClock;
 use super::household::{Side, Vlan};
 use super::netns::Netns;
 use super::process::{Process, tail, wait_for};
@@ -27,6 +28,7 @@ pub struct Daemon {
     binary: PathBuf,
     dir: PathBuf,
     data_dir: PathBuf,
+    clock: Option<HostClock>,
     process: Option<Process>,
 }
 
@@ -65,12 +67,32 @@ impl Daemon {
         let dir = dir.join(format!("host-{}", side.letter()));
         let data_dir = dir.join("data");
         fs::create_dir_all(&data_dir).expect("the lab's folder is writable");
-        let daemon = Daemon { side, binary: binary(), dir, data_dir, process: None };
+        let binary = binary();
+        let daemon = Daemon { side, binary, dir, data_dir, clock: None, process: None };
         daemon.write_host_settings();
         if side == Side::A {
-            daemon.write("household.toml", &household());
+            daemon.declare(LEASE_SECS, "");
         }
         daemon
+    }
+
+    /// Declares the household, in force from the next start on: how long leases run, and more
+    /// lines for the top of the file.
+    pub fn declare(&self, lease_secs: u32, more: &str) {
+        self.write("household.toml", &household(lease_secs, more));
+    }
+
+    /// Gives its host a wall clock of its own, from its next start on.
+    pub fn set_clock(&mut self, clock: HostClock) {
+        self.clock = Some(clock);
+    }
+
+    /// Its host's own wall clock.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn clock(&mut self) -> &mut HostClock {
+        self.clock.as_mut().expect("the host has a clock of its own")
     }
 
     /// Has it keep its data in another folder from its next start on.
@@ -106,7 +128,10 @@ impl Daemon {
 
     /// Starts it and does not wait.
     pub fn launch(&mut self, host: &Netns) {
-        let mut command = host.command(&self.binary);
+        let mut command = match &self.clock {
+            Some(clock) => clock.command(host, &self.binary),
+            None => host.command(&self.binary),
+        };
         command.arg("--config").arg(self.config()).arg("run").env("NO_COLOR", "1");
         let process = Process::start(command, &self.log()).expect("the daemon can be started");
         self.process = Some(process);
@@ -179,12 +204,19 @@ impl Daemon {
         Some((own["state"].as_str()?.to_owned(), own["reason"].as_str()?.to_owned()))
     }
 
-    /// Its lease table: every address that is or was leased.
+    /// Its lease table: every address that is or was leased. Times are true ones, whatever the
+    /// host's clock shows.
     #[track_caller]
     pub fn leases(&self) -> Table {
+        let ahead = self.clock.as_ref().map_or(0, HostClock::ahead_secs);
         let rows = self.json(&["leases"]);
         let rows = rows.as_array().expect("leases are a list");
-        rows.iter().map(|row| read_row(row).expect("a row has its fields")).collect()
+        let read = |row| {
+            let (address, mut row) = read_row(row).expect("a row has its fields");
+            row.expires = row.expires.map(|expires| expires - ahead);
+            (address, row)
+        };
+        rows.iter().map(read).collect()
     }
 
     /// What it has logged.
@@ -273,12 +305,12 @@ fn read_row(row: &Value) -> Option<(Ipv4Addr, Row)> {
 }
 
 /// The household of the lab.
-fn household() -> String {
+fn household(lease_secs: u32, more: &str) -> String {
     let networks = Vlan::ALL.map(|vlan| {
         let (first, last) = vlan.pool();
         format!(
             "[[network]]\nid = \"{}\"\nvlan = {}\nsubnet = \"{}/24\"\nrouter = \"{}\"\n\n\
-             [network.dhcp]\npools = [\"{first}-{last}\"]\nlease_time = \"{LEASE_SECS}s\"\n\n",
+             [network.dhcp]\npools = [\"{first}-{last}\"]\nlease_time = \"{lease_secs}s\"\n\n",
             vlan.id(),
             vlan.number(),
             vlan.address(0),
@@ -286,7 +318,8 @@ fn household() -> String {
         )
     });
     let upstream = Vlan::Home.router();
-    format!("domain = \"{DOMAIN}\"\nupstreams = [\"{upstream}\"]\n\n{}", networks.concat())
+    let networks = networks.concat();
+    format!("domain = \"{DOMAIN}\"\nupstreams = [\"{upstream}\"]\n{more}\n\n{networks}")
 }
 
 /// The daemon under test: `LANWARD_BIN`, else the one built beside this test.

@@ -13,6 +13,7 @@
     reason = "the lab is a shell: it waits for real programs on the real clock"
 )]
 
+pub mod clock;
 pub mod crowd;
 pub mod daemon;
 pub mod device;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+pub use clock::HostClock;
 pub use crowd::{Crowd, Grant, shared};
 pub use daemon::{Daemon, LEASE_SECS};
 pub use device::{Device, Lease, Program, Turn};

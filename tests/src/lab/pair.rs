@@ -73,6 +73,21 @@ impl Lab {
         began.elapsed()
     }
 
+    /// Waits until both are in NORMAL and their tables are equal; returns how long that took.
+    ///
+    /// # Panics
+    /// When it takes longer than `limit` altogether.
+    #[track_caller]
+    pub fn healed_within(&self, limit: Duration) -> Duration {
+        let began = Instant::now();
+        self.normal_within(limit);
+        self.tables_equal_within(limit.saturating_sub(began.elapsed()));
+        let took = began.elapsed();
+        // A look at both takes a moment, too.
+        assert!(took <= limit + Duration::from_millis(500), "healed only after {took:?}");
+        took
+    }
+
     /// Waits until a node is in `state`.
     #[track_caller]
     pub fn state_within(&self, side: Side, state: &str, limit: Duration) {

@@ -47,7 +47,6 @@ fn each_failing_system_call_of_a_commit_costs_no_lease_and_the_partner_goes_on()
         turns.push(("fdatasync", nth, Failure::Error("EIO")));
         turns.push(("fdatasync", nth, Failure::Kill));
     }
-    turns.push(("fdatasync", 1, Failure::Error("ENOSPC")));
     for nth in 1..=of_one {
         let failure = if nth % 2 == 0 { Failure::Kill } else { Failure::Error("ENOSPC") };
         turns.push(("pwrite64", nth, failure));

@@ -21,13 +21,13 @@ fn kill_nine_at_any_moment_costs_no_acknowledged_lease() {
 #[test]
 fn kill_nine_costs_a_lone_host_no_acknowledged_lease() {
     let Some(story) = Story::begin("a lone host is killed at random moments") else { return };
-    kept(&story, &kills(Lab::build("lone-kills"), Plan::alone(12, 2), |_| ()));
+    kept(&story, &kills(Lab::build("lone-kills"), Plan::alone(8, 2), |_| ()));
 }
 
 #[test]
 fn a_power_cut_at_any_moment_costs_no_acknowledged_lease() {
     let Some(story) = Story::begin_on_disks("the power goes at random moments") else { return };
-    kept(&story, &power_cuts(Lab::build("cuts"), Plan::pair(75, 3), |_| ()));
+    kept(&story, &power_cuts(Lab::build("cuts"), Plan::pair(50, 3), |_| ()));
 }
 
 #[test]

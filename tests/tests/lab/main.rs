@@ -10,8 +10,11 @@ mod edits;
 mod faults;
 mod kill;
 mod leases;
+mod lost;
+mod orders;
 mod service;
 mod shared;
+mod table;
 mod wires;
 
 use lanward_tests::lab::{Device, Lab, Program, Vlan};
