@@ -52,7 +52,7 @@ pub struct Node {
     document: AutomergeDocument,
     sessions: Sessions,
     host: HostView,
-    effective: Effective,
+    effective: Arc<Effective>,
     batches: Batches,
     /// Edits that wait for the disk: the document's batch, and the id to answer.
     edits: VecDeque<(u64, u64)>,
@@ -80,7 +80,7 @@ impl Node {
             document,
             sessions: Sessions::new(restored),
             host,
-            effective: Effective::default(),
+            effective: Arc::default(),
             batches: Batches::default(),
             edits: VecDeque::new(),
             releases: BTreeMap::new(),
@@ -166,8 +166,8 @@ impl Node {
         &self.pair
     }
 
-    /// What is in force on this node.
-    pub fn effective(&self) -> &Effective {
+    /// What is in force on this node; shared, so that who keeps it copies nothing.
+    pub fn effective(&self) -> &Arc<Effective> {
         &self.effective
     }
 
@@ -359,8 +359,8 @@ impl Node {
         if effective.mclt != Duration::ZERO {
             self.pair.set_mclt(now, effective.mclt);
         }
-        let differs = effective != self.effective;
-        self.effective = effective;
+        let differs = effective != *self.effective;
+        self.effective = Arc::new(effective);
         differs
     }
 

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanward_dns::Shared;
+use lanward_dhcp::{BindingState, Lease};
+use lanward_dns::{LocalNames, Shared};
+use lanward_ha::Binding;
 use tokio::sync::watch;
 use tracing::debug;
 
@@ -14,42 +16,53 @@ use super::handle::{Handle, Stopping};
 use super::publish;
 use crate::io::resolve::UpstreamResolver;
 use crate::lists::{ListKeeper, ListSettings};
-use crate::names::{self, HostName};
+use crate::names;
 use crate::node::Node;
 use crate::settings::Effective;
 
 /// A burst of changes is published once: every lease of it is in DNS after this at the latest.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What is read from the node in one go.
+/// What is read from the node in one go: copied, no more, because DHCP waits meanwhile.
 struct Snapshot {
-    settings: Effective,
-    hosts: Vec<HostName>,
+    settings: Arc<Effective>,
+    /// The running leases of devices with a name.
+    leases: Vec<Lease>,
     nodes: Vec<(String, Vec<IpAddr>)>,
 }
 
 impl Snapshot {
     fn of(node: &Node, own: &[IpAddr]) -> Snapshot {
-        let settings = node.effective().clone();
+        let settings = Arc::clone(node.effective());
         let pair = node.pair();
         let status = pair.status();
         let mut nodes = vec![(status.node, own.to_vec())];
         if let Some(partner) = status.partner {
             nodes.push((partner.name, pair.partner_addresses().to_vec()));
         }
-        let names: Vec<&str> = nodes.iter().map(|(name, _)| name.as_str()).collect();
-        let leases = pair.bindings().map(lanward_ha::Binding::lease);
-        let hosts = names::derive(leases, &settings, &names);
-        Snapshot { settings, hosts, nodes }
+        let named = |binding: &&Binding| {
+            let client = binding.client.as_ref();
+            binding.state == BindingState::Active && client.is_some_and(|it| it.hostname.is_some())
+        };
+        let leases = pair.bindings().filter(named).map(Binding::lease).collect();
+        Snapshot { settings, leases, nodes }
+    }
+
+    /// The names of everything in the house. A large one's take a few milliseconds.
+    fn local_names(self, serial: u32) -> LocalNames {
+        let nodes: Vec<&str> = self.nodes.iter().map(|(name, _)| name.as_str()).collect();
+        let hosts = names::derive(self.leases.into_iter(), &self.settings, &nodes);
+        debug!("{} names of devices are published", hosts.len());
+        publish::local_names(&self.settings, &hosts, &self.nodes, serial)
     }
 }
 
 /// Puts in force for DNS what the node knows from its store, before the first question comes:
 /// a device's name is never denied, nor asked upstream, because the host has just started.
 pub(super) fn publish_restored(node: &Node, own: &[IpAddr], dns: &Shared) {
-    let Snapshot { settings, hosts, nodes } = Snapshot::of(node, own);
-    dns.set_upstreams(publish::upstreams(&settings));
-    dns.set_local(publish::local_names(&settings, &hosts, &nodes, 0));
+    let snapshot = Snapshot::of(node, own);
+    dns.set_upstreams(publish::upstreams(&snapshot.settings));
+    dns.set_local(snapshot.local_names(0));
 }
 
 /// Puts what the node says in force for DNS and the lists.
@@ -81,20 +94,15 @@ impl Publisher {
     async fn publish(&self, serial: u32, all: bool) -> Result<(), Stopping> {
         let own = self.own.borrow().clone();
         let snapshot = self.control.ask(move |reading| Snapshot::of(reading.node, &own)).await?;
-        let Snapshot { settings, hosts, nodes } = snapshot;
         if all {
-            self.dns.set_upstreams(publish::upstreams(&settings));
+            let settings = &snapshot.settings;
+            self.dns.set_upstreams(publish::upstreams(settings));
             self.resolver.set_upstreams(settings.upstreams.clone());
-            self.lists.set_settings(ListSettings::from(&settings));
+            self.lists.set_settings(ListSettings::from(&**settings));
         }
-        let count = hosts.len();
-        // A large household's index takes a few milliseconds to build.
-        let built = tokio::task::spawn_blocking(move || {
-            publish::local_names(&settings, &hosts, &nodes, serial)
-        });
+        let built = tokio::task::spawn_blocking(move || snapshot.local_names(serial));
         if let Ok(names) = built.await {
             self.dns.set_local(names);
-            debug!("{count} names of devices are published");
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
     let (to_partner, for_partner) = mpsc::channel(16);
-    let settings = ListSettings::from(node.effective());
+    let settings = ListSettings::from(&**node.effective());
     let lists = start_lists(&data_dir, &dns, &resolver, settings, to_partner).await?;
     tokio::spawn(carry_lists(control.clone(), for_partner));
     let server = start_dns(&host, &dns).await?;
