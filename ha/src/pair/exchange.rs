@@ -209,10 +209,8 @@ impl Pair {
             return;
         }
         self.pump_acks();
-        let rounds = self.link.as_ref().map_or(0, Link::waiting);
         let mut updates = Vec::new();
-        for _ in 0..rounds {
-            let Some(update) = self.next_update(now) else { break };
+        while let Some(update) = self.next_update(now) {
             updates.extend(update);
             if updates.len() >= UPDATES_A_FRAME {
                 self.send_updates(std::mem::take(&mut updates));
@@ -241,7 +239,8 @@ impl Pair {
     /// Looks at the next address of the outbox. `None`: nothing more can be sent now.
     fn next_update(&mut self, now: Time) -> Option<Option<Update>> {
         let link = self.link.as_mut().filter(|link| link.in_flight.len() < WINDOW)?;
-        let addr = link.next()?;
+        let all = self.fault == Some(Fault::NoDurability);
+        let addr = link.next(|batch| all || self.journal.is_durable(batch))?;
         let mut binding = self.table.get_or_untouched(addr);
         if !binding.partner_knows && binding.state != BindingState::Free {
             // From the moment it leaves, the partner has a say in freeing it: written down first.
@@ -252,7 +251,7 @@ impl Pair {
         }
         if !self.is_durable(binding.written) {
             if let Some(link) = &mut self.link {
-                link.postpone(addr);
+                link.postpone(addr, binding.written);
             }
             return Some(None);
         }

@@ -32,6 +32,8 @@ pub(crate) struct Link {
     /// Addresses to be told, each once, in order. An entry counts only while `queued` has it.
     outbox: VecDeque<Ipv4Addr>,
     queued: BTreeSet<Ipv4Addr>,
+    /// Addresses that wait for a batch to be on the disk, and the batch. The same holds.
+    unstored: BTreeSet<(u64, Ipv4Addr)>,
     /// Updates sent and not answered.
     pub(crate) in_flight: BTreeMap<u64, Flight>,
     next_update: u64,
@@ -119,6 +121,7 @@ impl Link {
             partner_free: BTreeMap::new(),
             outbox: VecDeque::new(),
             queued: BTreeSet::new(),
+            unstored: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             next_update: 0,
             resync: BTreeSet::new(),
@@ -148,13 +151,17 @@ impl Link {
         self.resync.remove(&addr);
     }
 
-    /// How many entries of the outbox a round looks at.
-    pub(crate) fn waiting(&self) -> usize {
-        self.outbox.len()
-    }
-
-    /// The next address to be told; put back by [`Link::postpone`] or done with.
-    pub(crate) fn next(&mut self) -> Option<Ipv4Addr> {
+    /// The next address to be told; put back by [`Link::postpone`] or done with. None is looked
+    /// at twice for one batch that is not on the disk.
+    pub(crate) fn next(&mut self, is_durable: impl Fn(u64) -> bool) -> Option<Ipv4Addr> {
+        while let Some((batch, _)) = self.unstored.first()
+            && is_durable(*batch)
+        {
+            let (_, addr) = self.unstored.pop_first()?;
+            if self.queued.remove(&addr) {
+                return Some(addr);
+            }
+        }
         while let Some(addr) = self.outbox.pop_front() {
             if self.queued.remove(&addr) {
                 return Some(addr);
@@ -163,9 +170,10 @@ impl Link {
         None
     }
 
-    /// Puts an address that is not durable yet at the end of the outbox.
-    pub(crate) fn postpone(&mut self, addr: Ipv4Addr) {
-        self.enqueue(addr);
+    /// Puts an address back until `batch` is on the disk.
+    pub(crate) fn postpone(&mut self, addr: Ipv4Addr, batch: u64) {
+        self.queued.insert(addr);
+        self.unstored.insert((batch, addr));
     }
 
     /// A lease of `addr` has ended here: what is under way of it promises nothing for the next.
