@@ -116,6 +116,16 @@ impl Daemon {
         format!("pi-{}", self.side.letter())
     }
 
+    /// The program it runs.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Has it run another program from its next start on, such as another release.
+    pub fn use_binary(&mut self, binary: &Path) {
+        self.binary = binary.to_owned();
+    }
+
     /// Starts it in its host's namespace and waits until it answers on its admin socket.
     ///
     /// # Panics

@@ -10,10 +10,12 @@ mod edits;
 mod faults;
 mod kill;
 mod leases;
+mod limits;
 mod lost;
 mod orders;
 mod service;
 mod shared;
+mod skew;
 mod table;
 mod wires;
 
