@@ -2,7 +2,8 @@
 //! and the mapping between interfaces and networks.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::io::dhcp_socket::{Datagram, DhcpSocket};
+use crate::io::dhcp_socket::{self, Datagram, DhcpSocket};
 use crate::io::interfaces::{self, OwnAddress};
 use crate::io::probe;
 use crate::node::Node;
@@ -20,6 +21,8 @@ use crate::settings::host;
 
 /// The pause after the socket could not be opened.
 const RETRY: Duration = Duration::from_secs(5);
+/// The pause after another server was found.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Something the sockets heard.
 pub(super) enum Heard {
@@ -39,6 +42,11 @@ pub(super) struct DhcpFront {
     wanted: bool,
     /// Whether this host may not answer whatever the settings want.
     muted: bool,
+    /// Whether another server is looked for before the first packet is taken.
+    wary: bool,
+    looking: bool,
+    found_to: mpsc::UnboundedSender<Option<(NetworkId, Ipv4Addr)>>,
+    found: mpsc::UnboundedReceiver<Option<(NetworkId, Ipv4Addr)>>,
     retry_at: Instant,
     addresses: Vec<OwnAddress>,
     interfaces: BTreeMap<NetworkId, u32>,
@@ -58,11 +66,15 @@ impl DhcpFront {
         problem: watch::Sender<Option<String>>,
     ) -> DhcpFront {
         let (done, probed) = mpsc::unbounded_channel();
+        let (found_to, found) = mpsc::unbounded_channel();
         DhcpFront {
-            config,
             socket: None,
             wanted: false,
             muted: false,
+            wary: config.server_port == dhcp_socket::SERVER_PORT && !config.next_to_others,
+            looking: false,
+            found_to,
+            found,
             retry_at: Instant::now(),
             addresses,
             interfaces: BTreeMap::new(),
@@ -70,6 +82,7 @@ impl DhcpFront {
             probed,
             problem,
             probing_told: Arc::default(),
+            config,
         }
     }
 
@@ -88,6 +101,9 @@ impl DhcpFront {
     pub(super) fn set_networks(&mut self, node: &Node) {
         let settings = node.effective();
         self.wanted = self.config.enabled && !self.muted && !settings.dhcp.networks.is_empty();
+        // A host that has a partner, or gave a lease before, belongs here.
+        let status = node.pair().status();
+        self.wary &= status.partner.is_none() && status.bindings == 0;
         let attached = settings.networks.iter().filter_map(|network| {
             let (own, _) = interfaces::attached(&self.addresses, network.subnet)?;
             Some((network.id.clone(), own.index))
@@ -101,7 +117,52 @@ impl DhcpFront {
         }
     }
 
+    /// Looks for another server on every network; the answer comes by `found`. A host that was
+    /// installed anew, or lost all it had, does not know that its former partner serves.
+    fn look(&mut self) {
+        self.looking = true;
+        let networks = self.interfaces.clone();
+        let found_to = self.found_to.clone();
+        tokio::spawn(async move {
+            let mut asked = tokio::task::JoinSet::new();
+            for (network, index) in networks {
+                asked.spawn(async move {
+                    let xid = RandomState::new().hash_one(index) as u32;
+                    let answer = dhcp_socket::other_server(index, xid).await;
+                    // Who may not ask serves without asking, as he does without probing.
+                    answer.ok().flatten().map(|server| (network, server))
+                });
+            }
+            let _ = found_to.send(asked.join_all().await.into_iter().flatten().min());
+        });
+    }
+
+    fn looked(&mut self, found: Option<(NetworkId, Ipv4Addr)>) {
+        self.looking = false;
+        let Some((network, server)) = found else {
+            self.wary = false;
+            self.retry_at = Instant::now();
+            return;
+        };
+        let text = format!(
+            "another DHCP server ({server}) answers on {network}, so this host gives no addresses. \
+             If that is your other Lanward, join it: `lanward pair invite` there, `lanward pair \
+             join` here. Else switch its DHCP off, or set next_to_others = true under [dhcp]"
+        );
+        if self.problem.borrow().as_ref() != Some(&text) {
+            warn!("DHCP is not served on this host: {text}");
+        }
+        self.problem.send_replace(Some(text));
+        self.retry_at = Instant::now() + LOOK_AGAIN;
+    }
+
     fn open(&mut self) {
+        if self.wary && !self.interfaces.is_empty() {
+            if !self.looking {
+                self.look();
+            }
+            return;
+        }
         let listen = SocketAddrV4::new(self.config.listen, self.config.server_port);
         match DhcpSocket::open(listen, self.config.client_port) {
             Ok(socket) => {
@@ -129,8 +190,10 @@ impl DhcpFront {
                     None => std::future::pending().await,
                 };
             }
-            sleep_until(self.retry_at).await;
-            self.open();
+            tokio::select! {
+                Some(found) = self.found.recv() => self.looked(found),
+                () = sleep_until(self.retry_at), if !self.looking => self.open(),
+            }
             return Heard::Nothing;
         };
         tokio::select! {

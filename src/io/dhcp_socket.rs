@@ -26,6 +26,9 @@ use tokio::net::UdpSocket;
 use crate::packet_socket::PacketSocket;
 
 mod frame;
+mod search;
+
+pub use search::other_server;
 
 /// The server port (RFC 2131 section 4.1).
 pub const SERVER_PORT: u16 = 67;

@@ -66,6 +66,8 @@ pub struct Dhcp {
     pub server_port: u16,
     /// The port of clients (68).
     pub client_port: u16,
+    /// Whether a new host serves although another DHCP server answers on its networks.
+    pub next_to_others: bool,
 }
 
 /// `[web]`.
@@ -117,6 +119,7 @@ impl HostConfig {
                 listen: Ipv4Addr::UNSPECIFIED,
                 server_port: 67,
                 client_port: 68,
+                next_to_others: false,
             },
             web: Web { listen: vec![any(8053), any6(8053)] },
             // 647 is IANA's dhcp-failover.
@@ -177,6 +180,7 @@ impl HostConfig {
             dhcp.listen = fields.or("listen", dhcp.listen);
             dhcp.server_port = fields.or("server_port", dhcp.server_port);
             dhcp.client_port = fields.or("client_port", dhcp.client_port);
+            dhcp.next_to_others = fields.or("next_to_others", dhcp.next_to_others);
             Some(())
         });
         fields.table("web", |fields| {
