@@ -79,7 +79,7 @@ impl LeaseBook for Pair {
         client: &ClientKey,
         bound: Option<Ipv4Addr>,
     ) -> Answering {
-        if !self.is_serving() {
+        if !self.is_serving() || (self.is_leaving() && asking != Asking::Addressed) {
             return Answering::No;
         }
         if asking == Asking::Addressed || !self.partner_shares() {

@@ -39,6 +39,9 @@ pub(super) struct Stopping {
 enum Phase {
     /// The partner is asked to answer everybody; until it says that it does, this node goes on.
     HandingOver,
+    /// The partner answers whoever asks from now on; a client that this node has begun to answer,
+    /// by a conflict probe or an offer, knows of no other and is answered here.
+    Leaving,
     /// No more answers; what is under way is brought to its end.
     Draining,
     /// The partner is told, and has to write it down.
@@ -94,7 +97,7 @@ impl Pair {
             }
             self.stopping = Some(Stopping {
                 phase: Phase::HandingOver,
-                until: now + self.config.times.stop / 3,
+                until: now + self.config.times.stop / 4,
             });
             self.contact(now);
         } else {
@@ -182,7 +185,13 @@ impl Pair {
 
     /// Whether this node keeps silent because it stops, or has stopped.
     pub(super) fn is_silenced(&self) -> bool {
-        self.stopping.is_some_and(|stopping| stopping.phase != Phase::HandingOver)
+        let answers = [Phase::HandingOver, Phase::Leaving];
+        self.stopping.is_some_and(|stopping| !answers.contains(&stopping.phase))
+    }
+
+    /// Whether only those are answered who have been told of this node already.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.stopping.is_some_and(|stopping| stopping.phase == Phase::Leaving)
     }
 
     /// Whether answers that are under way are still brought to their end.
@@ -200,12 +209,20 @@ impl Pair {
     /// Takes the next step of an orderly stop.
     pub(super) fn go_on_stopping(&mut self, now: Time) {
         let Some(stopping) = self.stopping else { return };
-        let phase_lasts = self.config.times.stop / 3;
+        let phase_lasts = self.config.times.stop / 4;
         let late = stopping.until <= now;
         let to = |phase, lasts: Duration| Some(Stopping { phase, until: now + lasts });
         match stopping.phase {
             Phase::HandingOver => {
-                if late || self.partner().is_some_and(|partner| partner.covering) {
+                if self.partner().is_some_and(|partner| partner.covering) {
+                    self.stopping = to(Phase::Leaving, self.config.times.stop / 5);
+                } else if late {
+                    self.stopping = to(Phase::Draining, phase_lasts);
+                    self.go_on_stopping(now);
+                }
+            }
+            Phase::Leaving => {
+                if late {
                     self.stopping = to(Phase::Draining, phase_lasts);
                     self.go_on_stopping(now);
                 }

@@ -1,10 +1,69 @@
-//! What people do to a pair: say that the other host is off.
+//! What people do to a pair: stop a host in order, hand it over for maintenance, say that the
+//! other is off.
 
+use std::sync::Arc;
+use std::time::Instant;
+
+use lanward_tests::faults::{AckLog, Load, PATIENT};
 use lanward_tests::lab::{Cut, Lab, Place, Side, Story, Vlan, secs};
+use nix::sys::signal::Signal;
 
 use super::table::{HEALED_WITHIN, all_arrive, all_keep};
 
 const DOWN: &str = "PARTNER-DOWN";
+
+#[test]
+fn a_planned_stop_leaves_no_first_try_unanswered() {
+    let Some(story) = Story::begin("hosts are stopped in order, under load") else { return };
+    let mut lab = Lab::build("stop");
+    lab.start_pair();
+    let log: Arc<AckLog> = Arc::default();
+    let mut loads = Vec::new();
+    for (number, vlan) in (1..).zip([Vlan::Home, Vlan::Iot]) {
+        let netns = lab.household.plug_in(&format!("load{number}"), vlan, Place::Middle);
+        loads.push(Load::start(netns, (number, 20), PATIENT, &log));
+    }
+    std::thread::sleep(secs(3));
+    let none = Vec::<String>::new();
+    assert_eq!(log.unanswered_tries(), none, "before anything happened");
+
+    for side in Side::BOTH {
+        let other = side.other();
+        lab.daemon(side).process().expect("it runs").signal(Signal::SIGTERM);
+        let began = Instant::now();
+        let ended = lab.daemon_mut(side).ended_within(secs(6));
+        assert!(ended.is_some_and(|status| status.success()), "{side} does not end: {ended:?}");
+        let took = began.elapsed();
+        lab.state_within(other, DOWN, secs(2));
+        std::thread::sleep(secs(4));
+        assert_eq!(log.unanswered_tries(), none, "{side} was stopped");
+        lab.start(side);
+        let healed = lab.normal_within(HEALED_WITHIN);
+        story.step(&format!(
+            "{side} ends within {} ms, {other} has the whole pool; started again, NORMAL after {} ms",
+            took.as_millis(),
+            healed.as_millis()
+        ));
+    }
+
+    let said = lab.daemon(Side::A).cli(&["pair", "maintenance"]);
+    assert!(said.status.success(), "{said:?}");
+    lab.state_within(Side::B, DOWN, secs(5));
+    std::thread::sleep(secs(4));
+    let said = lab.daemon(Side::A).cli(&["pair", "maintenance", "--off"]);
+    assert!(said.status.success(), "{said:?}");
+    let healed = lab.normal_within(HEALED_WITHIN);
+    std::thread::sleep(PATIENT);
+    assert_eq!(log.unanswered_tries(), none, "after maintenance");
+    story.step(&format!("maintenance of A and back: NORMAL after {} ms", healed.as_millis()));
+
+    drop(loads);
+    lab.tables_equal_within(HEALED_WITHIN);
+    let (acknowledged, _) = log.counts();
+    assert!(acknowledged > 500, "too little load to show anything: {acknowledged}");
+    assert_eq!((log.shared(), log.refusals()), (none, 0));
+    story.step(&format!("{acknowledged} requests answered at the first try, 0 not; tables equal"));
+}
 
 #[test]
 fn the_other_node_is_off_is_refused_while_it_can_be_heard() {

@@ -66,7 +66,29 @@ fn a_stopping_node_answers_until_its_partner_answers_for_it() {
     bench.settle();
     bench.pass(SECOND / 10);
     assert_eq!(answers(&bench, 1, mine), Answering::No);
+    bench.pass(SECOND);
     assert_eq!(bench.sides[1].stopped, Some(true));
+}
+
+#[test]
+fn a_stopping_node_brings_to_its_end_what_it_has_begun() {
+    let mut bench = Bench::normal();
+    let network: NetworkId = "lan".into();
+    let now = bench.now;
+    bench.b().stop(now, "SIGTERM");
+    bench.settle();
+    // A conflict probe was under way, and the client takes the offer that follows it.
+    bench.pass(SECOND * 45 / 100);
+    assert_eq!(bench.sides[1].stopped, None);
+    let asked = |bench: &Bench, asking| {
+        bench.sides[1].pair.answering(bench.now, asking, &network, &client(2).key, None)
+    };
+    assert_eq!(asked(&bench, Asking::Discover), Answering::No, "the partner answers this one");
+    assert_eq!(asked(&bench, Asking::Addressed), Answering::Yes);
+    bench.leased(1, ODD, 2, DAY);
+    bench.pass(SECOND);
+    assert_eq!(bench.sides[1].stopped, Some(true));
+    assert_eq!(bench.leased(0, ODD, 2, DAY), DAY, "the partner has it");
 }
 
 #[test]
