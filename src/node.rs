@@ -29,7 +29,7 @@ use lanward_dhcp::{Config, Counters, Outcome, Server, Ticket, Time};
 use lanward_ha::{
     Aside, AutomergeDocument, ChangeId, CollidingValue, DocumentOutput, Pair, PairConfig,
     PairOutput, Rank, Restored, ServiceReport, Sessions, SessionsOutput, SettingsChange,
-    SettingsDocument, Stamp,
+    SettingsDocument, Stamp, StoreId,
 };
 use sha2::{Digest, Sha256};
 
@@ -61,6 +61,8 @@ pub struct Node {
     /// How far the wall clock is ahead of the node's time, for dates in the change log.
     wall_ahead_millis: i64,
     unfit: Option<String>,
+    /// The pair has stopped, and whether its partner took over.
+    stopped: Option<bool>,
     out: VecDeque<Output>,
 }
 
@@ -68,7 +70,11 @@ impl Node {
     /// A node from what its store held. `seed` is to be secret, and new at each start.
     pub fn new(config: NodeConfig, restored: &Restored, now: Time, seed: [u8; 32]) -> Node {
         let NodeConfig { pair: pair_config, mut host } = config;
-        let document = AutomergeDocument::new(&pair_config.node, pair_config.store, restored);
+        // Changes are numbered under a name of this start alone: a store that was set back to an
+        // older copy would give a number to another change, and the two could never meet again.
+        let mut life = [0; 16];
+        life.copy_from_slice(&seed[16..]);
+        let document = AutomergeDocument::new(&pair_config.node, StoreId(life), restored);
         let mut pair = Pair::new(pair_config, restored, now);
         host.partner_addresses = pair.partner_addresses().to_vec();
         pair.set_addresses(host.addresses.clone());
@@ -86,6 +92,7 @@ impl Node {
             releases: BTreeMap::new(),
             wall_ahead_millis: 0,
             unfit: None,
+            stopped: None,
             out: VecDeque::new(),
         };
         node.derive(now);
@@ -393,6 +400,10 @@ impl Node {
         if let Some(batch) = self.batches.take_batch() {
             self.out.push_back(Output::Store(batch));
         }
+        // The last answers leave first.
+        if let Some(handed_over) = self.stopped.take() {
+            self.out.push_back(Output::Stopped { handed_over });
+        }
     }
 
     fn route_pair(&mut self, now: Time, output: PairOutput) {
@@ -431,9 +442,7 @@ impl Node {
                 }
             }
             PairOutput::PartnerAddresses => self.derive(now),
-            PairOutput::Stopped { handed_over } => {
-                self.out.push_back(Output::Stopped { handed_over });
-            }
+            PairOutput::Stopped { handed_over } => self.stopped = Some(handed_over),
             PairOutput::Removed => self.out.push_back(Output::Removed),
             PairOutput::LeasesChanged => self.out.push_back(Output::LeasesChanged),
             PairOutput::Event(event) => self.out.push_back(Output::Event(event)),

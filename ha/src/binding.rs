@@ -142,6 +142,15 @@ impl Binding {
         self.acked_potential.max(self.recv_potential)
     }
 
+    /// The potential expiry that the partner is told. What this node heard of a running lease is
+    /// told back: the partner may have lost it since, and this node relies on its knowing.
+    pub(crate) fn told_potential(&self) -> Time {
+        match self.state {
+            BindingState::Active => self.sent_potential.max(self.common_potential()),
+            _ => self.sent_potential,
+        }
+    }
+
     /// The latest moment up to which anybody may have promised it to its client, as far as this
     /// node knows.
     pub(crate) fn latest_promise(&self) -> Time {
@@ -150,12 +159,14 @@ impl Binding {
 
     /// The binding after this node's clock stood still for nobody knows how long. The client may
     /// go on for as long as this clock says; but what the partner has on its disk ran out by a
-    /// clock that did not stand still, so it allows nothing any more, and only holds back.
+    /// clock that did not stand still, so it allows nothing any more, and only holds back. The
+    /// partner is told of the later end.
     pub(crate) fn after_unknown_downtime(self) -> Binding {
         Binding {
             sent_potential: self.sent_potential.max(self.common_potential()),
             acked_potential: Time::ZERO,
             recv_potential: Time::ZERO,
+            dirty: self.dirty || self.state == BindingState::Active,
             ..self
         }
     }

@@ -149,7 +149,10 @@ fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged 
         (false, false) => (theirs.pledge, false),
     };
     let active = |binding: &Binding| binding.state == BindingState::Active;
-    let (accepted, collision, mut binding) = match (active(mine), active(&theirs)) {
+    // What a node says while it recovers is what an old copy of its store held: no promise that
+    // anybody relies on.
+    let recovering = around.recovers != around.partner_recovers;
+    let (accepted, disagreed, mut binding) = match (active(mine), active(&theirs)) {
         (true, true) if is_same(mine, &theirs) => (true, false, both_prolonged(mine, theirs)),
         (true, true) => {
             let mine_stays = stays(mine, &theirs, around);
@@ -163,13 +166,13 @@ fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged 
         (false, true) => (true, false, taken(mine, theirs)),
         (false, false) => (true, false, both_idle(mine, theirs, around.rank)),
     };
-    binding.versions = if collision { versions.bumped(around.rank) } else { versions };
+    binding.versions = if disagreed { versions.bumped(around.rank) } else { versions };
     binding.hold_until = binding.hold_until.max(hold_until);
     (binding.pledge, binding.withdrawing) = (pledge, withdrawing);
     binding.dirty = true;
     binding.partner_knows = true;
     binding.written = mine.written;
-    Merged::Joined { binding, accepted, collision }
+    Merged::Joined { binding, accepted, collision: disagreed && !recovering }
 }
 
 /// Both prolonged the same client's lease: the longer of each.

@@ -414,7 +414,7 @@ impl Update {
             age_ms: millis(now.since(binding.cltt)),
             expiry_ms: i64::try_from(left).unwrap_or(i64::MAX)
                 - i64::try_from(over).unwrap_or(i64::MAX),
-            potential_ms: millis(binding.sent_potential.since(now)),
+            potential_ms: millis(binding.told_potential().since(now)),
             hold_ms: millis(binding.hold_until.since(now)),
             version_zero,
             version_one,

@@ -45,17 +45,19 @@ impl NodeClock {
     /// Starts the clock. `stored` is what [`NodeClock::floor`] gave last time; anything that
     /// cannot be read counts as nothing.
     pub fn start(stored: Option<&[u8]>) -> NodeClock {
-        NodeClock::resume(stored.and_then(Floor::parse), BootId::read(), since_boot(), wall_now())
+        NodeClock::resume(stored, BootId::read(), since_boot(), wall_now())
     }
 
-    fn resume(
-        stored: Option<Floor>,
+    /// The pure part of [`NodeClock::start`]: from what was stored, which boot of the host this
+    /// is, how long it has been up, and what its wall clock shows.
+    pub fn resume(
+        stored: Option<&[u8]>,
         boot: BootId,
         since_boot: Duration,
         wall: Duration,
     ) -> NodeClock {
         let up = millis(since_boot);
-        let (start, downtime_unknown) = match stored {
+        let (start, downtime_unknown) = match stored.and_then(Floor::parse) {
             Some(floor) if boot.is_known() && floor.boot == boot && floor.since_boot <= up => {
                 (floor.time.saturating_add(up - floor.since_boot), false)
             }
@@ -75,7 +77,8 @@ impl NodeClock {
         self.at(since_boot())
     }
 
-    fn at(&self, since_boot: Duration) -> Time {
+    /// The time when the host has been up for `since_boot`.
+    pub fn at(&self, since_boot: Duration) -> Time {
         let now = self.zero_millis + i128::from(millis(since_boot));
         Time::from_millis(u64::try_from(now).unwrap_or(0))
     }
@@ -85,7 +88,8 @@ impl NodeClock {
         self.floor_at(since_boot())
     }
 
-    fn floor_at(&self, since_boot: Duration) -> Vec<u8> {
+    /// [`NodeClock::floor`] when the host has been up for `since_boot`.
+    pub fn floor_at(&self, since_boot: Duration) -> Vec<u8> {
         let time = self.at(since_boot).as_millis();
         Floor { time, since_boot: millis(since_boot), boot: self.boot }.encode()
     }
@@ -135,7 +139,7 @@ impl Floor {
 
 /// Names one boot of the host; zero where the system does not tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct BootId([u8; 16]);
+pub struct BootId(pub [u8; 16]);
 
 impl BootId {
     fn read() -> BootId {

@@ -116,8 +116,8 @@ impl Pair {
             now,
             guard: self.config.times.guard,
             rank: self.rank,
-            partner_recovers: sent_in.recovers() && yields,
-            recovers: self.state.name().recovers() && yields,
+            partner_recovers: must_learn(sent_in, self.state.name()) && yields,
+            recovers: must_learn(self.state.name(), sent_in) && yields,
         };
         let (seq, accepted) = match merge(&mine, theirs, around) {
             Merged::Known => (mine.written, true),
@@ -260,7 +260,7 @@ impl Pair {
             addr,
             versions: binding.versions,
             client: binding.client.as_ref().map(|client| client.key.clone()),
-            potential: (binding.state == BindingState::Active).then_some(binding.sent_potential),
+            potential: (binding.state == BindingState::Active).then_some(binding.told_potential()),
         });
         Some(Some(Update::of(id, &binding, now)))
     }
@@ -285,4 +285,10 @@ impl Pair {
         self.out.push_back(PairOutput::CloseLink { reason: reason.to_owned() });
         self.lose_link(now, reason);
     }
+}
+
+/// Whether a node in `state` has to learn from one in `other`: it recovers, or is about to see that
+/// it must, having just started beside one that served alone.
+fn must_learn(state: PairState, other: PairState) -> bool {
+    state.recovers() || (state == PairState::Startup && other == PairState::PartnerDown)
 }

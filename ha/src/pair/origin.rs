@@ -30,7 +30,9 @@ impl Pair {
             } else if let Some(addr) = binding_addr(key) {
                 match decode_binding(value) {
                     Ok(binding) if binding.addr == addr && restored.downtime_unknown => {
-                        self.table.put(binding.after_unknown_downtime());
+                        // Written down at once: the next start of the process, whose clock runs
+                        // on, must not find it otherwise.
+                        self.put(binding.after_unknown_downtime());
                     }
                     Ok(binding) if binding.addr == addr => self.table.put(binding),
                     _ => damaged.push(key),
@@ -86,8 +88,14 @@ impl Pair {
                 // Either it was stopped in the middle of pairing, or an old copy of the store was
                 // put back: the partner will tell.
                 self.reason = format!("looking for {} after a start", partner.name);
-                let until = Some(now + self.config.times.startup);
+                let keeps = self.rank == Rank::Zero;
+                let until = keeps.then(|| now + self.config.times.startup);
                 self.state = State::Startup(Startup { until });
+                if !keeps {
+                    // It was to take over the partner's leases, and its own count for nothing.
+                    self.drop_table();
+                    self.remembered.served = false;
+                }
             }
             (Some(partner), PairState::Standalone) => {
                 self.reason = format!("{} has not joined yet", partner.name);
@@ -135,10 +143,7 @@ impl Pair {
             self.rebuild_table();
             self.reason = format!("{} has not joined yet", self.seen.name);
         } else {
-            for binding in self.table.iter() {
-                self.journal.write(binding_key(binding.addr), None);
-            }
-            self.table = Table::new(self.rank, self.config.times.guard);
+            self.drop_table();
             self.refuse_all(Refusal::NotServing);
             self.remembered.state = PairState::Startup;
             self.remembered.served = false;
@@ -152,5 +157,13 @@ impl Pair {
         self.remembered.partner_store = None;
         (self.remembered.meetings, self.remembered.met) = (0, 0);
         self.write_state();
+    }
+
+    /// Forgets all leases, here and on the disk.
+    fn drop_table(&mut self) {
+        for binding in self.table.iter() {
+            self.journal.write(binding_key(binding.addr), None);
+        }
+        self.table = Table::new(self.rank, self.config.times.guard);
     }
 }

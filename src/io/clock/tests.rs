@@ -10,8 +10,7 @@ fn secs(secs: u64) -> Duration {
 
 /// The clock after a restart of the process, from what the clock before it stored.
 fn restart(before: &NodeClock, stored_at: Duration, at: Duration, wall: Duration) -> NodeClock {
-    let stored = Floor::parse(&before.floor_at(stored_at));
-    NodeClock::resume(stored, before.boot, at, wall)
+    NodeClock::resume(Some(&before.floor_at(stored_at)), before.boot, at, wall)
 }
 
 #[test]
@@ -32,8 +31,7 @@ fn a_wall_clock_step_of_a_day_does_not_reach_a_restarted_process() {
 
 /// The clock after a reboot 1,000 s after the last word was stored, with some wall clock.
 fn reboot(before: &NodeClock, stored_at: Duration, wall: Duration) -> NodeClock {
-    let stored = Floor::parse(&before.floor_at(stored_at));
-    NodeClock::resume(stored, OTHER_BOOT, secs(20), wall)
+    NodeClock::resume(Some(&before.floor_at(stored_at)), OTHER_BOOT, secs(20), wall)
 }
 
 #[test]
@@ -57,8 +55,12 @@ fn leases_of_a_boot_in_1970_are_not_ended_by_the_boot_after_it() {
     let dead = reboot(&before, secs(500), secs(20));
     let granted = dead.at(secs(600));
     // Two days of truth later it boots with the right time.
-    let stored = Floor::parse(&dead.floor_at(secs(660)));
-    let again = NodeClock::resume(stored, BootId([9; 16]), secs(15), secs(1_000_400) + DAY * 2);
+    let again = NodeClock::resume(
+        Some(&dead.floor_at(secs(660))),
+        BootId([9; 16]),
+        secs(15),
+        secs(1_000_400) + DAY * 2,
+    );
     assert_eq!(again.at(secs(15)).since(granted), secs(60), "only what this node saw has passed");
 }
 

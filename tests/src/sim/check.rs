@@ -1,25 +1,70 @@
-//! The promises.
+//! The promises, checked as things happen.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use lanward::node::Node;
-use lanward_dhcp::{BindingState, ClientKey, HwAddr, LeaseBook};
-use lanward_ha::{Binding, PairState, Versions};
+use lanward_dhcp::{BindingState, ClientKey, HwAddr};
+use lanward_ha::{Batch, Binding, PairState, Rank, Versions};
 
-use super::client::{Client, Held};
-use super::host::{Host, Moment};
+use super::client::Held;
 use super::world::{LEASE_SECS, MCLT, World};
 use crate::dhcp_client::{Kind, Reply};
 
-/// How long two mended nodes may take to become equal.
-const CONVERGED_WITHIN: Moment = 60_000;
-/// How long a new device may look for an address.
-const SERVED_WITHIN: Moment = 20_000;
 /// What delays may add between the two disks: a promise may be as old as silence may last when
 /// it is heard. The guard covers it.
-const SLACK_MS: u64 = 13_000;
+pub(super) const SLACK_MS: u64 = 13_000;
+/// How many addresses one node lets a device decline.
+const DECLINES: u32 = 5;
+
+/// What is remembered of the nodes, to see what they change.
+#[derive(Debug, Default)]
+pub(super) struct Shadow {
+    hosts: [Seen; 2],
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    bindings: Vec<Option<Known>>,
+    /// Declines believed, by device, since the node started.
+    declines: Vec<u32>,
+}
+
+/// A binding as it was.
+#[derive(Clone, Debug)]
+struct Known {
+    state: BindingState,
+    client: Option<ClientKey>,
+    versions: Versions,
+}
+
+impl Known {
+    fn of(binding: &Binding) -> Known {
+        let client = binding.client.as_ref().map(|client| client.key.clone());
+        Known { state: binding.state, client, versions: binding.versions }
+    }
+}
+
+impl Shadow {
+    /// A node has started with what its disk held.
+    pub(super) fn restart(&mut self, host: usize, node: &Node) {
+        let seen = &mut self.hosts[host];
+        seen.bindings = vec![None; 256];
+        seen.declines = vec![0; 256];
+        for binding in node.pair().bindings() {
+            seen.bindings[usize::from(binding.addr.octets()[3])] = Some(Known::of(binding));
+        }
+    }
+}
+
+/// Whether the settings in force on a node reserve an address for a client.
+fn is_reserved(node: &Node, addr: Ipv4Addr, client: &lanward_dhcp::Client) -> bool {
+    node.effective().dhcp.networks.values().any(|network| {
+        network.reservations.iter().any(|reservation| {
+            reservation.addr == addr && reservation.is_for(&client.hw, &client.key)
+        })
+    })
+}
 
 impl World {
     /// I1: at the moment a client accepts a lease, nobody else believes to hold the address.
@@ -29,28 +74,115 @@ impl World {
             *other != client && theirs.is_some_and(|theirs| theirs.addr == held.addr)
         });
         match other {
-            Some(other) => Err(format!("I1: devices {client} and {other} both hold {}", held.addr)),
+            Some(other) => {
+                self.promise(|| format!("I1: devices {client} and {other} both hold {}", held.addr))
+            }
             None => Ok(()),
         }
     }
 
-    /// I6: a device is not denied an address it rightly holds.
-    pub(super) fn check_denial(&self, client: usize, held: Option<Held>) -> Result<(), String> {
-        match held.filter(|held| held.until > self.now) {
-            Some(held) => Err(format!("I6: device {client} was denied its own {}", held.addr)),
-            None => Ok(()),
+    /// I6: a device is not denied an address it rightly holds, unless the owner reserved it for
+    /// another one since (pair protocol, section 5).
+    pub(super) fn check_denial(
+        &self,
+        client: usize,
+        held: Option<Held>,
+        by: Option<Ipv4Addr>,
+    ) -> Result<(), String> {
+        let Some(held) = held.filter(|held| held.until > self.now) else { return Ok(()) };
+        let denier = self.hosts.iter().find(|host| Some(host.addr) == by);
+        let reserved = denier.and_then(|host| host.node.as_ref()).is_some_and(|node| {
+            let networks = node.effective().dhcp.networks.values();
+            networks.flat_map(|network| &network.reservations).any(|r| r.addr == held.addr)
+        });
+        match Some(held).filter(|_| !reserved) {
+            Some(held) if !self.clients[client].ended_by_hand => {
+                self.promise(|| format!("I6: device {client} was denied its own {}", held.addr))
+            }
+            _ => Ok(()),
         }
     }
 
-    /// I3, I5 and R4, for what a node says to a client.
+    /// I4: whoever binds an address to a new client owns it, and it was free by agreement; a node
+    /// whose partner is known not to serve excepted.
+    pub(super) fn check_first_grants(&mut self, host: usize, batch: &Batch) -> Result<(), String> {
+        let Some(node) = &self.hosts[host].node else { return Ok(()) };
+        let addrs = batch.writes.iter().filter_map(|write| write.key.strip_prefix("binding/"));
+        for addr in addrs.filter_map(|addr| addr.parse::<Ipv4Addr>().ok()) {
+            let slot = usize::from(addr.octets()[3]);
+            let Some(seen) = self.shadow.hosts[host].bindings.get_mut(slot) else { continue };
+            let Some(binding) = node.pair().binding(addr) else {
+                *seen = None;
+                continue;
+            };
+            let new = Known::of(binding);
+            let old = std::mem::replace(seen, Some(new.clone()));
+            let rank = node.pair().rank();
+            // A change of this node counts its own version up, and no other; what it was told
+            // is not dirty.
+            let Versions(was) = old.as_ref().map_or(Versions::default(), |old| old.versions);
+            let Versions(is) = new.versions;
+            let (own, other) = (rank.index(), rank.other().index());
+            let counted = binding.dirty && is[own] > was[own] && is[other] == was[other];
+            let by_this_node = counted && binding.cltt == self.hosts[host].clock(self.now);
+            if new.state != BindingState::Active || !by_this_node {
+                continue;
+            }
+            let (before, last) =
+                old.map_or((BindingState::Free, None), |old| (old.state, old.client));
+            let same = last == new.client;
+            let owned = Rank::from_index(u32::from(addr) & 1) == Some(rank);
+            let fair = match before {
+                BindingState::Active => true,
+                BindingState::Free => owned,
+                BindingState::Expired | BindingState::Released => same && owned,
+                BindingState::Declined => false,
+            };
+            // An address that is pledged to a reservation's client goes to nobody else.
+            let fair = fair
+                || binding.client.as_ref().is_some_and(|client| is_reserved(node, addr, client));
+            let alone =
+                matches!(self.hosts[host].state, PairState::Standalone | PairState::PartnerDown);
+            if !fair && !alone {
+                let state = self.hosts[host].state;
+                return self.promise(|| {
+                    format!("I4: {addr}, which was {before:?}, was granted in {state}")
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// I11: no device takes more than a few addresses out of service.
+    pub(super) fn check_misuse(
+        &mut self,
+        host: usize,
+        event: &lanward_dhcp::Event,
+    ) -> Result<(), String> {
+        let lanward_dhcp::Event::Declined { client: ClientKey::Hw(hw), .. } = event else {
+            return Ok(());
+        };
+        let device = usize::from(*hw.bytes().last().unwrap_or(&0));
+        let Some(count) = self.shadow.hosts[host].declines.get_mut(device) else { return Ok(()) };
+        *count += 1;
+        if *count > DECLINES {
+            return Err(format!("I11: device {device} declined {count} addresses at one node"));
+        }
+        Ok(())
+    }
+
+    /// I3, I5, I9 and R4, for what a node says to a client.
     pub(super) fn check_reply(&self, host: usize, reply: &Reply) -> Result<(), String> {
         let Some(node) = &self.hosts[host].node else {
             return Err("a node that is down answered".to_owned());
         };
         let status = node.pair().status();
-        if !status.serving {
+        // A node that stops brings to its end what is under way.
+        let drains = self.hosts[host].stopping.is_some() && reply.kind == Kind::Ack;
+        if !status.serving && !drains {
             return Err(format!("I5: {:?} said in the state {}", reply.kind, status.state));
         }
+        self.check_sole(host, status.state)?;
         let Some(secs) = reply.lease_secs().filter(|_| reply.kind == Kind::Ack) else {
             return Ok(());
         };
@@ -62,151 +194,50 @@ impl World {
             |binding: &Binding| binding.client.as_ref().is_some_and(|client| client.key == key);
         let own = &self.hosts[host];
         let promised = own.clock(self.now) + Duration::from_secs(u64::from(secs));
-        let written = stored(own, reply.yiaddr)
+        let written = own
+            .disk
+            .binding(reply.yiaddr)
             .filter(is_theirs)
             .is_some_and(|binding| binding.client_expiry + Duration::from_secs(2) >= promised);
         if !written {
             return Err(format!("R4: {} was promised before it was written", reply.yiaddr));
         }
-        if status.state == PairState::Standalone {
+        let bounded =
+            matches!(status.state, PairState::Normal | PairState::CommunicationsInterrupted);
+        // A disk that was lost knows nothing; its node serves nobody before it has learned.
+        if !bounded || !self.exclude.knows[1 - host] || self.hosts[1 - host].paired.is_none() {
             return Ok(());
         }
         // The partner's disk as it is now, on the partner's clock.
         let partner = &self.hosts[1 - host];
         let now = partner.clock(self.now);
-        let known = stored(partner, reply.yiaddr).filter(is_theirs).map_or(now, |binding| {
+        let known = partner.disk.binding(reply.yiaddr).filter(is_theirs).map_or(now, |binding| {
             let told = binding.recv_potential.max(binding.sent_potential);
             told.max(binding.client_expiry)
         });
         let allowed = known.since(now) + MCLT + Duration::from_millis(SLACK_MS);
         if u64::from(secs) > allowed.as_secs() {
-            return Err(format!(
-                "I3: {} s of {} for device {}, where the partner's disk allows {} s",
-                secs,
-                reply.yiaddr,
-                reply.mac[5],
-                allowed.as_secs()
-            ));
+            return self.promise(|| {
+                format!(
+                    "I3: {secs} s of {} for device {}, where the partner's disk allows {} s",
+                    reply.yiaddr,
+                    reply.mac[5],
+                    allowed.as_secs()
+                )
+            });
         }
         Ok(())
     }
 
-    /// I7: mended and left alone, the two become equal, and stay it.
-    pub(super) fn check_converges(&mut self) -> Result<(), String> {
-        let end = self.now + CONVERGED_WITHIN;
-        self.run_until(end)?;
-        // Leases go on ending; between two steps of that the tables must be equal.
-        let patience = self.now + 30_000;
-        loop {
-            match self.differences() {
-                None => return Ok(()),
-                Some(differences) if self.now >= patience => {
-                    return Err(format!("I7: mended for 90 s, and {differences}"));
-                }
-                Some(_) => {
-                    if !self.step(patience)? {
-                        self.now = patience;
-                    }
-                }
-            }
-        }
-    }
-
-    fn differences(&self) -> Option<String> {
-        let [Some(a), Some(b)] = [&self.hosts[0].node, &self.hosts[1].node] else {
-            return Some("a node is down".to_owned());
-        };
-        for node in [a, b] {
-            let status = node.pair().status();
-            if status.state != PairState::Normal {
-                let refusal = status.partner.and_then(|partner| partner.refusal);
-                return Some(format!("{} is in {}: {refusal:?}", status.node, status.state));
-            }
-            if status.unsynced > 0 {
-                return Some(format!("{} has {} bindings to tell", status.node, status.unsynced));
-            }
-        }
-        if a.records() != b.records() || a.collisions() != b.collisions() {
-            return Some("the settings differ".to_owned());
-        }
-        let (left, right) = (table(a), table(b));
-        if left != right {
-            let differs = |addr: &&Ipv4Addr| left.get(*addr) != right.get(*addr);
-            let addr = left.keys().chain(right.keys()).find(differs)?;
-            let (left, right) = (left.get(addr), right.get(addr));
-            return Some(format!("{addr} is {left:?} at a and {right:?} at b"));
-        }
-        a.pair().bindings().filter(|binding| binding.state == BindingState::Active).find_map(
-            |binding| {
-                let other = b.pair().binding(binding.addr)?.client_expiry;
-                let left = binding.client_expiry.since(self.hosts[0].clock(self.now));
-                let right = other.since(self.hosts[1].clock(self.now));
-                let differ = left.abs_diff(right) > Duration::from_millis(SLACK_MS);
-                differ.then(|| format!("{} ends in {left:?} at a, {right:?} at b", binding.addr))
-            },
-        )
-    }
-
-    /// I8: a new device is served by the pair, and by each node alone while its half lasts.
-    pub(super) fn check_service(&mut self) -> Result<(), String> {
-        self.check_served(&[0, 1])?;
-        self.cut();
-        self.run_until(self.now + 70_000)?;
-        for host in 0..2 {
-            let state = self.hosts[host].node.as_ref().map(|node| node.pair().status().state);
-            if state != Some(PairState::CommunicationsInterrupted) {
-                return Err(format!("I8: 70 s after a cut {} is in {state:?}", ["a", "b"][host]));
-            }
-            self.check_served(&[host])?;
+    /// I9, as it shows: while one node serves everybody with every address, the other serves
+    /// nobody.
+    fn check_sole(&self, host: usize, state: PairState) -> Result<(), String> {
+        let partner = &self.hosts[1 - host];
+        let Some(node) = &partner.node else { return Ok(()) };
+        let everything = partner.state == PairState::PartnerDown && node.pair().status().serving;
+        if everything && partner.paired.is_some() {
+            return self.promise(|| format!("I9: a node serves in {state} beside PARTNER-DOWN"));
         }
         Ok(())
     }
-
-    fn check_served(&mut self, hosts: &[usize]) -> Result<(), String> {
-        // What was offered to nobody who asked is free again after a minute.
-        self.run_until(self.now + 61_000)?;
-        let number = self.clients.len() as u8;
-        let client = usize::from(number);
-        self.clients.push(Client::new(number));
-        let hw = HwAddr::ethernet(self.clients[client].mac);
-        let stranger = lanward_dhcp::Client {
-            key: ClientKey::Hw(hw),
-            hw,
-            hostname: None,
-            vendor_class: None,
-            relay_info: None,
-        };
-        let open = (100..=self.pool_last).filter(|last| Some(*last) != self.reserved);
-        let free = open.map(|last| Ipv4Addr::new(10, 0, 30, last)).any(|addr| {
-            hosts.iter().any(|host| {
-                let now = self.hosts[*host].clock(self.now);
-                let node = self.hosts[*host].node.as_ref();
-                node.is_some_and(|node| node.pair().may_grant(now, addr, &stranger).is_ok())
-            })
-        });
-        self.reach = Some(hosts.to_vec());
-        self.discover(client);
-        self.run_until(self.now + SERVED_WITHIN)?;
-        if free && self.clients[client].valid(self.now).is_none() {
-            return Err(format!("I8: a new device was not served by {hosts:?}"));
-        }
-        Ok(())
-    }
-}
-
-/// What a host's disk has of an address.
-fn stored(host: &Host, addr: Ipv4Addr) -> Option<Binding> {
-    let key = Binding::store_key(addr);
-    Binding::from_store(&key, host.disk.get(&key)?)
-}
-
-/// What two equal tables have in common.
-fn table(node: &Node) -> BTreeMap<Ipv4Addr, (BindingState, Option<ClientKey>, Versions)> {
-    node.pair()
-        .bindings()
-        .map(|binding| {
-            let client = binding.client.as_ref().map(|client| client.key.clone());
-            (binding.addr, (binding.state, client, binding.versions))
-        })
-        .collect()
 }

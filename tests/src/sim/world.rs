@@ -1,47 +1,112 @@
 //! The world: hosts, link, clients, and the queue of what is to happen.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use lanward::node::{EditError, Input, Output};
 use lanward_dhcp::{ProbeId, ProbeResult, Received, Transmit};
-use lanward_ha::{EventKind, PairState, Rank, Times};
+use lanward_ha::{EventKind, PairState, Times};
 
-use super::client::{Client, Heard, Packet};
+use super::check::Shadow;
+use super::client::{Client, Heard, Manner, Packet};
+use super::exclude::Exclusions;
 use super::host::{Host, Moment};
-use super::link::Link;
+use super::link::{Carried, Link};
+use super::plan::Plan;
 use super::rng::Rng;
 use super::{Options, Outcome};
-use crate::dhcp_client::{Kind, Reply};
+use crate::dhcp_client::Reply;
 
 /// Scaled down, so that many lease times fit into one run: the rules know no absolute times.
 pub(super) const MCLT: Duration = Duration::from_secs(60);
 pub(super) const LEASE_SECS: u64 = 240;
-const GUARD: Duration = Duration::from_secs(15);
+pub(super) const GUARD: Duration = Duration::from_secs(15);
 const CONTACT: Duration = Duration::from_secs(4);
 /// More events than this at one moment: something spins.
 const SPIN: u32 = 20_000;
+/// How often a device repeats a DISCOVER that nobody answers.
+const RETRIES: u8 = 4;
 
 /// Something that is going to happen.
 #[derive(Debug)]
 pub(super) enum Event {
-    Packet { host: usize, dst: Ipv4Addr, src: Ipv4Addr, payload: Vec<u8> },
-    Reply { client: usize, payload: Vec<u8> },
-    LinkUp { connection: u64, to: usize },
-    LinkDown { connection: u64, to: usize },
-    Frame { connection: u64, to: usize, frame: Vec<u8> },
+    Packet {
+        host: usize,
+        dst: Ipv4Addr,
+        src: Ipv4Addr,
+        payload: Vec<u8>,
+    },
+    Reply {
+        client: usize,
+        payload: Vec<u8>,
+    },
+    /// Something arrives over a connection.
+    Carried {
+        connection: u64,
+        to: usize,
+        what: Carried,
+    },
+    /// A host's system reports the end of a connection.
+    Noticed {
+        connection: u64,
+        to: usize,
+    },
     Connect,
-    Synced { host: usize, life: u64, seq: u64 },
-    Probed { host: usize, life: u64, probe: ProbeId },
-    Act { client: usize },
-    Retry { client: usize, xid: u32 },
-    Trouble,
-    Mend,
-    Restart { host: usize },
-    PowerOff { host: usize },
-    Pair,
-    Edit,
+    Synced {
+        host: usize,
+        life: u64,
+        seq: u64,
+    },
+    StoreFails {
+        host: usize,
+        life: u64,
+    },
+    Probed {
+        host: usize,
+        life: u64,
+        probe: ProbeId,
+    },
+    Retry {
+        client: usize,
+        xid: u32,
+        left: u8,
+    },
+    /// A step of the plan.
+    Step(usize),
+    MendLink {
+        cut: u64,
+    },
+    Start {
+        host: usize,
+    },
+    /// A host whose disk failed is switched off and on again.
+    Reset {
+        host: usize,
+        life: u64,
+    },
+    Press {
+        at: usize,
+    },
+    StopOverdue {
+        host: usize,
+        life: u64,
+    },
+    Resume {
+        host: usize,
+        life: u64,
+    },
+    /// The second host joins the first.
+    Join,
+    /// The owner removes a dead host from the pair, and puts a new one in its place.
+    Remove {
+        dead: usize,
+        joins_after: Moment,
+    },
+    Replacement {
+        host: usize,
+    },
 }
 
 impl Event {
@@ -50,33 +115,66 @@ impl Event {
         match self {
             Event::Packet { host, .. }
             | Event::Synced { host, .. }
+            | Event::StoreFails { host, .. }
             | Event::Probed { host, .. }
-            | Event::LinkUp { to: host, .. }
-            | Event::LinkDown { to: host, .. }
-            | Event::Frame { to: host, .. } => Some(*host),
+            | Event::Noticed { to: host, .. }
+            | Event::Resume { host, .. }
+            | Event::Carried { to: host, .. } => Some(*host),
             _ => None,
         }
     }
 }
 
+/// An event with its place in the order of things.
+struct Queued {
+    at: Moment,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Queued) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Queued {}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Queued) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Queued {
+    /// The earliest is the greatest, as the heap wants it.
+    fn cmp(&self, other: &Queued) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
 pub(super) struct World {
     pub(super) now: Moment,
-    pub(super) rng: Rng,
     pub(super) options: Options,
-    queue: BTreeMap<(Moment, u64), Event>,
+    pub(super) plan: Plan,
+    /// For what happens on the clients' network, and to nodes' seeds.
+    pub(super) rng: Rng,
+    queue: BinaryHeap<Queued>,
     queued: u64,
     wakes: [Option<Moment>; 2],
     pub(super) hosts: [Host; 2],
     pub(super) link: Link,
     pub(super) clients: Vec<Client>,
-    /// The last address of the clients' pool; it begins at .100.
-    pub(super) pool_last: u8,
-    /// The last byte of the address reserved for device 0.
-    pub(super) reserved: Option<u8>,
+    pub(super) exclude: Exclusions,
+    pub(super) shadow: Shadow,
+    /// How many pairs there have been.
+    pub(super) clusters: u8,
+    /// A host that is gone for good until another one takes its place.
+    pub(super) gone: Option<usize>,
     /// Whether faults still happen.
     pub(super) troubled: bool,
-    /// The one host the relay agent reaches; `None`: chosen anew for each packet.
-    pub(super) reach: Option<Vec<usize>>,
+    /// The hosts the relay agent reaches; `None`: chosen anew for each packet.
+    pub(super) reach: Option<&'static [usize]>,
     pub(super) edits: u64,
     pub(super) outcome: Outcome,
     trace: Vec<String>,
@@ -84,24 +182,25 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, options: Options) -> World {
-        let mut rng = Rng::new(seed);
+    pub(super) fn new(plan: &Plan, options: Options) -> World {
         let times = Times::scaled(MCLT, GUARD, CONTACT).expect("the constants are not zero");
-        let hosts = [Host::new(Rank::Zero, &mut rng, times), Host::new(Rank::One, &mut rng, times)];
-        let clients = (0..rng.range(3, 9)).map(|n| Client::new(n as u8)).collect();
-        let pool_last = 100 + rng.range(3, 12) as u8;
+        let stream = |number| Rng::stream(plan.seed, number);
+        let clients = plan.shape.manners.iter().enumerate();
         World {
             now: 0,
-            rng,
             options,
-            queue: BTreeMap::new(),
+            plan: plan.clone(),
+            rng: stream(2),
+            queue: BinaryHeap::new(),
             queued: 0,
             wakes: [None; 2],
-            hosts,
-            link: Link::new(),
-            clients,
-            pool_last,
-            reserved: None,
+            hosts: [Host::new(0, stream(3), times), Host::new(1, stream(4), times)],
+            link: Link::new(stream(5)),
+            clients: clients.map(|(n, manner)| Client::new(n as u8, *manner)).collect(),
+            exclude: Exclusions::default(),
+            shadow: Shadow::default(),
+            clusters: 1,
+            gone: None,
             troubled: true,
             reach: None,
             edits: 0,
@@ -123,16 +222,18 @@ impl World {
     }
 
     fn digest(&mut self, bytes: &[u8]) {
-        let moment = self.now.to_le_bytes();
-        for byte in moment.iter().chain(bytes) {
-            self.outcome.digest =
-                (self.outcome.digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let mut digest = self.outcome.digest ^ self.now;
+        let (words, rest) = bytes.as_chunks::<8>();
+        let last = rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([last]) {
+            digest = (digest ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         }
+        self.outcome.digest = digest;
     }
 
-    pub(super) fn at(&mut self, moment: Moment, event: Event) {
+    pub(super) fn at(&mut self, at: Moment, event: Event) {
         self.queued += 1;
-        self.queue.insert((moment, self.queued), event);
+        self.queue.push(Queued { at, number: self.queued, event });
     }
 
     pub(super) fn after(&mut self, millis: u64, event: Event) {
@@ -153,7 +254,7 @@ impl World {
 
     /// The next thing that happens before `until`; `false` if nothing does.
     pub(super) fn step(&mut self, until: Moment) -> Result<bool, String> {
-        let queued = self.queue.first_key_value().map(|((moment, _), _)| (*moment, 2));
+        let queued = self.queue.peek().map(|queued| (queued.at, 2));
         let wakes = (0..2).filter_map(|host| Some((self.wakes[host]?, host)));
         let Some((moment, who)) = wakes.chain(queued).min() else { return Ok(false) };
         if moment > until {
@@ -161,14 +262,14 @@ impl World {
         }
         self.same_moment = if moment > self.now { 0 } else { self.same_moment + 1 };
         if self.same_moment > SPIN {
-            return Err("something is done over and over without time passing".to_owned());
+            return Err("spin: something is done over and over without time passing".to_owned());
         }
         self.now = self.now.max(moment);
         self.outcome.events += 1;
         if who < 2 {
             self.feed(who, Input::Timeout)?;
-        } else if let Some((_, event)) = self.queue.pop_first() {
-            self.happen(event)?;
+        } else if let Some(queued) = self.queue.pop() {
+            self.happen(queued.event)?;
         }
         Ok(true)
     }
@@ -190,126 +291,142 @@ impl World {
                 self.feed(host, Input::Dhcp(received))
             }
             Event::Reply { client, payload } => self.reply(client, &payload),
-            Event::LinkUp { connection, to } => self.link_up(connection, to),
-            Event::LinkDown { connection, to } => self.link_down(connection, to),
-            Event::Frame { connection, to, frame } => {
-                let alive = connection == self.link.connection && !self.link.broken;
-                if alive && self.link.open[to] {
-                    self.feed(to, Input::Frame(&frame))?;
+            Event::Carried { connection, to, what } => self.carried(connection, to, what),
+            Event::Noticed { connection, to } => {
+                if connection == self.link.connection && self.link.open[to] {
+                    self.lose_connection(to, "connection reset")?;
                 }
                 Ok(())
             }
             Event::Connect => self.connect(),
             Event::Synced { host, life, seq } => {
-                let works = self.hosts[host].node.is_some() && !self.hosts[host].disk_failed;
-                if self.hosts[host].life == life && works {
-                    self.hosts[host].synced(seq);
+                if self.is_alive(host, life) && !self.hosts[host].disk.has_failed() {
+                    self.hosts[host].disk.synced(seq);
                     self.feed(host, Input::Stored { seq })?;
                 }
                 Ok(())
             }
+            Event::StoreFails { host, life } => {
+                if self.is_alive(host, life) {
+                    let error = "no space left on device".to_owned();
+                    self.feed(host, Input::StoreFailed { error })?;
+                    self.after(15_000, Event::Reset { host, life });
+                }
+                Ok(())
+            }
             Event::Probed { host, life, probe } => {
-                if self.hosts[host].life == life {
+                if self.is_alive(host, life) {
                     self.feed(host, Input::ProbeDone { probe, result: ProbeResult::Silent })?;
                 }
                 Ok(())
             }
-            Event::Act { client } => {
-                self.act(client);
-                Ok(())
-            }
-            Event::Retry { client, xid } => {
+            Event::Retry { client, xid, left } => {
                 let packet = self.clients[client].discover_again(self.now, xid);
                 if let Some(packet) = packet {
                     self.send_packet(&packet);
-                    self.after(4_000, Event::Retry { client, xid });
+                    if left > 0 {
+                        self.after(4_000, Event::Retry { client, xid, left: left - 1 });
+                    }
                 }
                 Ok(())
             }
-            Event::Trouble => self.trouble(),
-            // A repair planned while there were faults does not undo the last cut.
-            Event::Mend => {
-                if self.troubled {
-                    self.mend_link();
-                }
-                Ok(())
-            }
-            Event::Restart { host } => self.restart(host),
-            Event::PowerOff { host } => {
-                if self.hosts[host].disk_failed {
-                    self.crash(host);
-                    self.after(500, Event::Restart { host });
-                }
-                Ok(())
-            }
-            Event::Pair => self.pair(),
-            Event::Edit => self.edit(),
+            event => self.trouble(event),
         }
+    }
+
+    /// Whether the node that an event was meant for still runs.
+    pub(super) fn is_alive(&self, host: usize, life: u64) -> bool {
+        self.hosts[host].node.is_some() && self.hosts[host].life == life
     }
 
     /// Gives a host's node something, and does what it wants done.
     pub(super) fn feed(&mut self, host: usize, input: Input<'_>) -> Result<(), String> {
-        let outputs = self.hosts[host].handle(self.now, input);
-        self.obey(host, outputs)
+        self.hosts[host].handle(self.now, input);
+        self.obey(host)
     }
 
-    pub(super) fn obey(&mut self, host: usize, outputs: Vec<Output>) -> Result<(), String> {
+    /// Does what a host's node wants done.
+    pub(super) fn obey(&mut self, host: usize) -> Result<(), String> {
+        while let Some(output) = self.hosts[host].poll_output() {
+            self.do_output(host, output)?;
+        }
         self.plan_wake(host);
-        for output in outputs {
-            match output {
-                Output::Dhcp(transmit) => self.transmit(host, transmit)?,
-                Output::Send(frame) => {
-                    self.digest(&frame);
-                    if self.link.open[host] && !self.link.broken {
-                        let to = 1 - host;
-                        let at = self.link.arrival(self.now, to, &mut self.rng);
-                        let connection = self.link.connection;
-                        self.at(at, Event::Frame { connection, to, frame });
-                    }
+        Ok(())
+    }
+
+    fn do_output(&mut self, host: usize, output: Output) -> Result<(), String> {
+        match output {
+            Output::Dhcp(transmit) => self.transmit(host, transmit)?,
+            Output::Send(frame) => {
+                self.digest(&frame);
+                if self.link.open[host] {
+                    self.carry(host, Carried::Frame(frame));
                 }
-                Output::CloseLink { reason } => {
-                    self.note(|| format!("{} hangs up: {reason}", ["a", "b"][host]));
-                    self.hang_up(host);
-                }
-                Output::Store(batch) => {
-                    let (life, seq) = (self.hosts[host].life, batch.seq);
-                    let at = self.hosts[host].write(self.now, batch, &mut self.rng);
+            }
+            Output::CloseLink { reason } => {
+                self.note(|| format!("{} hangs up: {reason}", ["a", "b"][host]));
+                self.hang_up(host);
+            }
+            Output::Store(batch) => {
+                self.check_first_grants(host, &batch)?;
+                let (life, seq) = (self.hosts[host].life, batch.seq);
+                let at = self.hosts[host].disk.write(self.now, batch);
+                if self.hosts[host].disk.has_failed() {
+                    self.at(at, Event::StoreFails { host, life });
+                } else {
                     self.at(at, Event::Synced { host, life, seq });
                 }
-                Output::Probe(probe) => {
-                    let life = self.hosts[host].life;
-                    self.after(300, Event::Probed { host, life, probe: probe.id });
-                }
-                Output::EditDone { result: Err(error @ EditError::Invalid(_)), .. } => {
-                    return Err(format!("an edit was refused: {error}"));
-                }
-                Output::Event(event) => {
-                    if event.what == EventKind::Entered(PairState::Normal) {
-                        self.outcome.normals += 1;
-                    }
-                    if event.what == EventKind::Collision {
-                        return Err(format!("two clients held an address: {}", event.why));
-                    }
-                    self.note(|| format!("{} {:?}: {}", event.who, event.what, event.why));
-                }
-                Output::Dropped(reason) => {
-                    self.note(|| format!("{} is silent: {reason}", ["a", "b"][host]));
-                }
-                Output::DhcpEvent(event) => {
-                    self.note(|| format!("{} {event:?}", ["a", "b"][host]));
-                }
-                Output::EditDone { .. }
-                | Output::PartnerOffDone { .. }
-                | Output::Stopped { .. }
-                | Output::Removed
-                | Output::ReleaseDone { .. }
-                | Output::SettingsChanged
-                | Output::Lists(_)
-                | Output::ListsLink(_)
-                | Output::LeasesChanged => {}
             }
+            Output::Probe(probe) => {
+                let life = self.hosts[host].life;
+                self.after(300, Event::Probed { host, life, probe: probe.id });
+            }
+            Output::EditDone { result: Err(error @ EditError::Invalid(_)), .. } => {
+                self.note(|| format!("an edit was refused: {error}"));
+            }
+            Output::Event(event) => {
+                self.note(|| format!("{} {:?}: {}", event.who, event.what, event.why));
+                self.pair_event(host, &event)?;
+            }
+            Output::Dropped(reason) => {
+                self.note(|| format!("{} is silent: {reason}", ["a", "b"][host]));
+            }
+            Output::DhcpEvent(event) => {
+                self.note(|| format!("{} {event:?}", ["a", "b"][host]));
+                self.check_misuse(host, &event)?;
+            }
+            Output::PartnerOffDone { id, result } => self.pressed(host, id, result)?,
+            Output::Stopped { handed_over } => self.stopped(host, handed_over)?,
+            Output::EditDone { .. }
+            | Output::ReleaseDone { .. }
+            | Output::Removed
+            | Output::SettingsChanged
+            | Output::Lists(_)
+            | Output::ListsLink(_)
+            | Output::LeasesChanged => {}
         }
         Ok(())
+    }
+
+    /// Something for the timeline.
+    fn pair_event(&mut self, host: usize, event: &lanward_ha::Event) -> Result<(), String> {
+        match event.what {
+            EventKind::Entered(state) => {
+                if state == PairState::Normal {
+                    self.outcome.normals += 1;
+                }
+                self.outcome.entered |= 1 << state as u32;
+                self.entered(host, state)
+            }
+            EventKind::Collision => {
+                self.promise(|| format!("I1: two clients held an address: {}", event.why))
+            }
+            EventKind::Solo => {
+                self.give_up_uniqueness("a node serves alone after two faults");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn transmit(&mut self, host: usize, transmit: Transmit) -> Result<(), String> {
@@ -318,7 +435,7 @@ impl World {
             .ok_or_else(|| "a node sent something that is no DHCP reply".to_owned())?;
         self.check_reply(host, &reply)?;
         let client = usize::from(reply.mac[5]);
-        if !self.troubled || !self.rng.chance(3) {
+        if !self.troubled || !self.rng.per_mille(self.plan.shape.loss / 2) {
             let takes = self.rng.range(1, 40);
             self.after(takes, Event::Reply { client, payload: transmit.payload });
         }
@@ -334,36 +451,62 @@ impl World {
                 self.send_packet(&packet);
                 Ok(())
             }
-            Heard::Leased(held) => {
+            Heard::Leased { held, new } => {
                 self.outcome.leases += 1;
-                self.note(|| format!("device {client} has {held:?}"));
-                self.check_unique(client, held)
+                let left = (held.until - self.now) / 1000;
+                self.note(|| {
+                    format!("device {client} has {} for {left} s, from {}", held.addr, held.server)
+                });
+                self.check_unique(client, held)?;
+                let declines = self.clients[client].manner == Manner::Declines;
+                if declines && new && self.rng.chance(70) {
+                    let packet = self.clients[client].decline(held);
+                    self.send_packet(&packet);
+                }
+                Ok(())
             }
             Heard::Denied => {
                 self.note(|| format!("device {client} was denied"));
-                self.check_denial(client, held)
+                self.check_denial(client, held, reply.server())
             }
+        }
+    }
+
+    pub(super) fn discover(&mut self, client: usize) {
+        let packet = self.clients[client].discover(self.now);
+        self.send_packet(&packet);
+        if let Some(xid) = self.clients[client].open_discover() {
+            self.after(4_000, Event::Retry { client, xid, left: RETRIES });
         }
     }
 
     /// Carries a client's packet to the hosts that hear it.
     pub(super) fn send_packet(&mut self, packet: &Packet) {
-        let hearers: Vec<usize> = match (packet.to, &self.reach) {
-            (Some(server), _) => (0..2).filter(|host| self.hosts[*host].addr == server).collect(),
-            (None, Some(only)) => only.clone(),
-            (None, None) => self.rng.pick(&[&[0][..], &[1], &[0, 1], &[0, 1]]).to_vec(),
+        let hearers: &[usize] = match (packet.to, self.reach) {
+            (Some(server), _) if server == self.hosts[0].addr => &[0],
+            (Some(_), _) => &[1],
+            (None, Some(only)) => only,
+            (None, None) => self.rng.pick(&[&[0][..], &[1], &[0, 1], &[0, 1]]),
         };
-        for host in hearers {
-            if self.troubled && self.rng.chance(7) {
-                continue;
+        let mac = u64::from(packet.payload[33]);
+        let floods =
+            self.clients.get(mac as usize).is_some_and(|client| client.manner == Manner::Floods);
+        for host in hearers.iter().copied() {
+            let doubled = self.troubled && self.rng.per_mille(self.plan.shape.doubled);
+            let copies = if floods && self.troubled { 4 } else { 1 + u64::from(doubled) };
+            for _ in 0..copies {
+                if self.troubled && self.rng.per_mille(self.plan.shape.loss) {
+                    continue;
+                }
+                let takes = self.rng.range(1, 40);
+                let dst = self.hosts[host].addr;
+                let payload = packet.payload.clone();
+                self.after(takes, Event::Packet { host, dst, src: packet.src, payload });
             }
-            let takes = self.rng.range(1, 40);
-            let dst = self.hosts[host].addr;
-            let payload = packet.payload.clone();
-            self.after(takes, Event::Packet { host, dst, src: packet.src, payload });
         }
-        let kind = packet.payload.get(242).copied().unwrap_or(0);
-        let name = if kind == Kind::Discover.code() { "DISCOVER" } else { "message" };
-        self.note(|| format!("a {name} from {} to {:?}", packet.src, packet.to));
+        self.note(|| match packet.to {
+            Some(server) => format!("device {mac} sends {:?} to {server}", packet.kind),
+            None => format!("device {mac} sends {:?}, heard by {hearers:?}", packet.kind),
+        });
     }
 }
