@@ -10,10 +10,10 @@ use super::trial::{Plan, Trial};
 use crate::lab::{Lab, Side, secs, wait_for};
 
 /// Each so-manieth cut is one for the daemon, too: it is started again from what its disk held.
-const REAL: u64 = 25;
+const REAL: u64 = 10;
 
 /// Takes what a host's disk held at a random instant, in the middle of flushes as well, and
-/// compares it with what was acknowledged before, `plan.count` times. Each 25th time the host's
+/// compares it with what was acknowledged before, `plan.count` times. Each tenth time the host's
 /// daemon ends with the power and starts again from that disk.
 #[track_caller]
 pub fn power_cuts(mut lab: Lab, plan: Plan, mut told: impl FnMut(&Report)) -> Report {

@@ -239,6 +239,14 @@ impl Household {
         ));
     }
 
+    /// Unplugs a host from all its networks, or plugs it in again.
+    pub fn plug_host(&self, side: Side, plugged: bool) {
+        let to = if plugged { "up" } else { "down" };
+        for vlan in Vlan::ALL.into_iter().filter(|vlan| vlan.attached()) {
+            self.host(side).ip(&format!("link set {} {to}", vlan.id()));
+        }
+    }
+
     /// Mends what was cut.
     pub fn heal(&self) {
         self.nft("flush ruleset\n");

@@ -15,23 +15,23 @@ fn kept(story: &Story, report: &Report) {
 #[test]
 fn kill_nine_at_any_moment_costs_no_acknowledged_lease() {
     let Some(story) = Story::begin("a pair is killed at random moments") else { return };
-    kept(&story, &kills(Lab::build("kills"), Plan::pair(20, 1), |_| ()));
+    kept(&story, &kills(Lab::build("kills"), Plan::pair(16, 1), |_| ()));
 }
 
 #[test]
 fn kill_nine_costs_a_lone_host_no_acknowledged_lease() {
     let Some(story) = Story::begin("a lone host is killed at random moments") else { return };
-    kept(&story, &kills(Lab::build("lone-kills"), Plan::alone(8, 2), |_| ()));
+    kept(&story, &kills(Lab::build("lone-kills"), Plan::alone(6, 2), |_| ()));
 }
 
 #[test]
 fn a_power_cut_at_any_moment_costs_no_acknowledged_lease() {
     let Some(story) = Story::begin_on_disks("the power goes at random moments") else { return };
-    kept(&story, &power_cuts(Lab::build("cuts"), Plan::pair(50, 3), |_| ()));
+    kept(&story, &power_cuts(Lab::build("cuts"), Plan::pair(40, 3), |_| ()));
 }
 
 #[test]
 fn a_power_cut_costs_a_lone_host_no_acknowledged_lease() {
     let Some(story) = Story::begin_on_disks("the power of a lone host goes") else { return };
-    kept(&story, &power_cuts(Lab::build("lone-cuts"), Plan::alone(25, 4), |_| ()));
+    kept(&story, &power_cuts(Lab::build("lone-cuts"), Plan::alone(10, 4), |_| ()));
 }

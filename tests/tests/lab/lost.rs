@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lanward_tests::dhcp_client::Mac;
-use lanward_tests::lab::{Lab, Place, Side, Story, Vlan, secs, wait_for};
+use lanward_tests::lab::{Lab, Place, Side, Story, Vlan, secs, shared, wait_for};
 
 use super::table::{HEALED_WITHIN, all_arrive, all_keep};
 
@@ -136,4 +136,55 @@ fn flip(store: &Path, mac: Mac) {
         bytes[at + 1] ^= 0x10;
     }
     fs::write(store, bytes).expect("the store is writable");
+}
+
+/// What is left of A is its settings file: it does not know that it ever had a partner.
+#[test]
+fn a_host_that_lost_everything_stays_silent_beside_its_former_partner() {
+    let Some(story) = Story::begin("A loses its whole data folder") else { return };
+    let mut lab = Lab::build("gone");
+    lab.daemon(Side::A).declare(600, "");
+    lab.start_pair();
+    let mut old = lab.crowd(40, Vlan::Home, Place::Middle);
+    let had = all_arrive(&mut old, 40, secs(10));
+    lab.daemon_mut(Side::A).kill();
+    fs::remove_dir_all(lab.daemon(Side::A).data_dir()).expect("the data folder can be removed");
+    lab.start(Side::A);
+
+    let mut new = lab.crowd(40, Vlan::Home, Place::Middle);
+    let grants = all_arrive(&mut new, 40, secs(15));
+    let again = all_keep(&mut old, &had, secs(10));
+    let had_again = again.clone();
+    let all = [had, again, grants].concat();
+    let twice = shared(&all);
+    assert!(twice.is_empty(), "addresses with two holders: {twice:#?}");
+    let told = wait_for(secs(10), || {
+        let status = lab.daemon(Side::A).status()?;
+        let problems = status["problems"].as_array()?.iter();
+        let what: Vec<&str> = problems.filter_map(|problem| problem["what"].as_str()).collect();
+        what.iter().find(|what| what.contains("DHCP")).map(|&what| what.to_owned())
+    });
+    story.step(&format!("80 devices, 0 addresses shared; A says: {}", told.expect("A says why")));
+
+    // It comes in the place of the one that is gone for good: that one must not be heard.
+    let replace = ["pair", "replace", "--yes", "--json"];
+    let said = lab.daemon(Side::B).cli(&replace);
+    assert!(!said.status.success() && said.out.contains("is not off"), "{said:?}");
+    let said = lab.daemon(Side::B).cli(&["pair", "invite"]);
+    assert!(said.err.contains("pair replace"), "B does not say what to do: {said:?}");
+    lab.household.plug_host(Side::A, false);
+    let said = lab.daemon(Side::B).cli(&replace);
+    assert!(said.status.success(), "{said:?}");
+    let reply: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let invite = reply["invite"].as_str().expect("an invite").to_owned();
+    lab.household.plug_host(Side::A, true);
+    let joined = wait_for(secs(15), || {
+        let said = lab.daemon(Side::A).cli(&["pair", "join", &invite, "--yes"]);
+        said.status.success().then_some(())
+    });
+    assert!(joined.is_some(), "A cannot join: {}", lab.daemon(Side::A).log_tail(5));
+    lab.normal_within(secs(20));
+    lab.tables_equal_within(HEALED_WITHIN);
+    all_keep(&mut old, &had_again, secs(10));
+    story.step("A joins in its own place: NORMAL, tables equal, nobody moved");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lanward_tests::faults::{AckLog, Load, PATIENT};
-use lanward_tests::lab::{Cut, Lab, Place, Side, Story, Vlan, secs};
+use lanward_tests::lab::{Cut, Grant, Lab, Place, Side, Story, Vlan, secs, shared};
 use nix::sys::signal::Signal;
 
 use super::table::{HEALED_WITHIN, all_arrive, all_keep};
@@ -87,9 +87,7 @@ fn the_other_node_is_off_is_refused_while_it_can_be_heard() {
     lab.healed_within(HEALED_WITHIN);
 
     lab.daemon_mut(Side::A).kill();
-    let host = lab.household.host(Side::A);
-    let attached = || Vlan::ALL.into_iter().filter(|vlan| vlan.attached());
-    attached().for_each(|vlan| host.ip(&format!("link set {} down", vlan.id())));
+    lab.household.plug_host(Side::A, false);
     lab.state_within(Side::B, "COMMUNICATIONS-INTERRUPTED", secs(10));
     let said = lab.daemon(Side::B).cli(&["pair", "down", "--yes"]);
     assert!(said.status.success(), "refused although A is off: {said:?}");
@@ -99,11 +97,58 @@ fn the_other_node_is_off_is_refused_while_it_can_be_heard() {
     let had_new = all_arrive(&mut new, 20, secs(10));
     all_keep(&mut old, &had, secs(10));
 
-    let host = lab.household.host(Side::A);
-    attached().for_each(|vlan| host.ip(&format!("link set {} up", vlan.id())));
+    lab.household.plug_host(Side::A, true);
     lab.start(Side::A);
     let healed = lab.healed_within(HEALED_WITHIN);
     all_keep(&mut old, &had, secs(10));
     all_keep(&mut new, &had_new, secs(10));
     story.step(&format!("A is back: tables equal after {} ms, nobody moved", healed.as_millis()));
+}
+
+/// Neither lied: each host was off when the other was told so. But neither heard of it.
+#[test]
+fn two_hosts_that_were_each_told_the_other_is_off_merge_by_themselves() {
+    let Some(story) = Story::begin("each host was told that the other is off") else { return };
+    let mut lab = Lab::build("conflict");
+    lab.daemon(Side::A).declare(600, "mclt = \"5s\"");
+    lab.start_pair();
+    let mut old = lab.crowd(20, Vlan::Home, Place::Middle);
+    let had = all_arrive(&mut old, 20, secs(10));
+    let mut newcomers = Vec::new();
+    // B serves alone while A is off; then it is the other way round.
+    for (off, on) in [(Side::A, Side::B), (Side::B, Side::A)] {
+        lab.daemon_mut(off).kill();
+        lab.household.plug_host(off, false);
+        if on == Side::A {
+            lab.household.plug_host(on, true);
+            lab.start(on);
+        }
+        lab.state_within(on, "COMMUNICATIONS-INTERRUPTED", secs(15));
+        let said = lab.daemon(on).cli(&["pair", "down", "--yes"]);
+        assert!(said.status.success(), "refused although {off} is off: {said:?}");
+        lab.state_within(on, DOWN, secs(5));
+        let mut crowd = lab.crowd(20, Vlan::Iot, Place::Middle);
+        let grants = all_arrive(&mut crowd, 20, secs(10));
+        all_keep(&mut old, &had, secs(10));
+        story.step(&format!("{on} is in {DOWN} and serves everybody"));
+        newcomers.push((crowd, grants));
+    }
+    lab.household.plug_host(Side::B, true);
+    lab.start(Side::B);
+    let healed = lab.healed_within(HEALED_WITHIN);
+    for side in Side::BOTH {
+        let log = lab.daemon(side).log_text();
+        assert!(
+            log.contains("CONFLICT"),
+            "{side} did not notice: {}",
+            lab.daemon(side).log_tail(9)
+        );
+    }
+    let all: Vec<Grant> = newcomers.iter().flat_map(|(_, grants)| grants.clone()).collect();
+    assert!(shared(&all).is_empty(), "{:#?}", shared(&all));
+    all_keep(&mut old, &had, secs(10));
+    for (crowd, grants) in &mut newcomers {
+        all_keep(crowd, grants, secs(10));
+    }
+    story.step(&format!("B is back: merged, tables equal after {} ms", healed.as_millis()));
 }

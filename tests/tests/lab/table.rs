@@ -128,15 +128,12 @@ fn an_interface_that_goes_down_and_up_is_served_again_at_once() {
     let had = all_arrive(&mut old, 20, secs(10));
     let name = format!("tv.{DOMAIN}");
 
-    let host = lab.household.host(Side::A);
-    let attached = || Vlan::ALL.into_iter().filter(|vlan| vlan.attached());
-    attached().for_each(|vlan| host.ip(&format!("link set {} down", vlan.id())));
+    lab.household.plug_host(Side::A, false);
     lab.state_within(Side::B, APART, secs(10));
     let mut new = lab.crowd(20, Vlan::Iot, Place::Middle);
     let grants = all_arrive(&mut new, 20, secs(10));
     assert!(grants.iter().all(|grant| Side::B.has(grant.server)));
-    let host = lab.household.host(Side::A);
-    attached().for_each(|vlan| host.ip(&format!("link set {} up", vlan.id())));
+    lab.household.plug_host(Side::A, true);
     let up = SystemTime::now();
     let server = Vlan::Home.host(Side::A);
     let named = dig::named_within(&lab.desk, server, (&name, address), (up, secs(2)));
