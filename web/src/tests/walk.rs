@@ -4,8 +4,10 @@ use super::*;
 use crate::routes::{Access, routes};
 
 /// Everything a stranger may reach.
-const OPEN: [(&str, &[&str]); 4] = [
+const OPEN: [(&str, &[&str]); 5] = [
     ("/assets/{file}", &["GET"]),
+    // What keepalived and its like ask.
+    ("/healthz", &["GET"]),
     ("/setup", &["GET", "POST"]),
     ("/login", &["GET", "POST"]),
     ("/theme", &["POST"]),
