@@ -5,6 +5,7 @@ mod changes;
 mod leases;
 mod lists;
 mod pauses;
+mod sharing;
 mod status;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lanward_ha::{SessionKey, SettingsChange};
+use lanward_ha::SessionKey;
 use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
@@ -29,7 +30,7 @@ use crate::node::{self, OWNER, SessionDeed};
 use crate::service_addresses::Shown;
 use crate::settings::effective::PauseSpec;
 use crate::settings::household::declared_by;
-use crate::settings::records::{List, Pause, Record, Reservation};
+use crate::settings::records::{List, Record, Reservation};
 use crate::settings::words::{Id, Mac, Name};
 
 /// What a daemon's face is made of.
@@ -64,6 +65,8 @@ pub struct Parts {
     pub pauses: watch::Receiver<Arc<[PauseSpec]>>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
+    /// Draws random bytes; `None` where the system gives none.
+    pub draw: fn() -> Option<[u8; 16]>,
 }
 
 /// One daemon, seen from its pages.
@@ -112,18 +115,6 @@ impl Daemon {
                 Err(Unavailable(error.to_string()).into())
             }
         }
-    }
-
-    /// The latest changes of the settings, and the records as they are now.
-    async fn history(
-        &self,
-        limit: usize,
-    ) -> Result<(Vec<SettingsChange>, BTreeMap<String, String>), Unavailable> {
-        let read = self
-            .parts
-            .control
-            .ask(move |reading| (reading.node.changes(limit), reading.node.records().clone()));
-        read.await.map_err(unavailable)
     }
 
     /// A record's text, unless it is locked or absent.
@@ -371,92 +362,27 @@ impl Backend for Daemon {
     }
 
     fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {
-        Box::pin(async move {
-            let asked = new.scope.clone();
-            let scope = self.read(move |reading| pauses::scope(reading, &asked)).await??;
-            let record = pauses::record(&new, (self.parts.now)())?;
-            self.write(vec![(Pause::key(&scope.to_string()), Some(record.to_json()))]).await
-        })
+        Box::pin(self.make_pause(new))
     }
 
     fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {
-        Box::pin(async move {
-            let only = self
-                .read(move |reading| scope.map(|asked| pauses::scope(reading, &asked)).transpose());
-            let only = only.await??;
-            let all = self.read(|reading| reading.node.effective().pauses.clone()).await?;
-            let ended = all.iter().filter(|p| only.as_ref().is_none_or(|only| p.scope == *only));
-            let writes: Vec<_> =
-                ended.map(|pause| (Pause::key(&pause.scope.to_string()), None)).collect();
-            self.write(writes).await
-        })
+        Box::pin(self.end_pauses(scope))
     }
 
     fn changes(&self, limit: usize) -> Answer<'_, Result<Vec<ChangeRow>, Unavailable>> {
-        Box::pin(async move {
-            let (changes, records) = self.history(limit).await?;
-            Ok(changes::rows(&changes, &records, (self.parts.now)()))
-        })
+        Box::pin(self.change_rows(limit))
     }
 
     fn undo(&self, id: String) -> Answer<'_, Result<InForce, EditError>> {
-        Box::pin(async move {
-            let (changes, _) = self.history(usize::MAX).await?;
-            let id = changes::find(&id, &changes).map_err(EditError::Refused)?;
-            let undone = self.parts.control.undo("owner", id).await.map_err(unavailable)?;
-            match undone {
-                Ok(reach) => Ok(in_force(reach)),
-                Err(error @ node::EditError::NotDurable(_)) => {
-                    Err(Unavailable(error.to_string()).into())
-                }
-                Err(error) => {
-                    let why = error.to_string().replace('*', "");
-                    Err(EditError::Refused(format!("It cannot be undone: {why}")))
-                }
-            }
-        })
+        Box::pin(self.undo_change(id))
     }
 
     fn collisions(&self) -> Answer<'_, Result<Vec<CollisionRow>, Unavailable>> {
-        Box::pin(async move {
-            let read = self.parts.control.ask(|reading| {
-                let keys: Vec<String> = reading.node.collisions().keys().cloned().collect();
-                let keys = keys.into_iter().filter(|key| changes::matters(key));
-                keys.map(|key| {
-                    let values = reading.node.colliding(&key);
-                    (key, values)
-                })
-                .collect::<Vec<_>>()
-            });
-            let all = read.await.map_err(unavailable)?;
-            Ok(all.iter().map(|(key, values)| changes::collision(key, values)).collect())
-        })
+        Box::pin(self.collision_rows())
     }
 
     fn settle(&self, key: String, value: String) -> Answer<'_, Result<InForce, EditError>> {
-        Box::pin(async move {
-            let asked = key.clone();
-            let read = self.parts.control.ask(move |reading| {
-                let why = locked(reading.node.records(), &asked);
-                (why, reading.node.colliding(&asked))
-            });
-            let (locked, values) = read.await.map_err(unavailable)?;
-            if let Some(why) = locked {
-                return Err(EditError::Locked(why));
-            }
-            if values.is_empty() {
-                let what = format!("The choice about {}", changes::what(&key));
-                return Err(EditError::NotFound(what));
-            }
-            let chosen = values.into_iter().find(|v| {
-                v.by.as_ref().map(|by| by.change.to_string()).unwrap_or_default() == value
-            });
-            let Some(chosen) = chosen else {
-                let why = "Somebody wrote it anew meanwhile: look at the values again.";
-                return Err(EditError::Refused(why.to_owned()));
-            };
-            self.write(vec![(key, Some(chosen.value))]).await
-        })
+        Box::pin(self.settle_collision(key, value))
     }
 
     fn begin_session(&self, id: SessionId) -> Answer<'_, Result<(), Unavailable>> {
@@ -501,20 +427,6 @@ impl Backend for Daemon {
 }
 
 impl Daemon {
-    async fn session_deed(&self, deed: SessionDeed) -> Result<bool, Unavailable> {
-        self.parts.control.session(deed).await.map_err(unavailable)
-    }
-
-    /// Writes the owner's record, another one each time: every session of before ends by it.
-    async fn write_owner(&self, phc: &str) -> Result<InForce, EditError> {
-        let mut nonce = [0; 16];
-        let drawn = getrandom::fill(&mut nonce);
-        drawn.map_err(|error| Unavailable(format!("The system gives no random bytes: {error}")))?;
-        let sessions = data_encoding::HEXLOWER.encode(&nonce);
-        let json = serde_json::json!({ "password": phc, "sessions": sessions }).to_string();
-        self.write(vec![(OWNER.to_owned(), Some(json))]).await
-    }
-
     /// Writes down the lists and policies that are in force by default, before one of them is
     /// changed.
     async fn settle_defaults(&self) -> Result<(), EditError> {

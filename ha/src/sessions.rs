@@ -84,7 +84,7 @@ impl Sessions {
         let mut sessions = Sessions::default();
         let mut writes = Vec::new();
         for (key, value) in restored.entries.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
-            match Stored::decode(value.as_slice()).ok().and_then(|stored| stored.read()) {
+            match Stored::decode(value.as_slice()).ok().and_then(Stored::read) {
                 Some((key, session)) => {
                     sessions.all.insert(key, session);
                 }

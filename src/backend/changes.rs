@@ -52,6 +52,12 @@ pub(super) fn rows(
     rows
 }
 
+/// The change of an id with all its digits.
+pub(super) fn whole(digits: &str) -> Option<ChangeId> {
+    let bytes = data_encoding::HEXLOWER.decode(digits.as_bytes()).ok()?;
+    bytes.try_into().ok().map(ChangeId)
+}
+
 /// The change whose id begins with `digits`; the error says what is wrong with them.
 pub(super) fn find(digits: &str, changes: &[SettingsChange]) -> Result<ChangeId, String> {
     let digits = digits.trim().to_ascii_lowercase();

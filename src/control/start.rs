@@ -206,6 +206,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         health: health.subscribe(),
         pauses,
         now: wall::now,
+        draw,
     }));
     let (stop_web, web) = start_web(&host, &own, &domain, &daemon, &claim).await?;
     let socket = host.socket(std::env::var_os("RUNTIME_DIRECTORY").as_deref().map(Path::new));
@@ -268,6 +269,12 @@ fn seed() -> miette::Result<[u8; 32]> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| miette!("the system gives no random bytes: {e}"))?;
     Ok(seed)
+}
+
+/// Random bytes for the pages' backend.
+fn draw() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
 }
 
 async fn start_lists(

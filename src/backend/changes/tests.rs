@@ -107,6 +107,8 @@ fn colliding_values_show_what_differs_first_and_no_secrets() {
 fn a_change_is_named_by_the_first_digits_of_its_id() {
     let changes = [change(0xab, "a/b", None, None), change(0xac, "a/b", None, None)];
     assert_eq!(find("ABAB", &changes), Ok(ChangeId([0xab; 32])));
+    assert_eq!(whole(&"ab".repeat(32)), Some(ChangeId([0xab; 32])));
+    assert_eq!(whole("abab"), None);
     assert!(find("abcd", &changes).unwrap_err().contains("no change"));
     assert!(find("ab", &changes).unwrap_err().contains("four or more"));
     assert!(find("zzzz", &changes).unwrap_err().contains("four or more"));
