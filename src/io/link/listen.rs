@@ -110,7 +110,8 @@ pub(super) async fn run(shared: Shared, sockets: Sockets, desk: Option<Arc<dyn J
             }
         }
     }
-    drop(doors);
+    // Who stops the link may listen on the same port a moment later.
+    doors.shutdown().await;
     if let Some((_, running)) = current {
         drop(running.await);
     }

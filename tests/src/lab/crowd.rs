@@ -47,6 +47,8 @@ pub struct Crowd {
     members: Vec<Member>,
     xid: u32,
     newest: u16,
+    patience: Duration,
+    unanswered: Vec<String>,
     // The namespace goes last: the socket inside it is closed before.
     _netns: Netns,
 }
@@ -84,7 +86,26 @@ impl Crowd {
         let began = Instant::now();
         let members = (0..count).map(|index| Member::new(number, index, began));
         let xid = u32::from(number) << 24;
-        Crowd { wire, number, members: members.collect(), xid, newest: count, _netns: netns }
+        Crowd {
+            wire,
+            number,
+            members: members.collect(),
+            xid,
+            newest: count,
+            patience: PATIENCE,
+            unanswered: Vec::new(),
+            _netns: netns,
+        }
+    }
+
+    /// A device asks again after this long and no sooner.
+    pub fn be_patient(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// What was asked and had to be asked again: one line each, with the wall clock's time.
+    pub fn unanswered(&self) -> &[String] {
+        &self.unanswered
     }
 
     /// All of them leave without a word, and as many come that nobody has seen before.
@@ -154,8 +175,14 @@ impl Crowd {
     fn send_due(&mut self) {
         let now = Instant::now();
         for member in &mut self.members {
-            if member.sent.is_some_and(|sent| now.duration_since(sent) < PATIENCE) {
+            if member.sent.is_some_and(|sent| now.duration_since(sent) < self.patience) {
                 continue;
+            }
+            if let Some(sent) = member.sent
+                && !matches!(member.state, State::Bound(_))
+            {
+                let at = jiff::Timestamp::now() - now.duration_since(sent);
+                self.unanswered.push(format!("{at} {} {:?}", member.name, member.state));
             }
             // A REQUEST that nobody answers goes back to the beginning.
             if member.sent.is_some() && matches!(member.state, State::Requesting { .. }) {

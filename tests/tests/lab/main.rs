@@ -13,9 +13,11 @@ mod leases;
 mod limits;
 mod lost;
 mod orders;
+mod pair_orders;
 mod service;
 mod shared;
 mod skew;
+mod stop;
 mod table;
 mod wires;
 
