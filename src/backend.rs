@@ -18,13 +18,14 @@ use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
     About, ChangeRow, CollisionRow, EditError, FieldError, Health, InForce, LeaseRow, ListRow,
-    NetworkView, NewList, NewPause, NewReservation, PauseScope, PolicyView, Problem, Removed,
-    ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer, WhyQuestion,
+    NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView,
+    Problem, Removed, ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer,
+    WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::control::{Handle, PartnerSays, Reach, Reading, Standing, Stopping};
+use crate::control::{Handle, Journal, Pairing, PartnerSays, Reach, Reading, Standing, Stopping};
 use crate::lists::ListKeeper;
 use crate::node::{self, OWNER, SessionDeed};
 use crate::service_addresses::Shown;
@@ -32,6 +33,7 @@ use crate::settings::effective::PauseSpec;
 use crate::settings::household::declared_by;
 use crate::settings::records::{List, Record, Reservation};
 use crate::settings::words::{Id, Mac, Name};
+use crate::timeline::Entry;
 
 /// What a daemon's face is made of.
 pub struct Parts {
@@ -55,8 +57,10 @@ pub struct Parts {
     pub(crate) standing: watch::Receiver<Standing>,
     /// Who removed this node from its pair.
     pub removed: watch::Receiver<Option<String>>,
-    /// Why there is no link to the partner, in a sentence; `None` while there is one.
-    pub trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Who is told what people want of the pair, and knows why there is no link.
+    pub(crate) pairing: Arc<Pairing>,
+    /// What happened to the two hosts.
+    pub(crate) journal: Journal,
     /// Who holds which service address.
     pub services: watch::Receiver<Vec<Shown>>,
     /// Whether this host answers DNS.
@@ -186,7 +190,7 @@ impl Backend for Daemon {
                 says: self.parts.says.borrow().clone(),
                 standing: self.parts.standing.borrow().clone(),
                 removed: self.parts.removed.borrow().clone(),
-                trouble: (self.parts.trouble)(),
+                trouble: self.parts.pairing.trouble(),
                 pauses: self.parts.pauses.borrow().clone(),
             };
             self.read(move |reading| status::status(reading, around)).await
@@ -367,6 +371,27 @@ impl Backend for Daemon {
 
     fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {
         Box::pin(self.end_pauses(scope))
+    }
+
+    fn pair_log(&self, limit: usize) -> Answer<'_, Result<Vec<PairEvent>, Unavailable>> {
+        let events = self.parts.journal.latest(limit).into_iter();
+        let events =
+            events.map(|Entry { at, who, what, why, .. }| PairEvent { at, who, what, why });
+        let events = events.collect();
+        Box::pin(async { Ok(events) })
+    }
+
+    fn pair_order(&self, order: PairOrder) -> Answer<'_, Result<(), EditError>> {
+        const BY: &str = "the owner";
+        Box::pin(async move {
+            let pairing = &self.parts.pairing;
+            let done = match order {
+                PairOrder::Maintenance(on) => pairing.maintenance(on, BY).await,
+                PairOrder::PartnerOff => pairing.down(BY).await,
+                PairOrder::Remove => pairing.remove(BY, false).await.map(drop),
+            };
+            done.map_err(|refusal| EditError::Refused(refusal.message))
+        })
     }
 
     fn changes(&self, limit: usize) -> Answer<'_, Result<Vec<ChangeRow>, Unavailable>> {

@@ -25,6 +25,8 @@ use miette::{IntoDiagnostic, WrapErr};
 pub(crate) use actor::Standing;
 pub(crate) use beside::PartnerSays;
 pub use handle::{Handle, Reach, Reading, Stopping};
+pub(crate) use journal::Journal;
+pub(crate) use pairing::Pairing;
 
 use crate::cli::RunOptions;
 

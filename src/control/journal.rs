@@ -16,7 +16,7 @@ use crate::timeline::{self, Entry, Timeline};
 
 /// Keeps the timeline; clones keep the same one.
 #[derive(Clone)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     own: String,
     timeline: Arc<Mutex<Timeline>>,
     to_disk: Sender<Job>,
@@ -93,7 +93,7 @@ impl Journal {
     }
 
     /// The latest events of both nodes, the latest first.
-    pub(super) fn latest(&self, limit: usize) -> Vec<Entry> {
+    pub(crate) fn latest(&self, limit: usize) -> Vec<Entry> {
         self.lock().latest(limit).into_iter().cloned().collect()
     }
 

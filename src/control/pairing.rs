@@ -27,9 +27,11 @@ use crate::settings::host::{self, HostConfig};
 const EVENTS: usize = 64;
 /// A partner that is told to leave has this long to stop in order.
 const LEAVE: Duration = Duration::from_secs(5);
+/// How often to look whether the partner has been silent for long.
+const SILENCE_LOOK: Duration = Duration::from_secs(60);
 
 /// Makes pairs, and keeps the link.
-pub(super) struct Pairing {
+pub(crate) struct Pairing {
     node: String,
     data_dir: PathBuf,
     config: host::Pair,
@@ -108,6 +110,7 @@ impl Pairing {
         tokio::spawn(Arc::clone(&pairing).welcome(joined));
         tokio::spawn(Arc::clone(&pairing).follow_paths());
         tokio::spawn(Arc::clone(&pairing).follow_removal(removed));
+        tokio::spawn(Arc::clone(&pairing).follow_silence());
         let partner = pair.as_ref().map(PairIdentity::for_pair);
         Ok(Opened { pairing, events: heard, partner })
     }
@@ -240,7 +243,7 @@ impl Pairing {
     }
 
     /// `by` says that the other host is off: taken for true where nothing of it answers.
-    pub(super) async fn down(&self, by: &str) -> Result<(), Refusal> {
+    pub(crate) async fn down(&self, by: &str) -> Result<(), Refusal> {
         let _changing = self.changing.lock().await;
         let pair = self.pair()?;
         self.must_be_silent(&pair).await?;
@@ -249,7 +252,7 @@ impl Pairing {
     }
 
     /// Hands DHCP over to the partner, or takes this host's part again.
-    pub(super) async fn maintenance(&self, on: bool, by: &str) -> Result<(), Refusal> {
+    pub(crate) async fn maintenance(&self, on: bool, by: &str) -> Result<(), Refusal> {
         let _changing = self.changing.lock().await;
         if on {
             let (status, _) = self.standing().await?;
@@ -270,7 +273,7 @@ impl Pairing {
     /// Ends the pair: this host goes on alone with the household it has. A partner that is
     /// connected is told, and stops first; another one must be silent, unless `force` says that
     /// it will not serve.
-    pub(super) async fn remove(&self, by: &str, force: bool) -> Result<RemoveReply, Refusal> {
+    pub(crate) async fn remove(&self, by: &str, force: bool) -> Result<RemoveReply, Refusal> {
         let _changing = self.changing.lock().await;
         if self.removed.borrow().is_some() {
             return self.stand_alone().await;
@@ -310,7 +313,7 @@ impl Pairing {
     }
 
     /// Why there is no link, in a sentence, while there is none.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         // While the link is being changed there is nothing to tell.
         self.link.try_lock().ok()?.as_ref().and_then(Link::trouble)
     }
@@ -394,6 +397,29 @@ impl Pairing {
         *link = Some(self.start_link(pair).map_err(refusal)?);
         self.partner.send_replace(pair.and_then(first_address));
         Ok(())
+    }
+
+    /// Takes the partner for off by itself, where the household wants that, under the same test.
+    async fn follow_silence(self: Arc<Self>) {
+        let mut pause = SILENCE_LOOK;
+        loop {
+            sleep(pause).await;
+            let due = self.control.ask(|reading| {
+                let status = reading.node.pair().status();
+                let silence = reading.now.since(status.since);
+                status.state == PairState::CommunicationsInterrupted
+                    && reading.node.effective().auto_partner_down.is_some_and(|due| silence >= due)
+            });
+            pause = match due.await {
+                Err(_) => return,
+                Ok(false) => SILENCE_LOOK,
+                // A refusal is in the log; there is no use in asking every minute.
+                Ok(true) => match self.down("the setting auto_partner_down").await {
+                    Ok(()) => SILENCE_LOOK,
+                    Err(_) => SILENCE_LOOK * 30,
+                },
+            };
+        }
     }
 
     /// Falls silent when the partner removed this node, and keeps that over a restart.

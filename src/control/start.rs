@@ -198,10 +198,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         says,
         standing,
         removed: pairing.removed(),
-        trouble: {
-            let pairing = Arc::clone(&pairing);
-            Box::new(move || pairing.trouble())
-        },
+        pairing: Arc::clone(&pairing),
+        journal: journal.clone(),
         services: service_shown,
         health: health.subscribe(),
         pauses,

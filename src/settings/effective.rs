@@ -78,6 +78,8 @@ pub struct Effective {
     pub upstreams: Vec<SocketAddr>,
     /// How long one host may lend alone beyond what the other knows (MCLT).
     pub mclt: Duration,
+    /// After how long a silence the partner is taken for off without anybody saying so.
+    pub auto_partner_down: Option<Duration>,
     /// All networks, by id, for whoever shows them or binds to them.
     pub networks: Vec<NetworkView>,
     /// The pauses of blocking there are, ended ones included: what is in force of them is a
@@ -326,6 +328,7 @@ impl Household {
             settings.domain = settings.domain.or(read.domain);
             settings.upstreams = settings.upstreams.or(read.upstreams);
             settings.mclt = settings.mclt.or(read.mclt);
+            settings.auto_partner_down = settings.auto_partner_down.or(read.auto_partner_down);
         }
         settings
     }

@@ -67,17 +67,26 @@ pub struct Settings {
     /// How long one host may lend alone beyond what the other knows (MCLT, default 1h).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mclt: Option<Period>,
+    /// After how long a silence the partner is taken for off by itself (default: never).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_partner_down: Option<Period>,
 }
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 3] = ["domain", "upstreams", "mclt"];
+    pub const KEYS: [&'static str; 4] = ["domain", "upstreams", "mclt", "auto_partner_down"];
 
     /// Reads those that `fields` has.
     pub fn read(fields: &mut Fields<'_>) -> Settings {
         let domain = fields.optional("domain");
         let upstreams = fields.has("upstreams").then(|| fields.list("upstreams"));
-        Settings { domain, upstreams, mclt: fields.optional("mclt") }
+        let mclt = fields.optional("mclt");
+        Settings {
+            domain,
+            upstreams,
+            mclt,
+            auto_partner_down: fields.optional("auto_partner_down"),
+        }
     }
 }
 

@@ -333,6 +333,20 @@ impl Backend for Household {
         Box::pin(async move { Ok(self.note(format!("resume {scope}"))) })
     }
 
+    fn pair_log(
+        &self,
+        _limit: usize,
+    ) -> Answer<'_, Result<Vec<lanward_web::view::PairEvent>, Unavailable>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn pair_order(
+        &self,
+        _order: lanward_web::view::PairOrder,
+    ) -> Answer<'_, Result<(), EditError>> {
+        Box::pin(async { Err(EditError::Refused("This host has no partner.".to_owned())) })
+    }
+
     fn changes(&self, limit: usize) -> Answer<'_, Result<Vec<ChangeRow>, Unavailable>> {
         let field = FieldChange {
             field: "enabled".to_owned(),

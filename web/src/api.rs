@@ -105,6 +105,9 @@ struct Dot {
     word: &'static str,
 }
 
+/// Events in one answer.
+const LOG: usize = 1000;
+
 /// `GET /api/v1/ha`
 pub(crate) async fn ha(State(app): State<Shared>) -> Answered<Response> {
     let Status { pair, pauses, .. } = app.backend.status().await?;
@@ -124,6 +127,11 @@ pub(crate) async fn ha(State(app): State<Shared>) -> Answered<Response> {
         pair,
     };
     Ok(Json(ha).into_response())
+}
+
+/// `GET /api/v1/ha/log`: what happened to the two hosts, the latest first.
+pub(crate) async fn ha_log(State(app): State<Shared>) -> Answered<Response> {
+    Ok(Json(app.backend.pair_log(LOG).await?).into_response())
 }
 
 /// `GET /api/v1/networks`

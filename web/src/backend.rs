@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::SessionId;
 use crate::view::{
     ChangeRow, CollisionRow, EditError, Health, InForce, LeaseRow, ListRow, NetworkView, NewList,
-    NewPause, NewReservation, PauseScope, PolicyView, Removed, ReservationView, Saved, Status,
-    Unavailable, WhyAnswer, WhyQuestion,
+    NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView, Removed,
+    ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -78,6 +78,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Blocks again: one scope, or everything that is paused.
     fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// What happened to the two hosts, the latest first, at most `limit`.
+    fn pair_log(&self, limit: usize) -> Answer<'_, Result<Vec<PairEvent>, Unavailable>>;
+
+    /// Tells the pair something. Returns once it is done; a refusal says why.
+    fn pair_order(&self, order: PairOrder) -> Answer<'_, Result<(), EditError>>;
 
     /// The changes of the settings of the last 30 days, newest first, at most `limit`.
     fn changes(&self, limit: usize) -> Answer<'_, Result<Vec<ChangeRow>, Unavailable>>;

@@ -15,7 +15,7 @@ pub use changes::{
 pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
 pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
-pub use pair::{Condition, HostStatus, PairStatus};
+pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};
 pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
 pub use status::{
     About, DnsCounters, Health, NetworkView, PolicyView, Problem, ServiceAddress, Severity, Status,

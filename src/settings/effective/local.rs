@@ -10,6 +10,8 @@ use crate::settings::records::{LocalRecord, Record, RecordData};
 /// Default MCLT: an hour bounds what may be lost to one lease, and old phones do not mind it.
 const MCLT: Duration = Duration::from_secs(3600);
 const MCLT_LEAST: Duration = Duration::from_secs(5);
+/// The shortest silence after which a partner may be taken for off without anybody saying so.
+const AUTO_DOWN_LEAST: Duration = Duration::from_secs(86_400);
 const MCLT_MOST: Duration = Duration::from_secs(86_400);
 
 pub(super) fn derive(household: &Household, effective: &mut Effective) {
@@ -21,6 +23,15 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
             Place::new("setting/mclt", "mclt"),
             format!("An MCLT of {} seconds is not used.", mclt.as_secs()),
             "Use 5s to 24h; 1h suits a household.",
+        ));
+    }
+    let silence = household.settings.auto_partner_down.map(|silence| silence.0);
+    effective.auto_partner_down = silence.filter(|silence| *silence >= AUTO_DOWN_LEAST);
+    if let Some(silence) = silence.filter(|silence| *silence < AUTO_DOWN_LEAST) {
+        effective.problems.push(Problem::error(
+            Place::new("setting/auto_partner_down", "auto_partner_down"),
+            format!("A silence of {} seconds is not used.", silence.as_secs()),
+            "Use 24h or more: a shorter one would take a cut cable for a dead host.",
         ));
     }
     let mut owners: BTreeMap<String, (String, bool)> = BTreeMap::new();

@@ -7,14 +7,19 @@ use axum::extract::{RawQuery, State};
 use super::frame::{Frame, Tab};
 use super::{Answered, done, failed, render, see};
 use crate::app::Shared;
+use crate::flash::Flash;
 use crate::form::Sent;
 use crate::html::Moment;
 use crate::routes::query_pairs;
-use crate::view::{ChangeRow, CollisionRow, Deed};
+use crate::view::{
+    ChangeRow, CollisionRow, Condition, Deed, PairEvent, PairOrder, PairStatus, Severity,
+};
 use crate::visit::Visit;
 
 /// Changes on the page, unless more are asked for.
 const SHOWN: usize = 50;
+/// Events of the two hosts on it.
+const EVENTS: usize = 30;
 /// Changes there can be on it.
 const MOST: usize = 1000;
 /// Fields shown of one record; the rest are counted.
@@ -26,8 +31,28 @@ struct Page {
     frame: Frame,
     collisions: Vec<Collision>,
     changes: Vec<Change>,
+    pair: Pair,
     /// There may be more of them.
     more: bool,
+}
+
+/// The two hosts: how they stand, what may be told them, what happened.
+struct Pair {
+    sentence: String,
+    next: Option<String>,
+    own: String,
+    partner: Option<String>,
+    /// What may be told now.
+    may_pause: bool,
+    may_resume: bool,
+    may_say_off: bool,
+    events: Vec<Event>,
+}
+
+struct Event {
+    at: Moment,
+    what: String,
+    why: String,
 }
 
 struct Collision {
@@ -74,8 +99,10 @@ pub(crate) async fn system(
     let of = app.backend.status().await?;
     let collisions = app.backend.collisions().await?;
     let changes = app.backend.changes(limit).await?;
+    let events = app.backend.pair_log(EVENTS).await?;
     let frame = Frame::new(&app, &visit, "System", Tab::System, &of);
     render(&Page {
+        pair: pair(&of.pair, events, &frame),
         collisions: collisions.into_iter().map(|row| collision(row, &frame)).collect(),
         more: changes.len() >= limit && !all,
         changes: changes.into_iter().map(|row| change(row, &frame)).collect(),
@@ -108,6 +135,59 @@ pub(crate) async fn settle(
         Err(error) => failed(&app, &visit, &error),
     }
     Ok(see("/system"))
+}
+
+/// `POST /system/pair`
+pub(crate) async fn pair_order(
+    State(app): State<Shared>,
+    Extension(visit): Extension<Visit>,
+    sent: Sent,
+) -> Answered {
+    let back = || Ok(see("/system#pair"));
+    let (order, deed) = match sent.text("order") {
+        "pause" => (
+            PairOrder::Maintenance(true),
+            "This host is paused: the other one serves DHCP for everybody.",
+        ),
+        "resume" => (PairOrder::Maintenance(false), "This host takes its part again."),
+        "off" => (
+            PairOrder::PartnerOff,
+            "The other host counts as off: nothing of it answered on any network.",
+        ),
+        "remove" => (PairOrder::Remove, "The other host is removed. This one goes on alone."),
+        _ => return back(),
+    };
+    // What is hard to take back wants a tick beside the button.
+    if matches!(order, PairOrder::PartnerOff | PairOrder::Remove) && sent.text("sure") != "yes" {
+        let text = "Nothing was changed: tick the box beside the button to say that you are sure.";
+        super::leave(&app, visit.session, Flash::new(Severity::Info, text));
+        return back();
+    }
+    match app.backend.pair_order(order).await {
+        Ok(()) => super::leave(&app, visit.session, Flash::new(Severity::Ok, deed)),
+        Err(error) => failed(&app, &visit, &error),
+    }
+    back()
+}
+
+fn pair(pair: &PairStatus, events: Vec<PairEvent>, frame: &Frame) -> Pair {
+    let event = |event: PairEvent| Event {
+        at: frame.ago(event.at),
+        what: format!("{} {}", event.who, event.what),
+        why: event.why,
+    };
+    let removed = pair.condition == Condition::Removed;
+    let partner = pair.partner.as_ref().filter(|_| !removed);
+    Pair {
+        sentence: pair.sentence(),
+        next: pair.next().map(|next| next.replace('`', "")),
+        own: pair.own.name.clone(),
+        may_pause: pair.condition == Condition::BothUp,
+        may_resume: pair.condition == Condition::Maintenance,
+        may_say_off: matches!(pair.condition, Condition::PartnerDown | Condition::Unsure),
+        partner: partner.map(|partner| partner.name.clone()),
+        events: events.into_iter().map(event).collect(),
+    }
 }
 
 fn collision(row: CollisionRow, frame: &Frame) -> Collision {

@@ -90,6 +90,31 @@ fn secs<S: serde::Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error
     to.serialize_u64(value.as_secs())
 }
 
+/// What people may tell a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairOrder {
+    /// This host is to leave DHCP to its partner; or to take its part again.
+    Maintenance(bool),
+    /// The partner is off.
+    PartnerOff,
+    /// The partner is to be removed, and this host to go on alone.
+    Remove,
+}
+
+/// Something that happened to one of the two hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PairEvent {
+    /// When, by the clock of the host that saw it.
+    #[serde(serialize_with = "json::text")]
+    pub at: Timestamp,
+    /// The host it happened to.
+    pub who: String,
+    /// What, in a few words after the host's name.
+    pub what: String,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
 /// The pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PairStatus {
