@@ -41,7 +41,7 @@ pub(crate) struct Standing {
 }
 
 /// An orderly stop of the process that has not ended after this long is cut short.
-const STOP_LIMIT: Duration = Duration::from_millis(4500);
+const STOP_LIMIT: Duration = Duration::from_millis(3500);
 
 /// Everything the task listens to, and what it answers through.
 pub(super) struct Actor {
