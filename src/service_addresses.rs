@@ -208,7 +208,7 @@ impl ServiceAddresses {
         self.partner.report = None;
         self.partner.gone = false;
         self.next_report = now;
-        self.slots.values_mut().for_each(|slot| slot.link_up(now));
+        self.slots.values_mut().for_each(|slot| slot.heard_again(now));
         self.decide(now);
     }
 
@@ -225,6 +225,10 @@ impl ServiceAddresses {
         // Frames may come by the thousand, and most change nothing here.
         if self.partner.report.as_ref() == report && !self.partner.gone {
             return;
+        }
+        if self.partner.gone {
+            self.partner.gone = false;
+            self.slots.values_mut().for_each(|slot| slot.heard_again(now));
         }
         self.partner.report = report.cloned();
         if let Some(report) = report {

@@ -27,15 +27,16 @@ const ANNOUNCE: [Duration; 6] = [
 /// three probes take.
 const LOST_EVERY: Duration = Duration::from_millis(250);
 /// And after that.
-const REFRESH: Duration = Duration::from_secs(5);
+const REFRESH: Duration = Duration::from_secs(3);
 /// What was handed over is kept for so long: questions under way still meet an answer.
 const LINGER: Duration = Duration::from_millis(250);
 /// A home that is well gets its address back after so long.
 const GIVE_BACK: Duration = Duration::from_secs(1);
 /// A partner that hears this host lets go of its address within this time.
 const HEEDED: Duration = Duration::from_secs(1);
-/// Who gave way does not take the address again for so long after the other announced it.
-const GIVE_WAY: Duration = Duration::from_secs(12);
+/// Who gave way does not take the address again for so long after the other announced it: two of
+/// its announcements, and one may be lost.
+const GIVE_WAY: Duration = Duration::from_secs(7);
 /// The shortest and the longest pause after somebody answered a probe.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -186,7 +187,7 @@ impl Slot {
     }
 
     /// The two hosts hear each other again: what was heard before does not count.
-    pub(super) fn link_up(&mut self, now: Time) {
+    pub(super) fn heard_again(&mut self, now: Time) {
         self.retry = RETRY_MIN;
         self.not_before = now;
     }
@@ -325,7 +326,7 @@ impl Slot {
                 leave |= around.stopping;
                 held.offered = false;
                 held.clash = None;
-                if held.challenged.take().is_some_and(|at| now.since(at) < REFRESH) {
+                if held.challenged.take().is_some_and(|at| now.since(at) < GIVE_WAY) {
                     self.not_before = now + GIVE_WAY;
                     leave = true;
                 }

@@ -79,6 +79,24 @@ fn held_within(lab: &Lab, [a, b]: [&[IpAddr]; 2], limit: Duration) -> Duration {
     began.elapsed()
 }
 
+/// Waits until both hosts know from each other that each holds its own.
+#[track_caller]
+fn in_order_within(lab: &Lab, limit: Duration) {
+    held_within(lab, slices(&each_its_own()), limit);
+    lab.normal_within(limit);
+    for side in Side::BOTH {
+        let mut last = None;
+        let well = wait_for(limit, || {
+            let status = lab.daemon(side).status()?;
+            let services = status["service_addresses"].as_array()?.clone();
+            let well = !services.is_empty() && services.iter().all(|it| it["well"] == true);
+            last = Some(services);
+            well.then_some(())
+        });
+        assert!(well.is_some(), "{side} sees {last:?}");
+    }
+}
+
 fn each_its_own() -> [Vec<IpAddr>; 2] {
     let [a6, b6] = v6();
     [vec![V4[0], a6], vec![V4[1], b6]]
@@ -128,7 +146,7 @@ fn devices_that_ask_the_service_addresses_notice_nothing() {
     };
     let mut lab = build("service");
     lab.start_pair();
-    held_within(&lab, slices(&each_its_own()), secs(5));
+    in_order_within(&lab, secs(5));
     story.step("each host holds its own");
 
     let mut crowd = lab.crowd(20, Vlan::Home, Place::Middle);
@@ -170,7 +188,7 @@ fn devices_that_ask_the_service_addresses_notice_nothing() {
     story.step(&format!("A is back: {}", figures(&seen)));
     assert_eq!((seen.failed, seen.wrong, seen.first_tries_lost), (0, 0, 0), "{seen:?}");
 
-    lab.normal_within(secs(10));
+    in_order_within(&lab, secs(10));
     let seen = under_load(&mut lab, secs(3), |lab| {
         lab.daemon(Side::A).stop();
         held_within(lab, slices(&all_on(Side::B)), secs(4));
@@ -180,7 +198,7 @@ fn devices_that_ask_the_service_addresses_notice_nothing() {
 
     lab.daemon_mut(Side::A).ended_within(secs(5)).expect("A ends");
     lab.start(Side::A);
-    held_within(&lab, slices(&each_its_own()), secs(15));
+    in_order_within(&lab, secs(15));
     let seen = under_load(&mut lab, secs(3), |lab| {
         lab.daemon_mut(Side::A).kill();
         held_within(lab, slices(&all_on(Side::B)), secs(4));
@@ -237,7 +255,7 @@ fn no_address_has_two_holders_that_hear_each_other() {
     let Some(story) = Story::begin("service addresses and cut wires") else { return };
     let mut lab = build("holders");
     lab.start_pair();
-    held_within(&lab, slices(&each_its_own()), secs(5));
+    in_order_within(&lab, secs(5));
 
     let twice = Watch::during(&lab, || {
         lab.household.cut(Cut::PairLink);
@@ -247,7 +265,7 @@ fn no_address_has_two_holders_that_hear_each_other() {
     held_within(&lab, slices(&each_its_own()), secs(1));
     story.step("only the pair's link is cut: nothing moves");
     lab.household.heal();
-    lab.normal_within(secs(10));
+    in_order_within(&lab, secs(10));
 
     for side in Side::BOTH {
         lab.household.cut(Cut::HostFrom(side));
@@ -262,8 +280,7 @@ fn no_address_has_two_holders_that_hear_each_other() {
         ));
         lab.household.heal();
         let twice = Watch::during(&lab, || {
-            lab.normal_within(secs(10));
-            held_within(&lab, slices(&each_its_own()), secs(15));
+            in_order_within(&lab, secs(15));
         });
         assert!(worst(&twice) <= Duration::from_millis(600), "an agreed hand-over: {twice:?}");
         story.step(&format!("mended; handed over with {} ms of both", worst(&twice).as_millis()));
