@@ -111,7 +111,7 @@ impl Actor {
                 Some(event) = self.link_events.recv() => self.linked(event),
                 Some(addresses) = self.addresses.recv() => self.addresses_changed(addresses),
                 heard = self.dhcp.next() => self.heard(heard),
-                event = self.service.next() => self.service.handle(self.clock.now(), event),
+                event = self.service.next() => self.service.handle(self.clock.now(), &event),
                 _ = floor.tick() => {
                     self.store.save_time(self.clock.floor());
                     if let Some(partner) = self.node.pair().status().partner {

@@ -89,13 +89,13 @@ impl ServiceFront {
         }
     }
 
-    pub(super) fn handle(&mut self, now: Time, event: ServiceEvent) {
+    pub(super) fn handle(&mut self, now: Time, event: &ServiceEvent) {
         match event {
             ServiceEvent::Word(Heard { addr, mac, word }) => {
-                self.core.handle_word(now, addr, mac, word);
+                self.core.handle_word(now, *addr, *mac, *word);
             }
             ServiceEvent::Tested(answered) => {
-                self.core.handle_self_test(now, answered);
+                self.core.handle_self_test(now, *answered);
                 self.show(now);
             }
         }
@@ -301,8 +301,8 @@ impl ServiceFront {
             self.guard_at = Instant::now() + NEW_GUARD;
             match Guard::start() {
                 Ok(guard) => {
-                    let held = self.added.iter().map(|(addr, index)| Order::Hold(*index, *addr));
-                    let told = held.map(|order| guard.tell(order)).collect::<Result<(), _>>();
+                    let mut held = self.added.iter();
+                    let told = held.try_for_each(|(addr, at)| guard.tell(Order::Hold(*at, *addr)));
                     self.guard = told.is_ok().then_some(guard);
                 }
                 Err(error) => warn!("service addresses have no guard: {error}"),

@@ -112,6 +112,28 @@ fn status_tells_the_pair_and_exits_3_when_the_partner_is_down() {
 }
 
 #[test]
+fn status_tells_who_holds_which_service_address() {
+    let down = Household { partner_up: false, ..Household::in_order() };
+    let ran = ask(&down, &["status"]);
+    let row = ran.out.lines().find(|line| line.starts_with("10.0.10.54 ")).unwrap_or_default();
+    let words: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(words, ["10.0.10.54", "home", "pi-a"], "{}", ran.out);
+    let why = "10.0.10.54: pi-b does not answer, so pi-a holds it.";
+    assert!(ran.out.contains(why), "{}", ran.out);
+}
+
+#[test]
+fn health_is_an_exit_code() {
+    let ran = ask(&Household::in_order(), &["health"]);
+    assert_eq!((ran.code, &*ran.out), (0, "This host answers DNS.\n"), "{ran:?}");
+    let silent = Household { partner_up: false, ..Household::in_order() };
+    let ran = ask(&silent, &["health", "--json"]);
+    assert_eq!((ran.code, &ran.json()["well"]), (1, &Value::from(false)), "{ran:?}");
+    let nobody = lanward(&["--socket", "/nonexistent/admin.sock", "health"]);
+    assert_eq!(nobody.code, 1, "{nobody:?}");
+}
+
+#[test]
 fn leases_fit_80_columns_sort_by_number_and_carry_no_control_characters() {
     let household = Household {
         hostile_name: format!("<img src=x>\u{1b}[2J\u{202e}{}", "x".repeat(200)),

@@ -122,11 +122,11 @@ fn checksum(from: Ipv6Addr, to: Ipv6Addr, body: &[u8]) -> u16 {
 /// What an ICMPv6 message (without its IP header) says, unless this host (`own`) sent it.
 pub(super) fn read_icmpv6(message: &[u8], from: Option<IpAddr>, own: Mac) -> Option<Heard> {
     let addr = Ipv6Addr::from(<[u8; 16]>::try_from(message.get(8..24)?).ok()?);
-    let (word, option) = match message.first()? {
-        &SOLICITATION if from.is_some_and(|from| from.is_unspecified()) => (Word::Probes, NONCE),
+    let (word, option) = match *message.first()? {
+        SOLICITATION if from.is_some_and(|from| from.is_unspecified()) => (Word::Probes, NONCE),
         // Not solicited: to everybody, as an announcement is.
-        &ADVERTISEMENT if message.get(4)? & 0x40 == 0 => (Word::Announces, TARGET_ADDRESS),
-        &ADVERTISEMENT => (Word::Has, TARGET_ADDRESS),
+        ADVERTISEMENT if message.get(4)? & 0x40 == 0 => (Word::Announces, TARGET_ADDRESS),
+        ADVERTISEMENT => (Word::Has, TARGET_ADDRESS),
         _ => return None,
     };
     let mac = option_of(message.get(24..)?, option).unwrap_or_default();

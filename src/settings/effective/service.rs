@@ -54,8 +54,8 @@ pub(super) fn service_addresses(
             Ok(Some(home)) => home,
             Ok(None) if kept.iter().filter(same).any(|kept| kept.home == Rank::Zero) => Rank::One,
             Ok(None) => Rank::Zero,
-            Err(problem) => {
-                effective.problems.push(Problem { place, ..problem });
+            Err((message, fix)) => {
+                effective.problems.push(Problem::warning(place, message, fix));
                 if kept.iter().any(|kept| same(&kept)) { Rank::One } else { Rank::Zero }
             }
         };
@@ -116,17 +116,17 @@ fn objection(
     (None, None)
 }
 
-/// The rank of the host an address names as its home; the problem when there is no such host.
+/// The rank of the host an address names as its home; what is wrong, and how to mend it, when there
+/// is no such host.
 /// While there is no pair, the name of the host to come is not known: not judged.
-fn home(service: &ServiceAddress, host: &HostView) -> Result<Option<Rank>, Problem> {
+fn home(service: &ServiceAddress, host: &HostView) -> Result<Option<Rank>, (String, String)> {
     let Some(name) = &service.home else { return Ok(None) };
     let is = |other: &str| other.eq_ignore_ascii_case(name);
     let rank = host.pair.as_ref().map_or(Rank::Zero, |pair| pair.rank);
     match &host.pair {
         _ if is(&host.node) => Ok(Some(rank)),
         Some(pair) if is(&pair.partner) => Ok(Some(rank.other())),
-        Some(pair) => Err(Problem::warning(
-            Place::new("", ""),
+        Some(pair) => Err((
             format!("No host of this pair is called {name}: the home goes by the order."),
             format!("Write {} or {}, or leave `home` out.", host.node, pair.partner),
         )),

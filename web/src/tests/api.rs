@@ -91,3 +91,16 @@ async fn refusals_are_problem_documents_with_fields() {
         assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
     }
 }
+
+#[tokio::test]
+async fn health_is_told_to_anyone_and_by_the_status_code() {
+    for (scene, status, sentence) in [
+        (Scene::BothUp, StatusCode::OK, "This host answers DNS.\n"),
+        (Scene::Empty, StatusCode::SERVICE_UNAVAILABLE, "This host has just started.\n"),
+    ] {
+        let mut house = House::open(scene).await;
+        house.cookie = None;
+        let answer = house.get("/healthz").await;
+        assert_eq!((answer.status, &*answer.body), (status, sentence));
+    }
+}
