@@ -189,7 +189,8 @@ impl Pair {
         partner.state = state;
         partner.served |= state.serves();
         let both = state == PairState::Normal && self.remembered.state == PairState::Normal;
-        if both && self.remembered.met != self.remembered.meetings {
+        let counts = partner.protocol >= 2;
+        if both && counts && self.remembered.met != self.remembered.meetings {
             self.remembered.met = self.remembered.meetings;
             self.write_state();
         }

@@ -6,6 +6,7 @@ mod leases;
 mod meeting;
 mod operator;
 mod recovery;
+mod releases;
 mod service;
 
 use std::collections::{BTreeMap, VecDeque};

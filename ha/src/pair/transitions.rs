@@ -49,7 +49,10 @@ impl Pair {
         self.remembered.cluster = self.config.partner.as_ref().map(|partner| partner.cluster);
         self.remembered.partner_life = partner.life;
         self.remembered.meetings = self.remembered.meetings.max(partner.meetings) + 1;
-        if partner.state == PairState::Normal {
+        if partner.protocol < 2 {
+            // It does not count, and must not be taken for an older copy when it begins to.
+            self.remembered.met = 0;
+        } else if partner.state == PairState::Normal {
             self.remembered.met = self.remembered.meetings;
         }
         self.remembered.partner_lost = false;

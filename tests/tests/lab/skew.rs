@@ -128,6 +128,15 @@ fn rolling_upgrade(first: Side, label: &str) {
     residents.welcome(&mut lab, 4, Vlan::Home);
     in_step(&lab);
     story.step("both hosts run this release; every device has kept its address");
+
+    for binary in [&previous, &present] {
+        exchange(&mut lab, first, binary);
+        in_step(&lab);
+        residents.restart();
+        residents.welcome(&mut lab, 2, Vlan::Iot);
+        in_step(&lab);
+    }
+    story.step(&format!("{first} went back a release, and forward again: nothing was lost"));
 }
 
 #[test]
