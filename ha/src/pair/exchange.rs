@@ -100,6 +100,19 @@ impl Pair {
         Ok(())
     }
 
+    /// The states this node and its partner act from: in STARTUP, the one it would go on in.
+    fn stances(&self, sent_in: PairState) -> (PairState, PairState) {
+        let mine = match self.state.name() {
+            PairState::Startup => self.remembered.state,
+            state => state,
+        };
+        let theirs = match (sent_in, &self.link) {
+            (PairState::Startup, Some(Link { partner: Some(partner), .. })) => partner.resumes(),
+            (state, _) => state,
+        };
+        (mine, theirs)
+    }
+
     /// One binding of the partner.
     fn updated(&mut self, now: Time, sent_in: PairState, update: Update) -> Result<(), WireError> {
         let id = update.id;
@@ -112,12 +125,13 @@ impl Pair {
             return Ok(());
         }
         let yields = self.fault != Some(Fault::RecoveringWins);
+        let (mine_from, theirs_from) = self.stances(sent_in);
         let around = Circumstances {
             now,
             guard: self.config.times.guard,
             rank: self.rank,
-            partner_recovers: must_learn(sent_in, self.state.name()) && yields,
-            recovers: must_learn(self.state.name(), sent_in) && yields,
+            partner_recovers: must_learn(theirs_from, mine_from) && yields,
+            recovers: must_learn(mine_from, theirs_from) && yields,
         };
         let (seq, accepted) = match merge(&mine, theirs, around) {
             Merged::Known => (mine.written, true),
@@ -287,8 +301,9 @@ impl Pair {
     }
 }
 
-/// Whether a node in `state` has to learn from one in `other`: it recovers, or is about to see that
-/// it must, having just started beside one that served alone.
-fn must_learn(state: PairState, other: PairState) -> bool {
-    state.recovers() || (state == PairState::Startup && other == PairState::PartnerDown)
+/// Whether a node that acts from the state `mine` has to learn from one that acts from `other`: it
+/// recovers, or is about to see that it must, because the other served alone.
+fn must_learn(mine: PairState, other: PairState) -> bool {
+    let served_alone = other == PairState::PartnerDown;
+    mine.recovers() || (served_alone && mine != PairState::PartnerDown)
 }

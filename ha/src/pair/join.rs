@@ -63,7 +63,15 @@ impl Pair {
         let my_store = id_from(&hello.your_store)?.map(StoreId);
         let met_in_vain = hello.met > self.remembered.meetings && my_store == Some(self.store());
         let older_copy = met_in_vain || self.remembered.cluster.is_none() && facts.served;
-        let i_lost = hello.you_lost || my_store.is_some_and(|known| known != self.store());
+        // Of two that do not remember the same meetings, the one that remembers fewer is wrong
+        // about the other.
+        let is_behind = hello.met > self.remembered.meetings;
+        let is_ahead = self.remembered.met > hello.meetings;
+        let knows_another = my_store.is_some_and(|known| known != self.store());
+        let i_lost = !is_ahead && (hello.you_lost || knows_another);
+        if is_behind && self.remembered.partner_store.is_some() {
+            self.remembered.partner_store = Some(facts.store);
+        }
         let refusal = self.objection(hello, &facts, i_lost);
         if self.remembered.partner_protocol != protocol {
             self.remembered.partner_protocol = protocol;
@@ -146,6 +154,8 @@ impl Pair {
         } else if remembered.served
             && partner.served
             && (self.state.name() == standalone || partner.state == standalone)
+            && !self.state.name().recovers()
+            && !partner.stance().recovers()
         {
             Some(format!(
                 "{name} and this node have both served alone: remove one, and join it as new"

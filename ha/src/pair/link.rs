@@ -93,6 +93,11 @@ impl PartnerFacts {
         })
     }
 
+    /// In STARTUP, the state it said that it would go on in.
+    pub(crate) fn resumes(&self) -> PairState {
+        self.resumes
+    }
+
     /// The state it acts from: in STARTUP, the one it would go on in.
     pub(crate) fn stance(&self) -> PairState {
         if self.state == PairState::Startup { self.resumes } else { self.state }

@@ -37,6 +37,8 @@ pub(super) struct Exclusions {
     pub(super) knows: [bool; 2],
     /// This host has to hear its partner before its disk's word may count.
     pub(super) must_hear: [bool; 2],
+    /// Whether that was so before somebody tried to say that this host is off.
+    pub(super) had_to_hear: bool,
     /// Why uniqueness is not checked any more.
     pub(super) best_effort: Option<&'static str>,
     /// Who was whose partner when a copy of the disk was made.

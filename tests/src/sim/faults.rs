@@ -252,6 +252,10 @@ impl World {
         }
         if self.hosts[host].stays_up {
             self.hosts[host].maintained = true;
+            if !self.troubled {
+                let life = self.hosts[host].life;
+                self.after(0, Event::Resume { host, life });
+            }
             return Ok(());
         }
         let (down_for, reboot) = self.hosts[host].after_stop.take().unwrap_or((1_000, None));
@@ -289,6 +293,7 @@ impl World {
         };
         self.note(|| format!("{} is told that {} is off", ["a", "b"][at], ["a", "b"][other]));
         // Its own disk says that it may serve, and does not know better before it has heard.
+        self.exclude.had_to_hear = self.exclude.must_hear[other];
         if off {
             self.exclude.must_hear[other] = true;
         }
@@ -316,7 +321,7 @@ impl World {
                 let off = self.hosts[other].down == Some(Down::Power);
                 let is_down = self.hosts[at].state == PairState::PartnerDown;
                 if id == HONEST && off && !is_down {
-                    self.exclude.must_hear[other] = false;
+                    self.exclude.must_hear[other] = self.exclude.had_to_hear;
                     self.after(TRY_AGAIN, Event::Press { at });
                 }
                 Ok(())

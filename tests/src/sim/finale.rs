@@ -143,19 +143,19 @@ impl World {
         let client = usize::from(number);
         self.clients.push(Client::new(number, Manner::Polite));
         let stranger = named(self.clients[client].mac);
-        let free = self.dynamic_addresses().any(|addr| {
+        let free = self.dynamic_addresses().find(|addr| {
             hosts.iter().any(|host| {
                 let now = self.hosts[*host].clock(self.now);
                 let node = self.hosts[*host].node.as_ref();
-                node.is_some_and(|node| node.pair().may_grant(now, addr, &stranger).is_ok())
+                node.is_some_and(|node| node.pair().may_grant(now, *addr, &stranger).is_ok())
             })
         });
         self.reach = Some(hosts);
         self.discover(client);
         let end = self.now + SERVED_WITHIN;
         while self.clients[client].valid(self.now).is_none() && self.step(end)? {}
-        if free && self.clients[client].valid(self.now).is_none() {
-            return Err(format!("I8: a new device was not served by {hosts:?}"));
+        if let Some(addr) = free.filter(|_| self.clients[client].valid(self.now).is_none()) {
+            return Err(format!("I8: a new device was not served by {hosts:?}, with {addr} free"));
         }
         Ok(())
     }
