@@ -95,6 +95,11 @@ fn a_damaged_record_is_held_back_and_refilled_by_the_partner() {
     assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::InUse));
     assert_eq!(bench.may(0, EVEN, 1), Ok(()));
     assert!(bench.tables_are_equal());
+    // What the damaged record had promised, the partner relies on: it is known again.
+    let [kept, again] = [1, 0].map(|at| bench.sides[at].pair.binding(EVEN).cloned());
+    let relied_on = kept.expect("it has the lease").common_potential();
+    let known = again.expect("it has it again").latest_promise();
+    assert!(relied_on > bench.now + DAY && known + Duration::from_secs(5) > relied_on);
 }
 
 #[test]
