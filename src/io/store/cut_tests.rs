@@ -107,8 +107,7 @@ fn recorded() -> Vec<Op> {
         }
     }
     store.close();
-    let ops = ops.lock().unwrap().clone();
-    ops
+    ops.lock().unwrap().clone()
 }
 
 /// What the disk may hold when the power goes just before `ops[at]`, and the last batch that was

@@ -35,8 +35,7 @@ fn a_planned_stop_leaves_no_first_try_unanswered() {
         assert!(ended.is_some_and(|status| status.success()), "{side} does not end: {ended:?}");
         let took = began.elapsed();
         lab.state_within(other, DOWN, secs(2));
-        std::thread::sleep(secs(4));
-        assert_eq!(log.unanswered_tries(), none, "{side} was stopped");
+        std::thread::sleep(secs(1));
         lab.start(side);
         let healed = lab.normal_within(HEALED_WITHIN);
         story.step(&format!(
@@ -44,17 +43,20 @@ fn a_planned_stop_leaves_no_first_try_unanswered() {
             took.as_millis(),
             healed.as_millis()
         ));
+        // What was begun under the last state ends before the next stop begins.
+        std::thread::sleep(secs(1));
     }
 
     let said = lab.daemon(Side::A).cli(&["pair", "maintenance"]);
     assert!(said.status.success(), "{said:?}");
     lab.state_within(Side::B, DOWN, secs(5));
-    std::thread::sleep(secs(4));
+    std::thread::sleep(secs(1));
     let said = lab.daemon(Side::A).cli(&["pair", "maintenance", "--off"]);
     assert!(said.status.success(), "{said:?}");
     let healed = lab.normal_within(HEALED_WITHIN);
-    std::thread::sleep(PATIENT);
-    assert_eq!(log.unanswered_tries(), none, "after maintenance");
+    // Whoever has waited in vain has said so by then.
+    std::thread::sleep(PATIENT + secs(1));
+    assert_eq!(log.unanswered_tries(), none);
     story.step(&format!("maintenance of A and back: NORMAL after {} ms", healed.as_millis()));
 
     drop(loads);
