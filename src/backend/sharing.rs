@@ -13,7 +13,7 @@ use crate::node::{self, OWNER, SessionDeed};
 use crate::settings::records::{Pause, Record};
 
 /// Changes that can be named by the first digits of their ids: the latest ones.
-const NAMED: usize = 1000;
+const NAMED: usize = 500;
 
 impl Daemon {
     pub(super) async fn make_pause(&self, new: NewPause) -> Result<InForce, EditError> {

@@ -313,7 +313,8 @@ fn a_pause_lifts_blocking_from_those_it_covers_and_from_nobody_else() {
     house.shared.set_pauses(crate::Pauses::everybody());
     assert_eq!(ask(phone, "ads.example."), Outcome::Miss);
     // What a cached answer leads to is not judged either, and is again when the pause ends.
-    house.learn("cloak.example.", HickoryType::A, vec![cname("cloak.example.", "ads.example.")]);
+    let chain = vec![cname("cloak.example.", "ads.example."), a("ads.example.", 300, 9)];
+    house.learn("cloak.example.", HickoryType::A, chain);
     let cached = ask(phone, "cloak.example.");
     assert_ne!(cached, blocked);
     house.shared.set_pauses(crate::Pauses::none());

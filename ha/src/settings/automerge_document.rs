@@ -43,6 +43,11 @@ pub struct AutomergeDocument {
     next_piece: u64,
     /// What the pieces hold.
     saved: Vec<ChangeHash>,
+    /// Every change, in the order in which this node learned of them: the library reads all of
+    /// them anew to tell the last one.
+    log: Vec<ChangeHash>,
+    /// What the log holds.
+    logged: Vec<ChangeHash>,
     out: VecDeque<DocumentOutput>,
 }
 
@@ -89,6 +94,8 @@ impl AutomergeDocument {
             pieces,
             next_piece,
             saved: Vec::new(),
+            log: Vec::new(),
+            logged: Vec::new(),
             out: VecDeque::new(),
         };
         document.doc.set_actor(document.actor.clone());
@@ -99,6 +106,12 @@ impl AutomergeDocument {
 
     /// Takes over what the document says now; tells whether it differs from before.
     fn read_records(&mut self) -> bool {
+        let heads = self.doc.get_heads();
+        if heads != self.logged {
+            let new = self.doc.get_changes_meta(&self.logged);
+            self.log.extend(new.iter().map(|change| change.hash));
+            self.logged = heads;
+        }
         let mut records = BTreeMap::new();
         let mut collisions = BTreeMap::new();
         for key in self.doc.keys(&ROOT).collect::<Vec<_>>() {
@@ -180,11 +193,20 @@ impl AutomergeDocument {
         };
         let message = serde_json::to_string(&signature).unwrap_or_default();
         let seconds = i64::try_from(now.as_millis() / 1000).unwrap_or(i64::MAX);
-        self.doc.commit_with(CommitOptions::default().with_message(message).with_time(seconds))?;
+        let options = CommitOptions::default().with_message(message).with_time(seconds);
+        let hash = self.doc.commit_with(options)?;
+        self.log.push(hash);
+        self.logged = self.doc.get_heads();
         if self.read_records() {
             self.out.push_back(DocumentOutput::Changed);
         }
         self.save()
+    }
+
+    /// The records of the change at a place of the log.
+    fn logged_at(&mut self, at: usize) -> Vec<SettingsChange> {
+        let Some(hash) = self.log.get(at).copied() else { return Vec::new() };
+        self.change(ChangeId(hash.0))
     }
 
     fn changes_of(&self, change: &Change) -> Vec<SettingsChange> {
@@ -235,11 +257,11 @@ impl SettingsDocument for AutomergeDocument {
         let Some(values) = self.collisions.get(id).cloned() else { return Vec::new() };
         let mut found: Vec<_> =
             values.into_iter().map(|value| CollidingValue { value, by: None }).collect();
-        for change in self.doc.get_changes(&[]).iter().rev() {
+        for at in (0..self.log.len()).rev() {
             if found.iter().all(|value| value.by.is_some()) {
                 break;
             }
-            for written in self.changes_of(change).into_iter().filter(|written| written.id == id) {
+            for written in self.logged_at(at).into_iter().filter(|written| written.id == id) {
                 let value = found
                     .iter_mut()
                     .find(|v| v.by.is_none() && written.after.as_ref() == Some(&v.value));
@@ -252,8 +274,7 @@ impl SettingsDocument for AutomergeDocument {
     }
 
     fn changes(&mut self, limit: usize) -> Vec<SettingsChange> {
-        let all = self.doc.get_changes(&[]);
-        let records = all.iter().rev().map(|change| self.changes_of(change));
+        let records = (0..self.log.len()).rev().map(|at| self.logged_at(at));
         records.filter(|records| !records.is_empty()).take(limit).flatten().collect()
     }
 
@@ -297,6 +318,7 @@ impl SettingsDocument for AutomergeDocument {
         self.doc = AutoCommit::new();
         self.doc.set_actor(self.actor.clone());
         self.saved = Vec::new();
+        (self.log, self.logged) = (Vec::new(), Vec::new());
         self.sync = None;
         for old in std::mem::take(&mut self.pieces) {
             self.journal.write(old, None);

@@ -10,7 +10,7 @@ use crate::view::{NewPause, PauseLength, PauseScope};
 
 /// Changes told, unless another number is asked for; and at most.
 const USUAL: usize = 100;
-const MOST: usize = 1000;
+const MOST: usize = 500;
 
 /// `GET /api/v1/changes?limit=`
 pub(crate) async fn changes(

@@ -21,7 +21,7 @@ const SHOWN: usize = 50;
 /// Events of the two hosts on it.
 const EVENTS: usize = 30;
 /// Changes there can be on it.
-const MOST: usize = 1000;
+const MOST: usize = 500;
 /// Fields shown of one record; the rest are counted.
 const FIELDS: usize = 8;
 
