@@ -228,10 +228,11 @@ impl PairStatus {
                  be running. {partner} serves DHCP meanwhile, and DNS answers.",
                 minutes(left)
             ),
-            Condition::Merging => format!(
+            Condition::Merging => {
                 "Both hosts served as if the other was off. They compare what they gave; until \
                  then devices keep their addresses, and no new device gets one."
-            ),
+                    .to_owned()
+            }
             Condition::Solo => format!(
                 "{own} serves DHCP without knowing what {partner} promised while {own} was away. \
                  It asks the network before it gives an address to anybody."
