@@ -1,5 +1,9 @@
 //! What both hosts share beyond leases: the history of settings, pauses of blocking, logins.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lanward_tests::lab::{Cut, Lab, Side, Story, Vlan, dig, secs, wait_for};
@@ -217,8 +221,7 @@ impl Browser {
         path: &str,
         form: &str,
     ) -> (u16, String) {
-        use std::io::{Read as _, Write as _};
-        use std::net::{SocketAddr, TcpStream};
+        use std::net::SocketAddr;
         let to = SocketAddr::from((Vlan::Home.host(side), WEB_PORT));
         let cookie = self.cookie.as_ref().map(|cookie| format!("Cookie: {cookie}\r\n"));
         let request = format!(
@@ -323,8 +326,7 @@ fn a_login_on_one_host_is_good_on_the_other_and_ends_on_both() {
 
 /// What the port of the pair's link says to a browser with a good cookie.
 fn knock(host: std::net::Ipv4Addr, browser: &Browser) -> String {
-    use std::io::{Read as _, Write as _};
-    let mut stream = std::net::TcpStream::connect((host, LINK_PORT)).expect("the link listens");
+    let mut stream = TcpStream::connect((host, LINK_PORT)).expect("the link listens");
     stream.set_read_timeout(Some(secs(3))).expect("a timeout can be set");
     let cookie = browser.cookie.clone().unwrap_or_default();
     let request = format!("GET /leases HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
@@ -338,3 +340,91 @@ fn knock(host: std::net::Ipv4Addr, browser: &Browser) -> String {
 
 /// Where the pair's link listens.
 const LINK_PORT: u16 = 647;
+
+/// A publisher of one list in the router's namespace; it counts who asks, and goes when dropped.
+struct Publisher {
+    asked: Arc<AtomicUsize>,
+    gone: Arc<AtomicBool>,
+}
+
+impl Publisher {
+    const PORT: u16 = 8088;
+
+    fn open(lab: &Lab, names: u32) -> Publisher {
+        let listener = lab.household.router().enter(|| TcpListener::bind(("0.0.0.0", Self::PORT)));
+        let listener = listener.expect("the router has a free port");
+        let publisher = Publisher { asked: Arc::default(), gone: Arc::default() };
+        let (asked, gone) = (Arc::clone(&publisher.asked), Arc::clone(&publisher.gone));
+        let list: String = (0..names).map(|n| format!("ads{n}.example.net\n")).collect();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                if gone.load(Ordering::Relaxed) {
+                    return;
+                }
+                asked.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.set_read_timeout(Some(secs(2)));
+                let _ = stream.read(&mut [0; 4096]);
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
+                     Connection: close\r\n\r\n",
+                    list.len()
+                );
+                let _ = stream.write_all(head.as_bytes());
+                let _ = stream.write_all(list.as_bytes());
+            }
+        });
+        publisher
+    }
+
+    /// Answers nobody any more.
+    fn close(&self, lab: &Lab) {
+        self.gone.store(true, Ordering::Relaxed);
+        // The one that is waited for; the port is closed after it.
+        let _ = lab.desk.enter(|| TcpStream::connect((Vlan::Home.router(), Self::PORT)));
+    }
+}
+
+#[test]
+fn a_host_that_lost_its_disk_and_reaches_no_publisher_has_its_partners_lists() {
+    let Some(story) = Story::begin("lists copied from the partner") else { return };
+    let mut lab = Lab::build("copies");
+    let names = 50_000;
+    let publisher = Publisher::open(&lab, names);
+    let url = format!("http://{}:{}/ads.txt", Vlan::Home.router(), Publisher::PORT);
+    let list = format!("\n[[list]]\nid = \"ads\"\nurl = \"{url}\"\nallow_private = true\n");
+    let household = lab.daemon(Side::A).read("household.toml") + &list;
+    lab.daemon(Side::A).write("household.toml", &household);
+    lab.start_pair();
+    let last = format!("ads{}.example.net", names - 1);
+    let blocks = |lab: &Lab, side: Side, limit: Duration| {
+        let began = Instant::now();
+        let seen = wait_for(limit, || {
+            let answer = dig::ask(&lab.desk, Vlan::Home.host(side), &last, "A")?;
+            (answer.values == ["0.0.0.0"]).then_some(())
+        });
+        assert!(seen.is_some(), "{side} does not block {last} after {limit:?}");
+        began.elapsed()
+    };
+    for side in Side::BOTH {
+        blocks(&lab, side, secs(20));
+    }
+    story.step(&format!("both hosts block {names} names"));
+
+    publisher.close(&lab);
+    let asked = publisher.asked.load(Ordering::Relaxed);
+    lab.daemon_mut(Side::B).kill();
+    let lists = lab.daemon(Side::B).data_dir().join("lists");
+    std::fs::remove_dir_all(&lists).expect("host B has copies");
+    lab.start(Side::B);
+    let took = blocks(&lab, Side::B, secs(20));
+    story.step(&format!(
+        "without copies and without a publisher, host B blocks all of them again after {} ms",
+        took.as_millis()
+    ));
+    let copy = |side: Side| std::fs::read(lab.daemon(side).data_dir().join("lists/ads.list"));
+    assert_eq!(copy(Side::A).expect("A's copy"), copy(Side::B).expect("B's copy"));
+    assert_eq!(publisher.asked.load(Ordering::Relaxed), asked, "nobody asked the publisher");
+    let said = cli(&lab, Side::B, &["lists"]);
+    assert!(said.contains(&names.to_string()), "{said}");
+}
