@@ -136,6 +136,8 @@ impl Pair {
         self.lose_link(now, "the node was paired anew");
         self.rank = rank_of(&config);
         self.config = config;
+        // A host that was taken out of its pair was stopped for it.
+        self.stopping = None;
         let partner = self.config.partner.clone();
         self.seen = PartnerSeen::default();
         self.seen.name = partner.as_ref().map(|p| p.name.clone()).unwrap_or_default();

@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use lanward_tests::lab::upstream::INTERNET;
 use lanward_tests::lab::{
     Crowd, Cut, Grant, Lab, Place, Program, Side, Story, Vlan, dig, secs, shared, wait_for,
 };
@@ -190,6 +191,73 @@ fn there_is_more_than_one_range_and_vlan() {
     }
 }
 
+/// A list with one name in it, blocked by both hosts.
+#[track_caller]
+fn block_one_name(lab: &Lab) -> &'static str {
+    const AD: &str = "ads.example.net";
+    add_list(lab, Side::A, "ads", &format!("{AD}\n"));
+    for side in Side::BOTH {
+        blocked_within(lab, side, AD, secs(3));
+    }
+    AD
+}
+
+#[track_caller]
+fn open_within(lab: &Lab, side: Side, name: &str, limit: Duration) {
+    let open = wait_for(limit, || {
+        let answer = dig::ask(&lab.desk, Vlan::Home.host(side), name, "A")?;
+        (answer.values == [INTERNET.to_string()]).then_some(())
+    });
+    assert!(open.is_some(), "{side} still blocks {name} after {limit:?}");
+}
+
+#[test]
+fn a_pause_travels_to_the_other_host() {
+    let Some(story) = Story::begin("limit 5: a pause holds on both hosts") else { return };
+    let mut lab = Lab::build("limit5");
+    lab.start_pair();
+    let ad = block_one_name(&lab);
+    for side in Side::BOTH {
+        order(&lab, side, &["pause", "10m"]);
+        for host in Side::BOTH {
+            open_within(&lab, host, ad, secs(2));
+        }
+        order(&lab, side.other(), &["resume"]);
+        for host in Side::BOTH {
+            blocked_within(&lab, host, ad, secs(2));
+        }
+        story.step(&format!("paused on {side}, on again by {}: both hosts obey", side.other()));
+    }
+}
+
+#[test]
+fn a_pause_does_not_die_with_a_restart_and_ends_in_time() {
+    let Some(story) = Story::begin("limit 6: a pause survives a restart") else { return };
+    let mut lab = Lab::build("limit6");
+    lab.start_pair();
+    let ad = block_one_name(&lab);
+    const LENGTH: Duration = secs(15);
+    order(&lab, Side::A, &["pause", "15s"]);
+    let paused = Instant::now();
+    open_within(&lab, Side::B, ad, secs(2));
+    for side in Side::BOTH {
+        lab.daemon_mut(side).kill();
+    }
+    for side in Side::BOTH {
+        lab.start(side);
+        open_within(&lab, side, ad, secs(3));
+    }
+    assert!(paused.elapsed() < LENGTH, "the machine is too slow for this");
+    story.step("both hosts were killed during the pause; it goes on");
+    for side in Side::BOTH {
+        blocked_within(&lab, side, ad, LENGTH + secs(3));
+    }
+    let held = paused.elapsed();
+    assert!(held >= LENGTH - secs(1), "the pause ended after {held:?} already");
+    assert!(held <= LENGTH + secs(3), "the pause ended only after {held:?}");
+    story.step(&format!("it ended {:.1} s after it began, on both", held.as_secs_f64()));
+}
+
 #[test]
 fn concurrent_edits_merge_record_by_record() {
     let Some(story) = Story::begin("limit 7: no edit of either host is lost") else { return };
@@ -222,16 +290,12 @@ fn after_a_list_edit_a_host_never_stops_blocking() {
     let Some(story) = Story::begin("limit 8: blocking never pauses for an edit") else { return };
     let mut lab = Lab::build("limit8");
     lab.start_pair();
-    const AD: &str = "ads.example.net";
-    add_list(&lab, Side::A, "first", &format!("{AD}\n"));
-    for side in Side::BOTH {
-        blocked_within(&lab, side, AD, secs(3));
-    }
+    let ad = block_one_name(&lab);
     let stop = AtomicBool::new(false);
     let watched = std::thread::scope(|scope| {
         let watchers = Side::BOTH.map(|side| {
             let (lab, stop) = (&lab, &stop);
-            scope.spawn(move || watch_blocked(lab, side, AD, stop))
+            scope.spawn(move || watch_blocked(lab, side, ad, stop))
         });
         // A hundred thousand rules come, are switched off and on, and go.
         let rules: Vec<String> =
@@ -301,4 +365,31 @@ fn a_partition_never_serves_one_address_twice() {
     lab.household.heal();
     together(&lab);
     story.step(&format!("{} newcomers in a split house, no address twice", all.len()));
+}
+
+#[test]
+fn joining_can_be_undone() {
+    let Some(story) = Story::begin("limit 10: a pair is two hosts again, and a pair again") else {
+        return;
+    };
+    let mut lab = Lab::build("limit10");
+    lab.start_pair();
+    let mut residents = lab.crowd(10, Vlan::Home, Place::Middle);
+    let had = addresses(&arrive(&mut residents, 10, secs(5)));
+    order(&lab, Side::A, &["pair", "remove", "--yes"]);
+    lab.state_within(Side::A, "STANDALONE", secs(10));
+    // A goes on alone with everything; B, which was told, keeps quiet.
+    let again = residents.reboot(secs(8));
+    assert_eq!(addresses(&again), had, "everybody keeps its address");
+    let newcomers = arrive(&mut lab.crowd(10, Vlan::Iot, Place::Middle), 10, secs(8));
+    let by_b = newcomers.iter().chain(&again).filter(|it| it.server != Vlan::Home.host(Side::A));
+    let by_b: Vec<_> = by_b.filter(|it| it.server != Vlan::Iot.host(Side::A)).collect();
+    assert!(by_b.is_empty(), "served by the host that was removed: {by_b:?}");
+    story.step("B is removed: A has every lease and serves alone");
+
+    let invite = lab.invite(Side::A);
+    order(&lab, Side::B, &["pair", "join", &invite]);
+    together(&lab);
+    assert_eq!(addresses(&residents.reboot(secs(8))), had, "everybody keeps its address");
+    story.step("B joined again: the tables are equal");
 }

@@ -176,3 +176,23 @@ fn what_a_dead_partner_may_have_promised_is_held_back_after_its_removal() {
     bench.pass(HOUR + GUARD + SECOND);
     assert_eq!(bench.may(1, odd, 3), Ok(()));
 }
+
+#[test]
+fn a_host_that_was_stopped_and_taken_out_of_the_pair_can_join_it_again() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let now = bench.now;
+    bench.b().stop(now, "a took this host out of the pair");
+    bench.pass(SECOND);
+    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.cut();
+    let lone = PairConfig { partner: None, ..config(Rank::Zero, true) };
+    let now = bench.now;
+    bench.a().handle_unpaired(now, lone);
+    bench.settle();
+    bench.a().handle_paired(now, config(Rank::Zero, true));
+    bench.b().handle_paired(now, config(Rank::One, true));
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+    assert!(bench.tables_are_equal());
+}
