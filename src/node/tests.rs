@@ -51,8 +51,9 @@ impl Bench {
 
     fn of(configs: Vec<NodeConfig>) -> Bench {
         let now = Time::from_millis(1_700_000_000_000);
-        let node = |config| Node::new(config, &Restored::default(), now, [0; 32]);
-        let nodes = configs.into_iter().map(node).collect();
+        // A node's changes are numbered under its seed: no two may have the same.
+        let node = |(n, config)| Node::new(config, &Restored::default(), now, [n; 32]);
+        let nodes = (0..).zip(configs).map(node).collect();
         let (edits, holds_disk, linked, hung_up) = (BTreeMap::new(), false, false, 0);
         let mut bench = Bench { now, nodes, holds_disk, linked, edits, hung_up };
         bench.settle();
