@@ -5,6 +5,7 @@
 //! meant before it existed.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use lanward_dhcp::Time;
 use prost::Message;
@@ -143,6 +144,9 @@ pub(crate) struct Remembered {
     /// Until when the addresses without a record are held back, by half: a host that was removed
     /// from the pair may have granted them.
     pub(crate) halves_held: [Time; 2],
+    /// The lead time both nodes knew when they were last in NORMAL: what the partner relies on,
+    /// whatever the settings say since. Zero before.
+    pub(crate) agreed_mclt: Duration,
     /// The number of the last meeting of the two in NORMAL that this node entered.
     pub(crate) meetings: u64,
     /// The number of the last one that the partner is known to have entered too.
@@ -180,6 +184,7 @@ impl Remembered {
             partner_life: Life::default(),
             solo: false,
             halves_held: [Time::ZERO; 2],
+            agreed_mclt: Duration::ZERO,
             meetings: 0,
             met: 0,
             epoch: 0,
@@ -229,6 +234,8 @@ struct StateRecord {
     meetings: u64,
     #[prost(uint64, tag = "20")]
     met: u64,
+    #[prost(uint64, tag = "21")]
+    agreed_mclt_ms: u64,
 }
 
 impl Remembered {
@@ -252,6 +259,7 @@ impl Remembered {
             even_held: self.halves_held[0].as_millis(),
             odd_held: self.halves_held[1].as_millis(),
             epoch: self.epoch,
+            agreed_mclt_ms: u64::try_from(self.agreed_mclt.as_millis()).unwrap_or(u64::MAX),
             meetings: self.meetings,
             met: self.met,
         }
@@ -280,6 +288,7 @@ impl Remembered {
             solo: record.solo,
             halves_held: [Time::from_millis(record.even_held), Time::from_millis(record.odd_held)],
             epoch: record.epoch,
+            agreed_mclt: Duration::from_millis(record.agreed_mclt_ms),
             meetings: record.meetings,
             met: record.met,
         })

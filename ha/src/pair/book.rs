@@ -118,7 +118,10 @@ impl Pair {
     fn may_rebind(&self, now: Time, binding: &Binding, client: &Client) -> Result<(), Refusal> {
         let same = binding.is_of(&client.key);
         let pledged = self.is_pledged_to(binding, client);
-        if now < binding.hold_until && !same && !pledged {
+        // The last client of an ended lease is no better than any other: whoever held it back may
+        // have given it to somebody else.
+        let theirs = same && (binding.state == BindingState::Active || !self.is_alone());
+        if now < binding.hold_until && !theirs {
             return Err(Refusal::Held);
         }
         match binding.state {
@@ -185,7 +188,7 @@ impl Pair {
             return true;
         }
         let times = &self.config.times;
-        now > since.max(binding.latest_promise()) + times.mclt + times.guard
+        now > since.max(binding.latest_promise()) + self.longest_lead() + times.guard
     }
 
     /// Whether the partner is known not to serve, so that no lease depends on its disk.
@@ -198,7 +201,11 @@ impl Pair {
         if self.fault == Some(Fault::NoMclt) {
             return desired;
         }
-        desired.min(common.since(now) + self.config.times.mclt)
+        // Not beyond what the partner counts on, even where the settings were changed since.
+        let agreed = self.remembered.agreed_mclt;
+        let mclt = self.config.times.mclt;
+        let lead = if agreed.is_zero() { mclt } else { mclt.min(agreed) };
+        desired.min(common.since(now) + lead)
     }
 
     /// Whether the clients are shared with a partner that is there and answers its part.

@@ -1,5 +1,7 @@
 //! What the two nodes say of bindings, and what they make of it.
 
+use std::net::Ipv4Addr;
+
 use lanward_dhcp::{BindingState, Time};
 use prost::Message;
 
@@ -20,6 +22,14 @@ impl Pair {
     /// came over an authenticated and checksummed link, so one of the two programs is wrong.
     pub(super) fn exchange(&mut self, now: Time, frame: &[u8]) {
         let Some(link) = &mut self.link else { return };
+        if link.heard + self.config.times.silence < now {
+            // This host stood still. What was sent meanwhile is older than it says, and the
+            // partner has given the link up.
+            let reason = format!("nothing was heard from {} for too long", self.seen.name);
+            self.hang_up(now, &reason);
+            self.advance(now);
+            return;
+        }
         link.heard = now;
         self.seen.heard = Some(now);
         let result = match Body::from_frame(frame) {
@@ -124,6 +134,7 @@ impl Pair {
             self.found_rolled_back(now);
             return Ok(());
         }
+        let was_damaged = self.damaged.contains(&addr);
         let yields = self.fault != Some(Fault::RecoveringWins);
         let (mine_from, theirs_from) = self.stances(sent_in);
         let around = Circumstances {
@@ -157,11 +168,21 @@ impl Pair {
                 (seq, accepted)
             }
         };
+        let seq = if was_damaged { self.hold_damaged(now, addr) } else { seq };
         self.overtake(addr);
         if let Some(link) = &mut self.link {
             link.acks.push_back((seq, Ack { id, accepted }));
         }
         Ok(())
+    }
+
+    /// The record could not be read, and the partner told what it knows: what this node promised
+    /// its last client unseen is held back.
+    fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr) -> u64 {
+        let mut binding = self.table.get_or_untouched(addr);
+        let until = binding.latest_promise().max(now) + self.longest_lead();
+        binding.hold_until = binding.hold_until.max(until + self.config.times.guard);
+        self.put(binding)
     }
 
     /// The partner has this version: there is nothing to tell of it.

@@ -106,8 +106,8 @@ impl Pair {
         self.forget_own_versions(now, false);
         // Only what was given before this start is unknown, if this start served nobody.
         if !served {
-            let times = &self.config.times;
-            self.remembered.wait_until = self.started + times.mclt + times.guard;
+            let beyond = self.longest_lead() + self.config.times.guard;
+            self.remembered.wait_until = self.started + beyond;
         }
         if self.state.name().serves() {
             let why = format!("{} knows another store of this host", self.seen.name);

@@ -109,7 +109,7 @@ impl Pair {
         if self.fault == Some(Fault::NoHold) {
             return;
         }
-        let beyond = self.config.times.mclt + self.config.times.guard;
+        let beyond = self.longest_lead() + self.config.times.guard;
         let concerned = |binding: &&Binding| {
             owner(binding.addr) != self.rank || binding.state != lanward_dhcp::BindingState::Free
         };
@@ -125,8 +125,7 @@ impl Pair {
     /// back, or a generation that could not be read. What it still has is kept for the time
     /// without a partner, and yields to whatever the partner knows.
     pub(super) fn forget_own_versions(&mut self, now: Time, other_store: bool) {
-        let times = &self.config.times;
-        let until = now + times.mclt + times.guard;
+        let until = now + self.longest_lead() + self.config.times.guard;
         self.remembered.served = false;
         self.remembered.disk_lost = true;
         self.remembered.wait_until = self.remembered.wait_until.max(until);

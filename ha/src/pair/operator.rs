@@ -44,6 +44,8 @@ enum Phase {
     Leaving,
     /// No more answers; what is under way is brought to its end.
     Draining,
+    /// The same without a partner to hand over to.
+    Finishing,
     /// The partner is told, and has to write it down.
     Telling,
     /// Over.
@@ -71,7 +73,7 @@ impl Pair {
         }
         match self.state {
             State::Interrupted(_) => self.enter_partner_down(now, now, why.clone()),
-            State::Recover(_) if self.table.len() > 0 => self.go_solo(now, &why),
+            State::Recover(_) if self.knows_something() => self.go_solo(now, &why),
             _ => return Err(PartnerOffRefusal::NotNow(state)),
         }
         self.event(now, EventKind::PartnerOff, &why);
@@ -101,7 +103,7 @@ impl Pair {
             });
             self.contact(now);
         } else {
-            self.end_stop(false);
+            self.finish_alone(now);
         }
         self.advance(now);
     }
@@ -151,13 +153,14 @@ impl Pair {
             _ => None,
         };
         let why = format!("{} was removed from the pair", self.seen.name);
+        let stops = self.is_stopping();
         self.lose_link(now, &why);
         self.event(now, EventKind::Unpaired, &why);
         let theirs = self.rank.other();
         if since != Some(Time::ZERO) {
             self.hold_after_loss(now);
             let times = &self.config.times;
-            let until = since.unwrap_or(now) + times.mclt + times.guard;
+            let until = since.unwrap_or(now) + self.longest_lead() + times.guard;
             let held = &mut self.remembered.halves_held[theirs.index()];
             *held = (*held).max(until);
         }
@@ -165,8 +168,11 @@ impl Pair {
         self.rank = rank_of(&self.config);
         self.rebuild_table();
         self.seen = PartnerSeen::default();
-        self.stopping = None;
+        if !stops {
+            self.stopping = None;
+        }
         self.remembered.cluster = None;
+        self.remembered.agreed_mclt = Duration::ZERO;
         self.remembered.partner_store = None;
         (self.remembered.meetings, self.remembered.met) = (0, 0);
         self.remembered.partner_lost = false;
@@ -196,7 +202,8 @@ impl Pair {
 
     /// Whether answers that are under way are still brought to their end.
     pub(super) fn is_draining(&self) -> bool {
-        self.stopping.is_some_and(|stopping| stopping.phase == Phase::Draining)
+        let drains = [Phase::Draining, Phase::Finishing];
+        self.stopping.is_some_and(|stopping| drains.contains(&stopping.phase))
     }
 
     /// When a stop wants to be woken.
@@ -237,6 +244,11 @@ impl Pair {
                     self.end_stop(false);
                 }
             }
+            Phase::Finishing => {
+                if late || self.proposals.is_empty() {
+                    self.end_stop(false);
+                }
+            }
             Phase::Telling => {
                 let taken_over =
                     self.partner().is_some_and(|partner| partner.state == PairState::PartnerDown);
@@ -251,13 +263,25 @@ impl Pair {
     }
 
     /// The partner is gone: nobody is there to hand over to.
-    pub(super) fn stop_without_partner(&mut self) {
-        if self.stopping.is_some_and(|stopping| stopping.phase != Phase::Ended) {
-            self.end_stop(false);
+    pub(super) fn stop_without_partner(&mut self, now: Time) {
+        if self.is_stopping() {
+            self.finish_alone(now);
         }
     }
 
+    /// Whether a stop is under way.
+    fn is_stopping(&self) -> bool {
+        self.stopping.is_some_and(|stopping| stopping.phase != Phase::Ended)
+    }
+
+    fn finish_alone(&mut self, now: Time) {
+        let until = now + self.config.times.stop / 4;
+        self.stopping = Some(Stopping { phase: Phase::Finishing, until });
+        self.go_on_stopping(now);
+    }
+
     fn end_stop(&mut self, handed_over: bool) {
+        self.refuse_all(lanward_dhcp::Refusal::NotServing);
         self.stopping = Some(Stopping { phase: Phase::Ended, until: Time::ZERO });
         self.out.push_back(PairOutput::Stopped { handed_over });
     }

@@ -1,6 +1,8 @@
 //! From one state to the next: how a state is entered, and what each does as time, the disk and
 //! the partner allow.
 
+use std::time::Duration;
+
 use lanward_dhcp::Time;
 
 use super::states::{
@@ -45,6 +47,7 @@ impl Pair {
     fn remember_partner(&mut self) {
         let partner = self.link.as_ref().and_then(|link| link.partner.as_ref());
         let Some(partner) = partner else { return };
+        self.remembered.agreed_mclt = self.config.times.mclt;
         self.remembered.partner_store = Some(partner.store);
         self.remembered.cluster = self.config.partner.as_ref().map(|partner| partner.cluster);
         self.remembered.partner_life = partner.life;
@@ -93,8 +96,18 @@ impl Pair {
 
     /// RECOVER from `now` on. A node that knows nothing cannot serve alone, however long it waits.
     pub(super) fn recover(&self, now: Time) -> Recover {
-        let knows = self.table.len() > 0;
-        Recover { solo_at: knows.then(|| now + self.config.times.solo_after) }
+        Recover { solo_at: self.knows_something().then(|| now + self.config.times.solo_after) }
+    }
+
+    /// Whether it has leases of a pair it was in NORMAL with: enough to serve alone by, in need.
+    pub(super) fn knows_something(&self) -> bool {
+        self.table.len() > 0 && self.remembered.meetings > 0
+    }
+
+    /// The longest lead time the partner may have given leases by: the one agreed when the two
+    /// were last in NORMAL, or the one in the settings since.
+    pub(super) fn longest_lead(&self) -> Duration {
+        self.config.times.mclt.max(self.remembered.agreed_mclt)
     }
 
     pub(super) fn lose_link(&mut self, now: Time, reason: &str) {
@@ -120,7 +133,7 @@ impl Pair {
         if let State::Recover(_) = self.state {
             self.state = State::Recover(self.recover(now));
         }
-        self.stop_without_partner();
+        self.stop_without_partner(now);
     }
 
     /// Does what the disk, the partner or time has made possible.

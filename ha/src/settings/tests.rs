@@ -237,28 +237,3 @@ fn a_change_of_several_records_is_one_change_and_an_undo_names_it() {
     assert_eq!(a.get("policy/default"), None);
     assert!(a.document.change(ChangeId([0; 32])).is_empty());
 }
-
-#[test]
-#[ignore = "a measurement, to be run in release by hand"]
-fn measure_the_history_of_a_long_life() {
-    let mut a = Desk::new("pi-a", 1);
-    for n in 0..10_000u64 {
-        let value = format!("{{\"url\":\"https://lists.example/{n}\",\"enabled\":true}}");
-        a.put(n, "owner", &format!("list/{}", n % 50), &value);
-    }
-    let clock = std::time::Instant::now;
-    for limit in [1, 50, 1000, 10_000] {
-        let began = clock();
-        let rows = a.document.changes(limit).len();
-        eprintln!("changes({limit}): {rows} rows in {:?}", began.elapsed());
-    }
-    let began = clock();
-    let one = a.document.changes(1)[0].change;
-    let first = began.elapsed();
-    let began = clock();
-    assert_eq!(a.document.change(one).len(), 1);
-    eprintln!("change(id): {:?} (after {first:?})", began.elapsed());
-    let began = clock();
-    a.put(20_000, "owner", "list/1", "{}");
-    eprintln!("edit: {:?}", began.elapsed());
-}

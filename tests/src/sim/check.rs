@@ -116,7 +116,7 @@ impl World {
                 continue;
             };
             let new = Known::of(binding);
-            let old = std::mem::replace(seen, Some(new.clone()));
+            let old = seen.replace(new.clone());
             let rank = node.pair().rank();
             // A change of this node counts its own version up, and no other; what it was told
             // is not dirty.

@@ -27,6 +27,10 @@ impl World {
                 return Ok(());
             }
             Event::StopOverdue { host, life } => {
+                if self.hosts[host].paused_until + STOPPED_WITHIN > self.now {
+                    self.after(STOPPED_WITHIN, event);
+                    return Ok(());
+                }
                 if self.is_alive(host, life) && self.hosts[host].stopping.is_some() {
                     return Err(format!("{} does not stop", ["a", "b"][host]));
                 }
@@ -278,9 +282,7 @@ impl World {
         }
         let off = self.hosts[other].down == Some(Down::Power);
         let connected = self.hosts[at].node.as_ref().is_some_and(|node| node.pair().is_connected());
-        let id = if off {
-            HONEST
-        } else if self.options.fault == Some(Fault::FalsePartnerDown) {
+        let id = if off || self.options.fault == Some(Fault::FalsePartnerDown) {
             HONEST
         } else if connected {
             MUST_BE_REFUSED
@@ -305,7 +307,7 @@ impl World {
         &mut self,
         at: usize,
         id: u64,
-        result: Result<(), String>,
+        result: &Result<(), String>,
     ) -> Result<(), String> {
         let other = 1 - at;
         self.note(|| format!("{}: {result:?}", ["a", "b"][at]));

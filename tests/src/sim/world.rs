@@ -395,7 +395,7 @@ impl World {
                 self.note(|| format!("{} {event:?}", ["a", "b"][host]));
                 self.check_misuse(host, &event)?;
             }
-            Output::PartnerOffDone { id, result } => self.pressed(host, id, result)?,
+            Output::PartnerOffDone { id, result } => self.pressed(host, id, &result)?,
             Output::Stopped { handed_over } => self.stopped(host, handed_over)?,
             Output::EditDone { .. }
             | Output::ReleaseDone { .. }

@@ -50,7 +50,8 @@ fn a_planned_stop_of(side: Side, label: &str) {
         .map(|vlan| (lab.crowd(6, vlan, Place::Middle), lab.crowd(3, vlan, Place::Middle)))
         .into();
     for (known, new) in &mut crowds {
-        (known.be_patient(FIRST_TRY), new.be_patient(FIRST_TRY));
+        known.be_patient(FIRST_TRY);
+        new.be_patient(FIRST_TRY);
         assert_eq!(known.arrive(secs(15)).len(), 6);
     }
     assert_eq!(unanswered(&crowds), [""; 0], "nothing happens, and everybody is answered at once");

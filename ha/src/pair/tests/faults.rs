@@ -92,7 +92,7 @@ fn a_damaged_record_is_held_back_and_refilled_by_the_partner() {
     assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::Held));
     bench.link();
     assert_eq!(bench.states(), [PairState::Normal; 2]);
-    assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::InUse));
+    assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::Held), "on top of what the partner knows");
     assert_eq!(bench.may(0, EVEN, 1), Ok(()));
     assert!(bench.tables_are_equal());
     // What the damaged record had promised, the partner relies on: it is known again.
@@ -189,4 +189,41 @@ fn ten_thousand_bindings_cost_little_each() {
     bench.link();
     assert_eq!(bench.states(), [PairState::Normal; 2]);
     assert!(bench.tables_are_equal());
+}
+
+#[test]
+fn a_lease_prolonged_unseen_whose_record_is_damaged_is_not_given_to_another() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, HOUR);
+    bench.cut();
+    bench.pass(Duration::from_secs(1800));
+    bench.leased(0, EVEN, 1, DAY);
+    let promised = bench.now + HOUR;
+    let mut entries: Vec<_> = bench.sides[0].disk.clone().into_iter().collect();
+    entries.retain(|(key, _)| *key != Binding::store_key(EVEN));
+    let damaged = vec![Binding::store_key(EVEN)];
+    let restored = Restored { entries, damaged, ..Restored::default() };
+    bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, bench.now);
+    bench.settle();
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    while bench.now < promised {
+        bench.pass(Duration::from_secs(300));
+        assert_ne!(bench.may(0, EVEN, 2), Ok(()));
+    }
+}
+
+#[test]
+fn frames_that_waited_while_the_host_stood_still_are_not_believed() {
+    let mut bench = Bench::normal();
+    bench.sides[0].holds_frames = true;
+    bench.grant(0, EVEN, 1, DAY);
+    let frames: Vec<_> = bench.sides[0].frames.drain(..).collect();
+    let later = bench.now + Duration::from_secs(70);
+    for frame in &frames {
+        bench.b().handle_frame(later, frame);
+    }
+    bench.sides[1].drain(later);
+    assert_eq!(bench.state_of(1, EVEN), None);
+    assert!(bench.sides[1].closed.iter().any(|why| why.contains("for too long")));
 }

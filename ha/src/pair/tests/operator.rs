@@ -196,3 +196,40 @@ fn a_host_that_was_stopped_and_taken_out_of_the_pair_can_join_it_again() {
     assert_eq!(bench.states(), [Normal; 2]);
     assert!(bench.tables_are_equal());
 }
+
+#[test]
+fn a_stop_without_a_partner_brings_to_its_end_what_was_begun() {
+    let mut bench = Bench::interrupted();
+    bench.sides[1].holds_disk = true;
+    let ticket = bench.grant(1, ODD, 1, DAY);
+    let now = bench.now;
+    bench.b().stop(now, "SIGTERM");
+    bench.settle();
+    assert_eq!((bench.outcome(1, ticket), bench.sides[1].stopped), (None, None));
+    bench.sides[1].holds_disk = false;
+    bench.settle();
+    assert!(matches!(bench.outcome(1, ticket), Some(Outcome::Committed { .. })));
+    assert_eq!(bench.sides[1].stopped, Some(false));
+}
+
+#[test]
+fn who_had_an_address_last_does_not_get_it_back_from_a_removed_partners_half() {
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 2, HOUR);
+    bench.propose(1, Change::Release { addr: ODD, client: client(2).key });
+    bench.cut();
+    // Unseen, b gives it to somebody else, and dies.
+    bench.leased(1, ODD, 3, HOUR);
+    let now = bench.now;
+    bench.a().handle_unpaired(now, PairConfig { partner: None, ..config(Rank::Zero, false) });
+    bench.settle();
+    assert_eq!(bench.may(0, ODD, 2), Err(Refusal::Held));
+}
+
+#[test]
+fn a_lead_time_raised_while_apart_does_not_lengthen_leases() {
+    let mut bench = Bench::interrupted();
+    let now = bench.now;
+    bench.a().set_mclt(now, HOUR * 4);
+    assert_eq!(bench.leased(0, EVEN, 1, DAY), HOUR, "b counts on the one both knew");
+}
