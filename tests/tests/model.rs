@@ -290,8 +290,7 @@ impl World {
             }
             // A link that one end closed is dialled again.
             let both = self.hosts.iter().all(|host| host.pair.is_some());
-            let connected =
-                |host: &Host| host.pair.as_ref().is_some_and(|pair| pair.is_connected());
+            let connected = |host: &Host| host.pair.as_ref().is_some_and(Pair::is_connected);
             if self.linked && both && !self.hosts.iter().any(connected) {
                 self.link_up();
                 continue;
