@@ -25,7 +25,7 @@ impl Pair {
             node: self.config.node.clone(),
             rank: self.rank.index() as u32,
             store: self.store().0.to_vec(),
-            state: pair_state_number(self.state.name()),
+            state: pair_state_number(self.announced()),
             served: remembered.served,
             mclt_ms: millis(self.config.times.mclt),
             your_store: remembered.partner_store.map(|id| id.0.to_vec()).unwrap_or_default(),
@@ -38,6 +38,14 @@ impl Pair {
             meetings: remembered.meetings,
             met: remembered.met,
         })
+    }
+
+    /// The state to introduce itself with. PARTNER-DOWN is told before it is durable: a partner that
+    /// comes back at that moment must learn first, whatever becomes of the write.
+    fn announced(&self) -> PairState {
+        let heading = self.entering.as_ref().map(|entering| entering.to);
+        let down = heading.filter(|to| *to == PairState::PartnerDown);
+        down.unwrap_or_else(|| self.state.name())
     }
 
     /// The partner said who it is.
@@ -176,11 +184,13 @@ impl Pair {
     /// was last in step with, because its store may have been set back; else what is dirty.
     fn start_resync(&mut self) {
         let known = self.remembered.partner_life;
-        let everything = self
-            .link
-            .as_ref()
-            .and_then(|link| link.partner.as_ref())
-            .is_some_and(|partner| !partner.served || partner.life != known);
+        let everything =
+            self.link.as_ref().and_then(|link| link.partner.as_ref()).is_some_and(|partner| {
+                let store = self.remembered.partner_store;
+                let other = store.is_some_and(|known| known != partner.store);
+                let lost = other || self.remembered.partner_lost;
+                !partner.served || lost || partner.life != known
+            });
         let Some(link) = &mut self.link else { return };
         link.resync = if everything {
             self.table.iter().map(|binding| binding.addr).collect()

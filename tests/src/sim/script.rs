@@ -178,6 +178,15 @@ impl World {
         self.feed(host, Input::Edit { id: self.edits, author, writes: vec![write] })
     }
 
+    /// A host that stands still goes on; what waited for it comes first, in its order.
+    fn end_pause(&mut self, host: usize) {
+        let until = std::mem::replace(&mut self.hosts[host].paused_until, self.now);
+        self.plan_wake(host);
+        if until > self.now {
+            self.bring_forward(host, until);
+        }
+    }
+
     /// Everything works from now on, and the devices are quiet.
     fn mend_everything(&mut self) -> Result<(), String> {
         self.troubled = false;
@@ -185,8 +194,7 @@ impl World {
         self.clients.iter_mut().for_each(super::client::Client::give_up);
         self.mend_all_cuts()?;
         for host in 0..2 {
-            self.hosts[host].paused_until = self.now;
-            self.plan_wake(host);
+            self.end_pause(host);
             self.hosts[host].disk.mend();
             if self.hosts[host].disk.has_failed() {
                 self.crash(host, Down::Process);

@@ -236,6 +236,17 @@ impl World {
         self.queue.push(Queued { at, number: self.queued, event });
     }
 
+    /// What waits for a host until `at` happens now, in its order.
+    pub(super) fn bring_forward(&mut self, host: usize, at: Moment) {
+        let mut queue = std::mem::take(&mut self.queue).into_vec();
+        for queued in &mut queue {
+            if queued.at == at && queued.event.host() == Some(host) {
+                queued.at = self.now;
+            }
+        }
+        self.queue = queue.into();
+    }
+
     pub(super) fn after(&mut self, millis: u64, event: Event) {
         self.at(self.now + millis, event);
     }

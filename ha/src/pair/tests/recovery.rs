@@ -326,3 +326,19 @@ fn what_the_partner_promised_before_a_downtime_nobody_counted_allows_nothing() {
         }
     }
 }
+
+#[test]
+fn a_partner_that_returns_while_it_is_being_taken_for_off_learns_first() {
+    let mut bench = Bench::interrupted();
+    bench.restart(1);
+    bench.sides[0].holds_disk = true;
+    let now = bench.now;
+    bench.a().partner_is_off(now, "ann").expect("b is not connected");
+    bench.settle();
+    bench.link();
+    assert_ne!(bench.states()[1], Normal);
+    bench.sides[0].holds_disk = false;
+    bench.settle();
+    assert!(!bench.knows(0, EventKind::Entered(Conflict)));
+    assert_eq!(bench.states(), [Normal; 2]);
+}
