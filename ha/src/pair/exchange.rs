@@ -168,7 +168,9 @@ impl Pair {
                 (seq, accepted)
             }
         };
-        let seq = if was_damaged { self.hold_damaged(now, addr) } else { seq };
+        // The partner must not act on its own word before it knows of the hold.
+        let (seq, accepted) =
+            if was_damaged { (self.hold_damaged(now, addr), false) } else { (seq, accepted) };
         self.overtake(addr);
         if let Some(link) = &mut self.link {
             link.acks.push_back((seq, Ack { id, accepted }));
@@ -177,12 +179,12 @@ impl Pair {
     }
 
     /// The record could not be read, and the partner told what it knows: what this node promised
-    /// its last client unseen is held back.
+    /// its last client unseen is held back, on both nodes.
     fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr) -> u64 {
         let mut binding = self.table.get_or_untouched(addr);
         let until = binding.latest_promise().max(now) + self.longest_lead();
         binding.hold_until = binding.hold_until.max(until + self.config.times.guard);
-        self.put(binding)
+        self.change(binding)
     }
 
     /// The partner has this version: there is nothing to tell of it.
