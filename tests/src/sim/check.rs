@@ -128,6 +128,13 @@ impl World {
             if new.state != BindingState::Active || !by_this_node {
                 continue;
             }
+            // What stands for a record that could not be read is replaced, not granted.
+            let stood_in = old.as_ref().is_some_and(|old| {
+                old.state == BindingState::Declined && old.versions == Versions::default()
+            });
+            if stood_in {
+                continue;
+            }
             let (before, last) =
                 old.map_or((BindingState::Free, None), |old| (old.state, old.client));
             let same = last == new.client;
