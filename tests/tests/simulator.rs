@@ -1,6 +1,6 @@
 //! The simulator in the test suite: the promises hold, a broken rule is noticed, a seed replays.
 //!
-//! `LANWARD_SIM_SEEDS` says how many seeds are run for the promises; `.ci/run` asks for 8,000.
+//! `LANWARD_SIM_SEEDS` says how many seeds are run for the promises; `.ci/run` asks for 20,000.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
