@@ -94,14 +94,10 @@ impl LeaseBook for Pair {
 
     fn propose(&mut self, now: Time, change: Change) -> Ticket {
         match change {
-            Change::Grant { addr, client, desired } => match self.may_grant(now, addr, &client) {
-                Ok(()) => self.propose_grant(now, addr, client, desired),
-                Err(refusal) => self.refused(refusal),
-            },
-            Change::Adopt { addr, client, desired } => {
-                if self.may_adopt(now, addr, &client.key) {
-                    return self.propose_grant(now, addr, client, desired);
-                }
+            Change::Adopt { addr, client, desired } if self.may_adopt(now, addr, &client.key) => {
+                self.propose_grant(now, addr, client, desired)
+            }
+            Change::Grant { addr, client, desired } | Change::Adopt { addr, client, desired } => {
                 match self.may_grant(now, addr, &client) {
                     Ok(()) => self.propose_grant(now, addr, client, desired),
                     Err(refusal) => self.refused(refusal),

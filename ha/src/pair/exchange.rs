@@ -130,11 +130,11 @@ impl Pair {
         let addr = theirs.addr;
         let mine = self.table.get_or_untouched(addr);
         let forgot = theirs.versions.by(self.rank) > mine.versions.by(self.rank);
-        if forgot && self.remembered.served && !self.damaged.contains(&addr) {
+        let was_damaged = self.damaged.contains(&addr);
+        if forgot && self.remembered.served && !was_damaged {
             self.found_rolled_back(now);
             return Ok(());
         }
-        let was_damaged = self.damaged.contains(&addr);
         let yields = self.fault != Some(Fault::RecoveringWins);
         let (mine_from, theirs_from) = self.stances(sent_in);
         let around = Circumstances {
@@ -182,8 +182,7 @@ impl Pair {
     /// its last client unseen is held back, on both nodes.
     fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr) -> u64 {
         let mut binding = self.table.get_or_untouched(addr);
-        let until = binding.latest_promise().max(now) + self.longest_lead();
-        binding.hold_until = binding.hold_until.max(until + self.config.times.guard);
+        binding.hold_until = binding.hold_until.max(self.beyond_promises(now, &binding));
         self.change(binding)
     }
 

@@ -144,7 +144,7 @@ impl Pair {
         let name = &hello.node;
         let mclt = u64::try_from(self.config.times.mclt.as_millis()).unwrap_or(u64::MAX);
         let remembered = &self.remembered;
-        let partner_lost = remembered.partner_store.is_some_and(|known| known != partner.store);
+        let partner_lost = self.has_another_store(partner);
         let standalone = PairState::Standalone;
         let set_back = !partner_lost && remembered.met > partner.meetings && partner.protocol >= 2;
         if set_back {
@@ -186,9 +186,7 @@ impl Pair {
         let known = self.remembered.partner_life;
         let everything =
             self.link.as_ref().and_then(|link| link.partner.as_ref()).is_some_and(|partner| {
-                let store = self.remembered.partner_store;
-                let other = store.is_some_and(|known| known != partner.store);
-                let lost = other || self.remembered.partner_lost;
+                let lost = self.has_another_store(partner) || self.remembered.partner_lost;
                 !partner.served || lost || partner.life != known
             });
         let Some(link) = &mut self.link else { return };

@@ -23,13 +23,14 @@ impl Pair {
         let Some(partner) = self.partner().filter(|partner| partner.protocol >= 2).cloned() else {
             return;
         };
-        if self.remembered.partner_store.is_some_and(|known| known != partner.store) {
+        if self.has_another_store(&partner) {
             self.partner_lost_its_disk(now, partner.store);
             return;
         }
         let name = &self.seen.name;
         let is_down = partner.stance() == PairState::PartnerDown;
-        let both_served = format!("{name} and this host both served as if the other was down");
+        // Asked for every frame: said only when it is so.
+        let both_served = || format!("{name} and this host both served as if the other was down");
         match &self.state {
             State::Startup(_) if self.remembered.disk_lost => {
                 let why = format!("this host lost its disk and learns the leases from {name}");
@@ -37,7 +38,7 @@ impl Pair {
             }
             State::Startup(_) => match self.remembered.partner_down_since {
                 Some(_) if is_down || partner.state.serves() => {
-                    self.enter(now, PairState::Conflict, both_served);
+                    self.enter(now, PairState::Conflict, both_served());
                 }
                 Some(since) => {
                     let why = format!("{name} did not serve since, and learns what changed");
@@ -50,7 +51,7 @@ impl Pair {
                 None => {}
             },
             State::Normal(_) | State::Interrupted(_) if is_down => {
-                self.enter(now, PairState::Conflict, both_served);
+                self.enter(now, PairState::Conflict, both_served());
             }
             State::Normal(_) | State::Interrupted(_)
                 if partner.state == PairState::Shutdown && self.stopping.is_none() =>
@@ -59,10 +60,21 @@ impl Pair {
                 self.enter_partner_down(now, Time::ZERO, why);
             }
             State::PartnerDown(_) if is_down || partner.state.serves() => {
-                self.enter(now, PairState::Conflict, both_served);
+                self.enter(now, PairState::Conflict, both_served());
             }
             _ => {}
         }
+    }
+
+    /// Whether the partner has another store than the one this node knows it by.
+    pub(super) fn has_another_store(&self, partner: &PartnerFacts) -> bool {
+        self.remembered.partner_store.is_some_and(|known| known != partner.store)
+    }
+
+    /// Until when an address is held back of whose binding more may have been promised, unseen,
+    /// than this node knows.
+    pub(super) fn beyond_promises(&self, now: Time, binding: &Binding) -> Time {
+        binding.latest_promise().max(now) + self.longest_lead() + self.config.times.guard
     }
 
     /// The partner came back with another store: it may have promised what nobody knows now.
@@ -109,13 +121,12 @@ impl Pair {
         if self.fault == Some(Fault::NoHold) {
             return;
         }
-        let beyond = self.longest_lead() + self.config.times.guard;
         let concerned = |binding: &&Binding| {
             owner(binding.addr) != self.rank || binding.state != lanward_dhcp::BindingState::Free
         };
         let held: Vec<Binding> = self.table.iter().filter(concerned).cloned().collect();
         for mut binding in held {
-            let until = binding.latest_promise().max(now) + beyond;
+            let until = self.beyond_promises(now, &binding);
             binding.hold_until = binding.hold_until.max(until);
             self.change(binding);
         }
