@@ -114,8 +114,11 @@ impl Forwarding {
         let alias = Alias::of(&self.shared.snapshot.load(), &query);
         let key = alias.as_ref().map_or_else(|| Key::of(&query), Alias::key);
         let now = self.clock.now();
-        // Somebody may have asked the same just before.
-        if let Some(entry) = self.pipeline.fresh(&key, now) {
+        // Somebody may have asked the same just before; but one that is about to expire, which
+        // nobody waits for, is asked for all the same.
+        if !job.reply.is_nobody()
+            && let Some(entry) = self.pipeline.fresh(&key, now)
+        {
             return self.answer(job, &Ended::Answer(entry), Some(Answered::Cached));
         }
         if let Some(flight) = self.flights.get_mut(&key) {
@@ -192,6 +195,9 @@ impl Forwarding {
     }
 
     fn answer(&mut self, job: Job, ended: &Ended, counted: Option<Answered>) {
+        if job.reply.is_nobody() {
+            return;
+        }
         let now = self.clock.now();
         let snapshot = self.shared.snapshot.load();
         let out = &mut self.out;
@@ -205,7 +211,7 @@ impl Forwarding {
                 job.reply.send(out, &self.tally);
             }
             Some(Outcome::Dropped(reason)) => self.tally.dropped(reason),
-            Some(Outcome::Miss) | None => {}
+            Some(Outcome::Miss | Outcome::Aging(_)) | None => {}
         }
     }
 }

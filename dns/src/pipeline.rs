@@ -54,6 +54,9 @@ enum Step {
 pub enum Outcome {
     /// The answer stands in the buffer.
     Answered(Answered),
+    /// The answer, out of the cache, stands in the buffer and will soon expire there: whoever sends
+    /// it should have it asked for again.
+    Aging(Answered),
     /// There will be no answer.
     Dropped(DropReason),
     /// Nobody here knows: an upstream must be asked.

@@ -13,7 +13,7 @@ use crate::cache::FailureKind;
 use crate::counters::Tally;
 use crate::forward::{Forwarding, Job};
 use crate::pipeline::Result as Ended;
-use crate::{DropReason, Now, Outcome, Pipeline, Shared};
+use crate::{Asker, DropReason, Now, Outcome, Pipeline, Shared};
 
 mod bind;
 pub(crate) mod tcp;
@@ -190,13 +190,20 @@ pub(crate) enum ReplyTo {
     Udp(Arc<udp::Endpoint>, udp::Peer),
     /// Back over the connection.
     Tcp(tcp::Slot),
+    /// Nowhere: the cache is to have it.
+    Nobody,
 }
 
 impl ReplyTo {
+    pub(crate) fn is_nobody(&self) -> bool {
+        matches!(self, Self::Nobody)
+    }
+
     pub(crate) fn send(self, answer: &[u8], tally: &Tally) {
         let sent = match self {
             Self::Udp(endpoint, peer) => endpoint.send(answer, &peer).is_ok(),
             Self::Tcp(slot) => slot.send(answer),
+            Self::Nobody => true,
         };
         if !sent {
             tally.dropped(DropReason::Send);
@@ -205,6 +212,12 @@ impl ReplyTo {
 }
 
 impl Handler {
+    /// Has a cached answer asked for again before it expires ([`Outcome::Aging`]). When there is too
+    /// much to do for that, the answer just expires.
+    fn refresh(&self, packet: &[u8], asker: Asker) {
+        let _ = self.queue.try_send(Job { packet: packet.into(), asker, reply: ReplyTo::Nobody });
+    }
+
     /// Hands a miss to the forwarding side; when that cannot take any more, answers at once, stale
     /// or SERVFAIL, into `out`.
     fn forward(&self, job: Job, out: &mut Vec<u8>, tally: &Tally) {
@@ -220,7 +233,7 @@ impl Handler {
                 reply.send(out, tally);
             }
             Some(Outcome::Dropped(reason)) => tally.dropped(reason),
-            Some(Outcome::Miss) | None => {}
+            Some(Outcome::Miss | Outcome::Aging(_)) | None => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One cached answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query as Asked, ResponseCode};
@@ -8,11 +9,16 @@ use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
 
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::name::Name;
-use crate::wire::{Ede, HEADER, Query, Rcode, Reply, ttl_offsets};
+use crate::wire::{Alike, Ede, HEADER, Query, Rcode, Reply, alike_addresses, ttl_offsets};
 
 /// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
 const MAX_TTL_SECS: u32 = 86_400;
 const MAX_NEGATIVE_TTL_SECS: u32 = 3600;
+
+/// An answer that lives shorter than this is not asked for ahead of time, and the last tenth of
+/// another counts as so long at least.
+const REFRESHED_TTL_SECS: u32 = 10;
+const REFRESH_MIN: Duration = Duration::from_secs(2);
 
 /// Aliases followed inside one answer.
 const MAX_CHAIN: usize = 16;
@@ -33,8 +39,12 @@ pub(crate) struct Entry {
     /// Names that the answer leads to: aliases' and services' targets. The filter judges them on
     /// every use, because lists and the asker's policy differ from time to time.
     targets: Box<[Name]>,
+    /// The addresses among the records, which each client gets in another order.
+    addresses: Option<Alike>,
     stored: Now,
     ttl_secs: u32,
+    /// Somebody has been sent to ask again before it expires.
+    refreshing: AtomicBool,
 }
 
 /// How an entry is used.
@@ -75,7 +85,7 @@ impl Entry {
         message.queries.push(asked);
         message.answers = answers;
         message.authorities = authorities;
-        let (body, records_len) = encode(&message, key)?;
+        let (body, records_len, addresses) = encode(&message, key)?;
         Some(Arc::new(Self {
             rcode,
             authentic: answer.metadata.authentic_data,
@@ -84,8 +94,10 @@ impl Entry {
             body,
             records_len,
             targets,
+            addresses,
             stored: now,
             ttl_secs,
+            refreshing: AtomicBool::new(false),
         }))
     }
 
@@ -96,6 +108,16 @@ impl Entry {
     /// Whether it may be kept at all.
     pub(crate) fn lives(&self) -> bool {
         self.ttl_secs > 0
+    }
+
+    /// Whether it is in the last tenth of its life and nobody has been sent to ask again: true
+    /// once. Whatever is asked for that late is asked for often, and its next asker need not wait.
+    pub(crate) fn wants_refresh(&self, now: Now) -> bool {
+        let tenth = Duration::from_secs(u64::from(self.ttl_secs)) / 10;
+        // Nearly always false, so nothing is written to the entry, which other cores read too.
+        now.0 + tenth.max(REFRESH_MIN) >= self.expires().0
+            && self.ttl_secs >= REFRESHED_TTL_SECS
+            && !self.refreshing.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn targets(&self) -> &[Name] {
@@ -123,7 +145,9 @@ impl Entry {
             reply.authentic();
         }
         let (records, _) = self.parts();
-        self.age(reply.body(records, self.answers, self.authorities), how, now);
+        let records = reply.body(records, self.answers, self.authorities);
+        self.age(records, how, now);
+        self.turn(records, query.head.id);
         let ede = (how == Use::Stale).then_some(Ede {
             code: match self.rcode {
                 Rcode::NX_DOMAIN => Ede::STALE_NXDOMAIN_ANSWER,
@@ -161,6 +185,17 @@ impl Entry {
         self.body.get(records.len() + ttls.len()..).unwrap_or_default()
     }
 
+    /// Turns the addresses, so that clients that take the first one spread over all of them. The
+    /// question's id is as good as a random number, and costs nothing.
+    fn turn(&self, records: &mut [u8], id: [u8; 2]) {
+        let Some(Alike { start, len, count }) = self.addresses else { return };
+        let (start, len, count) = (usize::from(start), usize::from(len), usize::from(count));
+        let by = len * (usize::from(u16::from_be_bytes(id)) % count);
+        if let Some(addresses) = records.get_mut(start..start + len * count) {
+            addresses.rotate_left(by);
+        }
+    }
+
     fn age(&self, records: &mut [u8], how: Use, now: Now) {
         let age = now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32;
         for at in self.parts().1.chunks_exact(2) {
@@ -177,8 +212,8 @@ impl Entry {
     }
 }
 
-/// An entry's body, and how many bytes of it are records.
-fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16)> {
+/// An entry's body, how many bytes of it are records, and which of those are addresses.
+fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16, Option<Alike>)> {
     let wire = message.to_vec().ok()?;
     let name = message.queries.first()?.name();
     let question = name.iter().map(|label| 1 + label.len()).sum::<usize>() + 1 + 4;
@@ -189,7 +224,8 @@ fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16)> {
         body.extend_from_slice(&u16::try_from(at - start).ok()?.to_be_bytes());
     }
     body.extend_from_slice(key.as_bytes());
-    Some((body.into(), records_len))
+    let addresses = alike_addresses(&wire, start, message.answers.len());
+    Some((body.into(), records_len, addresses))
 }
 
 /// The records that the asked name leads to through its aliases, in order, and the names they lead

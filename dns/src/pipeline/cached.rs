@@ -20,5 +20,8 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
         return blocked;
     }
     entry.write(&asked.query, how, cx.now, asked.limit(), out);
-    Step::Done(Outcome::Answered(answered))
+    Step::Done(match how == Use::Fresh && asked.query.rd() && entry.wants_refresh(cx.now) {
+        true => Outcome::Aging(answered),
+        false => Outcome::Answered(answered),
+    })
 }

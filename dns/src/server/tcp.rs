@@ -169,9 +169,12 @@ async fn read(
             handler.clock.now(),
             &mut out,
         ) {
-            Outcome::Answered(how) => {
+            outcome @ (Outcome::Answered(how) | Outcome::Aging(how)) => {
                 tally.answered(how);
                 ReplyTo::Tcp(slot).send(&out, tally);
+                if matches!(outcome, Outcome::Aging(_)) {
+                    handler.refresh(&packet, asker);
+                }
             }
             Outcome::Dropped(reason) => return tally.dropped(reason),
             Outcome::Miss => {

@@ -106,10 +106,13 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
         let asker = Asker { source: peer.source, udp: true };
         let now = handler.clock.now();
         match handler.pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out) {
-            Outcome::Answered(how) => {
+            outcome @ (Outcome::Answered(how) | Outcome::Aging(how)) => {
                 tally.answered(how);
                 if endpoint.send(&out, &peer).is_err() {
                     tally.dropped(crate::DropReason::Send);
+                }
+                if matches!(outcome, Outcome::Aging(_)) {
+                    handler.refresh(packet, asker);
                 }
             }
             Outcome::Dropped(reason) => tally.dropped(reason),

@@ -16,6 +16,16 @@ pub(crate) struct Record<'a> {
     pub(crate) rdata: &'a [u8],
 }
 
+/// Records of equal length in a row, which may change places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alike {
+    /// Where the first one starts.
+    pub(crate) start: u16,
+    /// Bytes of each.
+    pub(crate) len: u16,
+    pub(crate) count: u16,
+}
+
 /// Iterates over `left` records; stops after the first that does not fit.
 pub(crate) struct Records<'a> {
     message: &'a [u8],
@@ -79,4 +89,38 @@ pub(crate) fn ttl_offsets(message: &[u8], at: usize, count: usize) -> Option<Vec
     let offsets =
         (&mut records).map(|record| record.map(|r| r.ttl_at)).collect::<Result<Vec<_>, ()>>();
     offsets.ok().filter(|_| records.position() == message.len())
+}
+
+/// Two or more addresses of one name in a row among the `count` records from `at` on, counted from
+/// there. Their owner must be a pointer to before them: then nothing depends on their order.
+pub(crate) fn alike_addresses(message: &[u8], at: usize, count: usize) -> Option<Alike> {
+    let mut records = Records::new(message, at, count);
+    let mut best: Option<Alike> = None;
+    let mut run: Option<(Alike, &[u8], RecordType)> = None;
+    loop {
+        let start = records.position();
+        let Some(Ok(record)) = (&mut records).next() else { break };
+        let is_address = matches!(record.rtype, RecordType::A | RecordType::AAAA);
+        let points_back = record.owner.len() == 2
+            && u16_at(record.owner, 0).is_some_and(|to| usize::from(to & 0x3fff) < start);
+        let len = u16::try_from(records.position() - start).ok()?;
+        run = match run {
+            _ if !is_address || !points_back => None,
+            Some((alike, owner, rtype))
+                if owner == record.owner && rtype == record.rtype && alike.len == len =>
+            {
+                Some((Alike { count: alike.count + 1, ..alike }, owner, rtype))
+            }
+            _ => {
+                let start = u16::try_from(start - at).ok()?;
+                Some((Alike { start, len, count: 1 }, record.owner, record.rtype))
+            }
+        };
+        if let Some((alike, ..)) = run
+            && alike.count > best.map_or(1, |best| best.count)
+        {
+            best = Some(alike);
+        }
+    }
+    best
 }

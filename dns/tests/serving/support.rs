@@ -28,7 +28,7 @@ pub(crate) fn loopback() -> SocketAddr {
 /// A name server for the tests. Its names say what it does:
 /// `slow.` answers after a second, `fail.` SERVFAIL, `gone.` NXDOMAIN without SOA, `silent.` never,
 /// `old.` FORMERR to EDNS, `lower.` its question in lower case over UDP,
-/// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1;
+/// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1, `aging.` one of 10;
 /// every other name has one address.
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
@@ -140,6 +140,7 @@ async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
             }
         }
         b"brief" => answer.answers.push(address(own, 1)),
+        b"aging" => answer.answers.push(address(own, 10)),
         _ if asked.query_type() == RecordType::A => answer.answers.push(address(own, 300)),
         _ => {}
     }
