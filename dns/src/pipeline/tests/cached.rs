@@ -1,12 +1,12 @@
 //! What the cache gives beyond the answer itself.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::*;
 
 /// What is answered to a question with this id.
-fn first_addresses(house: &House, text: &str) -> HashMap<String, usize> {
-    let mut first = HashMap::new();
+fn first_addresses(house: &House, text: &str) -> BTreeMap<String, usize> {
+    let mut first = BTreeMap::new();
     for id in 0..60 {
         let mut message = house.packet(text, HickoryType::A);
         message.metadata.id = id;
