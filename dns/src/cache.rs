@@ -12,12 +12,14 @@ use std::time::Duration;
 use quick_cache::sync::Cache as Sharded;
 
 use crate::name::MAX_WIRE;
-use crate::wire::{Ede, Query, Rcode, Reply};
+use crate::wire::{CLASS_IN, Ede, Query, Rcode, Reply};
 use crate::{Name, RecordType};
 
 mod entry;
+mod saved;
 
 pub(crate) use entry::{Entry, Use, to_name};
+pub use saved::DamagedCache;
 
 /// Time since some fixed instant in the past, never going back. The pipeline gets it as an
 /// argument, so that tests own the time.
@@ -119,6 +121,22 @@ impl Key {
         Self { bytes, len: len as u16 + 3 }
     }
 
+    /// A key as [`Key::as_bytes`] gives it.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (rest, flags) = (bytes.get(..bytes.len().checked_sub(1)?)?, *bytes.last()?);
+        let (name, rtype) = rest.split_last_chunk::<2>()?;
+        let name = Name::from_wire(name)?;
+        let rtype = RecordType(u16::from_be_bytes(*rtype));
+        Some(Self::new(name.as_wire(), rtype, flags & 1 != 0, flags & 2 != 0))
+    }
+
+    /// The question it is kept for, in wire format.
+    fn question(&self) -> Vec<u8> {
+        let bytes = self.as_bytes();
+        let name_and_type = bytes.get(..bytes.len() - 1).unwrap_or_default();
+        [name_and_type, &CLASS_IN.to_be_bytes()].concat()
+    }
+
     fn is_for(&self, name: &Name, rtype: u16) -> bool {
         let start = self.as_bytes().strip_prefix(name.as_wire());
         start.and_then(|rest| rest.strip_prefix(&rtype.to_be_bytes())).is_some_and(|f| f.len() == 1)
@@ -144,8 +162,12 @@ impl Cache {
         }
     }
 
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
     pub(crate) fn get(&self, key: &[u8], now: Now) -> Cached {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let entry = self.answers.get(&hash).filter(|entry| entry.key() == key);
         if let Some(entry) = &entry
             && now < entry.expires()
@@ -162,7 +184,7 @@ impl Cache {
 
     /// Keeps an answer, unless its time to live is zero.
     pub(crate) fn insert(&self, entry: &Arc<Entry>) {
-        let hash = self.hasher.hash_one(entry.key());
+        let hash = self.hash(entry.key());
         self.failures.remove(&hash);
         if entry.lives() {
             self.answers.insert(hash, entry.clone());
@@ -171,7 +193,7 @@ impl Cache {
 
     /// Remembers that asking failed.
     pub(crate) fn insert_failure(&self, key: &[u8], why: FailureKind, now: Now) -> Failure {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let lasting = match self.failures.get(&hash) {
             // Still failing soon after the last try: twice as long.
             Some(last) if now.0 < last.until.0 + FAILURE_MAX => (last.lasting * 2).min(FAILURE_MAX),
@@ -186,6 +208,27 @@ impl Cache {
     pub(crate) fn clear(&self) {
         self.answers.clear();
         self.failures.clear();
+    }
+
+    /// Forgets what is kept under `name`, of any type, and under names below it when `below`. How
+    /// many answers those were.
+    pub(crate) fn forget(&self, name: &Name, below: bool) -> usize {
+        let before = self.answers.len();
+        self.answers.retain(|_, entry| {
+            let Some(key) = Key::from_bytes(entry.key()) else { return false };
+            let question = key.question();
+            let asked = question.get(..question.len() - 4).unwrap_or_default();
+            let matches = match below {
+                true => crate::name::suffixes(asked).any(|suffix| suffix == name.as_wire()),
+                false => asked == name.as_wire(),
+            };
+            // Whoever was led to the name by an alias would be led there again.
+            let leads = |target: &Name| target == name || (below && target.is_within(name));
+            !matches && !entry.targets().iter().any(leads)
+        });
+        // They are kept by hash alone.
+        self.failures.clear();
+        before.saturating_sub(self.answers.len())
     }
 
     /// Entries and bytes held.

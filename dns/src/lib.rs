@@ -19,7 +19,7 @@ mod shared;
 mod upstreams;
 mod wire;
 
-pub use cache::Now;
+pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
 pub use local::{

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::cache::FailureKind;
+use crate::cache::{DamagedCache, FailureKind};
 use crate::counters::Tally;
 use crate::forward::{Forwarding, Job};
 use crate::pipeline::Result as Ended;
-use crate::{Asker, DropReason, Now, Outcome, Pipeline, Shared};
+use crate::{Asker, DropReason, Name, Now, Outcome, Pipeline, Shared};
 
 mod bind;
 pub(crate) mod tcp;
@@ -81,6 +81,7 @@ impl Default for TcpLimits {
 pub struct Server {
     listening: Vec<SocketAddr>,
     pipeline: Arc<Pipeline>,
+    clock: Clock,
     udp: Vec<udp::Worker>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -98,6 +99,7 @@ impl Server {
         let mut server = Self {
             listening: listeners.iter().map(|bound| bound.addr).collect(),
             pipeline: handler.pipeline.clone(),
+            clock,
             udp: Vec::new(),
             tasks: Vec::new(),
         };
@@ -126,6 +128,23 @@ impl Server {
     /// Forgets all cached answers.
     pub fn flush_cache(&self) {
         self.pipeline.cache.clear();
+    }
+
+    /// Forgets the cached answers to questions for `name`, of any type, and to those that an alias
+    /// led there; with `below`, for all names below it too. How many answers that were.
+    pub fn forget(&self, name: &Name, below: bool) -> usize {
+        self.pipeline.cache.forget(name, below)
+    }
+
+    /// The cached answers as bytes for a file. `date`: seconds since 1970.
+    pub fn save_cache(&self, date: u64) -> Vec<u8> {
+        self.pipeline.cache.save(self.clock.now(), date)
+    }
+
+    /// Takes back the answers that [`Server::save_cache`] gave; how many are of use still. When the
+    /// clock shows an earlier `date` than then, they serve only while no upstream answers.
+    pub fn restore_cache(&self, saved: &[u8], date: u64) -> Result<usize, DamagedCache> {
+        self.pipeline.cache.restore(saved, self.clock.now(), date)
     }
 
     /// How many answers the cache holds, and the bytes they take.
@@ -173,13 +192,17 @@ pub(crate) struct Clock {
     origin: Instant,
 }
 
+/// What the clock shows at the start: answers of an earlier process can be older than this one, by
+/// at most as long as any answer is of use.
+const FIRST: Duration = Duration::from_secs(3 * 24 * 3600);
+
 impl Clock {
     fn start() -> Self {
         Self { origin: Instant::now() }
     }
 
     pub(crate) fn now(self) -> Now {
-        Now(self.origin.elapsed())
+        Now(FIRST + self.origin.elapsed())
     }
 }
 

@@ -9,7 +9,7 @@ use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
 
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::name::Name;
-use crate::wire::{Alike, Ede, HEADER, Query, Rcode, Reply, alike_addresses, ttl_offsets};
+use crate::wire::{Alike, Ede, HEADER, Query, Rcode, Reply, alike_addresses, flag, ttl_offsets};
 
 /// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
 const MAX_TTL_SECS: u32 = 86_400;
@@ -160,15 +160,30 @@ impl Entry {
 
     /// The same as a message, for the rare case that records must be added to it.
     pub(crate) fn to_message(&self, question: &[u8], how: Use, now: Now) -> Option<Message> {
-        let mut wire = vec![0, 0, 0x80, self.rcode.0 as u8, 0, 1];
+        let mut wire = self.to_wire(question);
+        self.age(&mut wire[HEADER + question.len()..], how, now);
+        Message::from_vec(&wire).ok()
+    }
+
+    /// The whole answer to `question`, as it was when it came.
+    pub(super) fn to_wire(&self, question: &[u8]) -> Vec<u8> {
+        let low = self.rcode.0 as u8 | if self.authentic { flag::AD } else { 0 };
+        let mut wire = vec![0, 0, flag::QR, low, 0, 1];
         for count in [self.answers, self.authorities, 0] {
             wire.extend_from_slice(&count.to_be_bytes());
         }
         wire.extend_from_slice(question);
-        let start = wire.len();
         wire.extend_from_slice(self.parts().0);
-        self.age(&mut wire[start..], how, now);
-        Message::from_vec(&wire).ok()
+        wire
+    }
+
+    /// How long it has been here, whole seconds.
+    pub(super) fn age_secs(&self, now: Now) -> u32 {
+        now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32
+    }
+
+    pub(super) fn ttl_secs(&self) -> u32 {
+        self.ttl_secs
     }
 
     /// The records, and where their TTLs stand.
@@ -197,7 +212,7 @@ impl Entry {
     }
 
     fn age(&self, records: &mut [u8], how: Use, now: Now) {
-        let age = now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32;
+        let age = self.age_secs(now);
         for at in self.parts().1.chunks_exact(2) {
             let at = usize::from(u16::from_be_bytes([at[0], at[1]]));
             let Some(Ok(slot)) = records.get_mut(at..at + 4).map(<&mut [u8; 4]>::try_from) else {

@@ -4,6 +4,8 @@ use hickory_proto::rr::{Name as HickoryName, RData, Record};
 
 use super::*;
 
+mod saved;
+
 fn key(label: &[u8]) -> Key {
     key_of(label, RecordType::A)
 }
