@@ -111,6 +111,15 @@ pub enum Request {
         /// Its id.
         id: String,
     },
+    /// Forget this host's cached DNS answers. Done with a [`ForgottenReply`].
+    Flush {
+        /// For which name; `None`: all.
+        #[serde(default)]
+        name: Option<String>,
+        /// For names below it too.
+        #[serde(default)]
+        below: bool,
+    },
     /// The latest changes of the settings, newest first.
     Changes {
         /// At most so many.
@@ -336,6 +345,13 @@ pub struct HealthReply {
     pub well: bool,
     /// Why, in one sentence.
     pub why: String,
+}
+
+/// What [`Request::Flush`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenReply {
+    /// How many answers are gone.
+    pub forgotten: usize,
 }
 
 /// The state of the claim.

@@ -43,6 +43,8 @@ pub struct Parts {
     pub lists: ListKeeper,
     /// DNS, for its counters.
     pub dns: Arc<lanward_dns::Shared>,
+    /// The cached DNS answers.
+    pub answers: lanward_dns::AnswerCache,
     /// Where people reach this node's pages.
     pub url: Option<String>,
     /// What the daemon found when it started and cannot mend by itself.
@@ -367,6 +369,28 @@ impl Backend for Daemon {
 
     fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {
         Box::pin(self.make_pause(new))
+    }
+
+    fn forget_answers(
+        &self,
+        name: Option<String>,
+        below: bool,
+    ) -> Answer<'_, Result<usize, EditError>> {
+        let answers = &self.parts.answers;
+        let forgotten = match name.as_deref().map(str::parse::<lanward_dns::Name>) {
+            None => {
+                let (all, _) = answers.held();
+                answers.clear();
+                Ok(all)
+            }
+            Some(Ok(name)) => Ok(answers.forget(&name, below)),
+            Some(Err(why)) => {
+                let message =
+                    format!("That is not a domain name: {why}. Write it such as cdn.example.com.");
+                Err(EditError::field("name", message))
+            }
+        };
+        Box::pin(async { forgotten })
     }
 
     fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {

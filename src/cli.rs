@@ -6,6 +6,7 @@ mod check_config;
 mod claim;
 mod daemon;
 mod demo;
+mod flush;
 mod guard;
 mod health;
 mod history;
@@ -78,6 +79,8 @@ enum Verb {
     Lists(lists::Lists),
     /// Tell why a name is blocked, or is not.
     Why(why::Why),
+    /// Forget cached DNS answers, of one name or all.
+    Flush(flush::Flush),
     /// Stop blocking for a while, on both hosts.
     Pause(pause::Pause),
     /// Block again.
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Verb::Leases(verb) => verb.execute(&common),
         Verb::Lists(verb) => verb.execute(&common),
         Verb::Why(verb) => verb.execute(&common),
+        Verb::Flush(verb) => verb.execute(&common),
         Verb::Pause(verb) => verb.execute(&common),
         Verb::Resume(verb) => verb.execute(&common),
         Verb::History(verb) => verb.execute(&common),

@@ -3,6 +3,7 @@
 
 mod actor;
 mod admin;
+mod answers;
 mod beside;
 mod dhcp;
 mod handle;

@@ -96,7 +96,7 @@ async fn serve(
             }
         }
     }
-    let (answers, bytes) = server.cache_held();
+    let (answers, bytes) = server.cache().held();
     server.shutdown().await;
     let counters = shared.counters();
     println!("queries {}, cache {answers} answers in {bytes} bytes", counters.queries);

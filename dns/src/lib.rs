@@ -31,7 +31,7 @@ pub use pauses::Pauses;
 pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use record_type::RecordType;
-pub use server::{Config, Server, StartError, TcpLimits};
+pub use server::{AnswerCache, Config, Server, StartError, TcpLimits};
 pub use shared::Shared;
 pub use transport::Transport;
 pub use upstreams::{Forwarder, Upstreams};

@@ -125,31 +125,9 @@ impl Server {
         &self.listening
     }
 
-    /// Forgets all cached answers.
-    pub fn flush_cache(&self) {
-        self.pipeline.cache.clear();
-    }
-
-    /// Forgets the cached answers to questions for `name`, of any type, and to those that an alias
-    /// led there; with `below`, for all names below it too. How many answers that were.
-    pub fn forget(&self, name: &Name, below: bool) -> usize {
-        self.pipeline.cache.forget(name, below)
-    }
-
-    /// The cached answers as bytes for a file. `date`: seconds since 1970.
-    pub fn save_cache(&self, date: u64) -> Vec<u8> {
-        self.pipeline.cache.save(self.clock.now(), date)
-    }
-
-    /// Takes back the answers that [`Server::save_cache`] gave; how many are of use still. When the
-    /// clock shows an earlier `date` than then, they serve only while no upstream answers.
-    pub fn restore_cache(&self, saved: &[u8], date: u64) -> Result<usize, DamagedCache> {
-        self.pipeline.cache.restore(saved, self.clock.now(), date)
-    }
-
-    /// How many answers the cache holds, and the bytes they take.
-    pub fn cache_held(&self) -> (usize, u64) {
-        self.pipeline.cache.held()
+    /// The cache of answers, for whoever keeps, shows or empties it.
+    pub fn cache(&self) -> AnswerCache {
+        AnswerCache { pipeline: self.pipeline.clone(), clock: self.clock }
     }
 
     /// Stops, and waits until every thread and task has ended and every socket is closed.
@@ -174,6 +152,42 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// The cached answers of a server; clones are the same cache. It may outlive the server.
+#[derive(Clone, Debug)]
+pub struct AnswerCache {
+    pipeline: Arc<Pipeline>,
+    clock: Clock,
+}
+
+impl AnswerCache {
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.pipeline.cache.clear();
+    }
+
+    /// Forgets the answers to questions for `name`, of any type, and to those that an alias led
+    /// there; with `below`, for all names below it too. How many answers that were.
+    pub fn forget(&self, name: &Name, below: bool) -> usize {
+        self.pipeline.cache.forget(name, below)
+    }
+
+    /// How many answers there are, and the bytes they take.
+    pub fn held(&self) -> (usize, u64) {
+        self.pipeline.cache.held()
+    }
+
+    /// The answers as bytes for a file. `date`: seconds since 1970.
+    pub fn save(&self, date: u64) -> Vec<u8> {
+        self.pipeline.cache.save(self.clock.now(), date)
+    }
+
+    /// Takes back the answers that [`AnswerCache::save`] gave; how many are of use still. When the
+    /// clock shows an earlier `date` than then, they serve only while no upstream answers.
+    pub fn restore(&self, saved: &[u8], date: u64) -> Result<usize, DamagedCache> {
+        self.pipeline.cache.restore(saved, self.clock.now(), date)
     }
 }
 

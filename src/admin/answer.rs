@@ -12,7 +12,9 @@ use lanward_web::view::{
 };
 use serde_json::{Value, json};
 
-use super::{HealthReply, Refusal, RefusalKind, Reply, Request, StatusReply, list_kind};
+use super::{
+    ForgottenReply, HealthReply, Refusal, RefusalKind, Reply, Request, StatusReply, list_kind,
+};
 use crate::settings::fields::Read;
 use crate::settings::words::{Mac, Name};
 
@@ -84,6 +86,11 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
         Request::AcceptHeld { id } => {
             backend.accept_held(id).await.map_err(Refusal::from).map(to_value)
         }
+        Request::Flush { name, below } => backend
+            .forget_answers(name, below)
+            .await
+            .map_err(Refusal::from)
+            .map(|forgotten| to_value(ForgottenReply { forgotten })),
         Request::Changes { limit } => {
             backend.changes(limit).await.map_err(Refusal::from).map(to_value)
         }

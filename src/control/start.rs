@@ -23,6 +23,7 @@ use tracing_subscriber::EnvFilter;
 use super::actor::Standing;
 use super::actor::{Actor, Changes, Waiting};
 use super::admin::Admin;
+use super::answers::SavedAnswers;
 use super::beside::Beside;
 use super::dhcp::DhcpFront;
 use super::handle::Handle;
@@ -123,6 +124,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let lists = start_lists(&data_dir, &dns, &resolver, settings, to_partner).await?;
     tokio::spawn(carry_lists(control.clone(), for_partner));
     let server = start_dns(&host, &dns).await?;
+    let answers = SavedAnswers::new(&data_dir, server.cache());
+    tokio::spawn(answers.clone().run());
 
     // Everything that asks the node.
     let domain = Arc::clone(&node.effective().domain);
@@ -191,6 +194,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         control: control.clone(),
         lists,
         dns: Arc::clone(&dns),
+        answers: server.cache(),
         url: Some(url.clone()),
         start_problems: problems,
         dhcp_problem: dhcp_problems,
@@ -255,6 +259,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     }
     // What the node sent last goes out before the link ends.
     pairing.stop().await;
+    answers.save().await;
     server.shutdown().await;
     let _ = web.await;
     match by_itself {

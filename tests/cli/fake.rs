@@ -328,6 +328,18 @@ impl Backend for Household {
         Box::pin(async move { Ok(self.note(format!("pause {} {length}", new.scope.key()))) })
     }
 
+    fn forget_answers(
+        &self,
+        name: Option<String>,
+        below: bool,
+    ) -> Answer<'_, Result<usize, EditError>> {
+        ready(match name.as_deref() {
+            None => Ok(7),
+            Some("cdn.example.com") => Ok(if below { 3 } else { 1 }),
+            Some(_) => Ok(0),
+        })
+    }
+
     fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {
         let scope = scope.map_or_else(|| "everybody".to_owned(), |scope| scope.key());
         Box::pin(async move { Ok(self.note(format!("resume {scope}"))) })

@@ -63,6 +63,27 @@ fn told(household: &Household, args: &[&str], input: &str) -> Ran {
 }
 
 #[test]
+fn cached_answers_are_forgotten() {
+    let household = Household::in_order();
+    for (args, said) in [
+        (&["flush"][..], "7 answers are forgotten on this host."),
+        (
+            &["flush", "cdn.example.com"],
+            "One answer is forgotten for cdn.example.com on this host.",
+        ),
+        (&["flush", "cdn.example.com", "--below"], "3 answers are forgotten"),
+        (&["flush", "other.example"], "No answer was cached for other.example on this host."),
+    ] {
+        let ran = ask(&household, args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.out.contains(said), "{ran:?}");
+    }
+    assert_eq!(ask(&household, &["flush", "--below"]).code, 2);
+    let ran = ask(&household, &["flush", "--json"]);
+    assert!(ran.out.contains("\"forgotten\""), "{ran:?}");
+}
+
+#[test]
 fn without_a_daemon_it_says_so_and_what_to_do() {
     let folder = tempfile::tempdir().expect("folder");
     let socket = folder.path().join("admin.sock");

@@ -24,7 +24,7 @@ mod changes;
 mod lists;
 mod reservations;
 
-pub(crate) use changes::{changes, conflicts, pause, pauses, resume, revert, settle};
+pub(crate) use changes::{changes, conflicts, forget, pause, pauses, resume, revert, settle};
 pub(crate) use lists::{
     accept_list, add_list, lists, patch_list, remove_list, update_all, update_list,
 };

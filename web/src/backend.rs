@@ -72,6 +72,14 @@ pub trait Backend: Send + Sync + 'static {
     /// Which lists and rules match a name, and which of them decides.
     fn why(&self, question: WhyQuestion) -> Answer<'_, Result<WhyAnswer, Unavailable>>;
 
+    /// Forgets this host's cached answers for a name, and with `below` for names below it; all of
+    /// them where no name is given. How many answers that were.
+    fn forget_answers(
+        &self,
+        name: Option<String>,
+        below: bool,
+    ) -> Answer<'_, Result<usize, EditError>>;
+
     /// Stops blocking for some, for a while, on both hosts. What is paused is in
     /// [`Status::pauses`].
     fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>>;

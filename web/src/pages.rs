@@ -39,7 +39,7 @@ pub(crate) use reservations::{
 pub(crate) use setup::{setup, setup_form};
 pub(crate) use small::{health, theme, undo};
 pub(crate) use system::{pair_order, settle, system, undo_change};
-pub(crate) use why::{Asked, understand, why};
+pub(crate) use why::{Asked, forget_answers, understand, why};
 
 type Answered = Result<Response, Refusal>;
 
