@@ -16,9 +16,11 @@ mod alias;
 mod cached;
 mod canary;
 mod filtering;
+mod limit;
 mod local_names;
 mod minimal;
 mod policy;
+mod rebinding;
 mod recursion;
 mod special;
 
@@ -27,8 +29,9 @@ pub use special::SELF_TEST;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     access::judge,   // first: a stranger must not learn anything, nor use us against others
+    limit::judge,    // before any work: one device that runs wild must not cost the others theirs
     special::answer, // before local names: no host may call itself localhost
     local_names::answer, // before the filter: no list may block a device of the house
     special::keep_inside, // after local names: what they do not know must not leave the house
@@ -137,6 +140,7 @@ impl Pipeline {
             Err(Malformed::Drop(reason)) => return Outcome::Dropped(reason),
             Err(Malformed::Answer(refusal)) => {
                 return match access::policy_of(&cx, asker) {
+                    Ok(_) if !limit::admits(&cx, asker) => Outcome::Dropped(DropReason::RateLimit),
                     Ok(_) => {
                         Reply::refuse(&refusal, out);
                         Outcome::Answered(Answered::Refused)
@@ -222,9 +226,12 @@ impl Pipeline {
         if let Step::Done(outcome) = filtering::judge_targets(&cx, &asked, &entry, out) {
             return Some(outcome);
         }
+        let public = rebinding::judge(&cx, &asked, &entry);
+        let (entry, answered) =
+            public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
         match alias {
             None => entry.write(&asked.query, how, now, asked.limit(), out),
-            Some(alias) => alias.write(&asked, &entry, how, now, out),
+            Some(alias) => alias.write(&asked, entry, how, now, out),
         }
         Some(Outcome::Answered(answered))
     }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
-use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
+use crate::limiter::Limiter;
+use crate::{
+    Counters, EmptyFilter, Filter, LocalNames, Over, Pauses, Policies, Protection, Upstreams,
+};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
@@ -23,6 +26,9 @@ pub(crate) struct Snapshot {
     pub(crate) local: Arc<LocalNames>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) pauses: Arc<Pauses>,
+    pub(crate) protection: Arc<Protection>,
+    /// The same one in all snapshots: it is no setting, but stands where the fast path finds it.
+    pub(crate) limiter: Arc<Limiter>,
 }
 
 impl Default for Snapshot {
@@ -32,6 +38,8 @@ impl Default for Snapshot {
             local: Arc::default(),
             policies: Arc::default(),
             pauses: Arc::default(),
+            protection: Arc::default(),
+            limiter: Arc::default(),
         }
     }
 }
@@ -79,6 +87,17 @@ impl Shared {
     pub fn set_pauses(&self, pauses: Pauses) {
         let pauses = Arc::new(pauses);
         self.change(|snapshot| snapshot.pauses = pauses);
+    }
+
+    /// Limits how much a device may ask, and withholds private addresses from public names, or not.
+    pub fn set_protection(&self, protection: Protection) {
+        let protection = Arc::new(protection);
+        self.change(|snapshot| snapshot.protection = protection);
+    }
+
+    /// Who asked more than [`RateLimit`](crate::RateLimit) allows: the latest, at most 32.
+    pub fn over_limit(&self) -> Vec<(std::net::IpAddr, Over)> {
+        self.snapshot.load().limiter.over()
     }
 
     /// Puts other forwarders in force; questions in flight end with the old ones.

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query as Asked, ResponseCode};
+use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
 
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::name::Name;
+use crate::protection::{is_private_v4, is_private_v6};
 use crate::wire::{Alike, Ede, HEADER, Query, Rcode, Reply, alike_addresses, flag, ttl_offsets};
 
 /// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
@@ -41,6 +43,8 @@ pub(crate) struct Entry {
     targets: Box<[Name]>,
     /// The addresses among the records, which each client gets in another order.
     addresses: Option<Alike>,
+    /// The same without private addresses and what hints at them, where there are such.
+    public: Option<Box<Self>>,
     stored: Now,
     ttl_secs: u32,
     /// Somebody has been sent to ask again before it expires.
@@ -61,6 +65,20 @@ impl Entry {
     /// asked name on with the records at its end, and of the authority section what a negative or
     /// signed answer needs. Everything else a forwarder says is not believed.
     pub(crate) fn from_answer(answer: Message, key: &Key, now: Now) -> Option<Arc<Self>> {
+        let public = answer.answers.iter().any(leads_inside).then(|| {
+            let mut public = answer.clone();
+            public.answers.retain(|record| !leads_inside(record));
+            Self::build(public, key, now)
+        });
+        let mut entry = Self::build(answer, key, now)?;
+        if let Some(public) = public.flatten().filter(|public| public.answers < entry.answers) {
+            // As long as the whole: without its SOA, an answer without records would not live.
+            entry.public = Some(Box::new(Self { ttl_secs: entry.ttl_secs, ..public }));
+        }
+        Some(Arc::new(entry))
+    }
+
+    fn build(answer: Message, key: &Key, now: Now) -> Option<Self> {
         let dnssec_ok = key.dnssec_ok();
         let asked = answer.queries.first()?.clone();
         // Over TCP nobody has compared the question yet.
@@ -86,7 +104,7 @@ impl Entry {
         message.answers = answers;
         message.authorities = authorities;
         let (body, records_len, addresses) = encode(&message, key)?;
-        Some(Arc::new(Self {
+        Some(Self {
             rcode,
             authentic: answer.metadata.authentic_data,
             answers: u16::try_from(message.answers.len()).ok()?,
@@ -95,10 +113,16 @@ impl Entry {
             records_len,
             targets,
             addresses,
+            public: None,
             stored: now,
             ttl_secs,
             refreshing: AtomicBool::new(false),
-        }))
+        })
+    }
+
+    /// The answer without its private addresses; `None` when it has none.
+    pub(crate) fn without_private(&self) -> Option<&Self> {
+        self.public.as_deref()
     }
 
     pub(crate) fn expires(&self) -> Now {
@@ -127,7 +151,8 @@ impl Entry {
     /// Bytes it takes.
     pub(crate) fn size(&self) -> usize {
         let targets = self.targets.iter().map(|target| 16 + target.as_wire().len());
-        size_of::<Self>() + self.body.len() + targets.sum::<usize>()
+        let public = self.public.as_ref().map_or(0, |public| public.size());
+        size_of::<Self>() + self.body.len() + targets.sum::<usize>() + public
     }
 
     /// Writes the answer to `query`, which asks what this entry answers.
@@ -300,6 +325,22 @@ pub(crate) fn to_name(name: &HickoryName) -> Option<Name> {
     }
     wire.push(0);
     Name::from_wire(&wire)
+}
+
+/// Whether a record holds a private address, or hints at one (RFC 9460, 7.3).
+fn leads_inside(record: &Record) -> bool {
+    match &record.data {
+        RData::A(a) => is_private_v4(a.0),
+        RData::AAAA(aaaa) => is_private_v6(aaaa.0),
+        RData::SVCB(service) | RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) => {
+            service.svc_params.iter().any(|(_, value)| match value {
+                SvcParamValue::Ipv4Hint(hint) => hint.0.iter().any(|a| is_private_v4(a.0)),
+                SvcParamValue::Ipv6Hint(hint) => hint.0.iter().any(|aaaa| is_private_v6(aaaa.0)),
+                _ => false,
+            })
+        }
+        _ => false,
+    }
 }
 
 /// Whether a record of the authority section is kept: the SOA that makes an answer negative (RFC

@@ -1,7 +1,7 @@
 //! Answers from the cache.
 
 use super::filtering::judge_targets;
-use super::{Asked, Cx, Outcome, Step};
+use super::{Asked, Cx, Outcome, Step, rebinding};
 use crate::Answered;
 use crate::cache::{Cached, Key, Use};
 
@@ -18,6 +18,10 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     };
     if let blocked @ Step::Done(_) = judge_targets(cx, asked, &entry, out) {
         return blocked;
+    }
+    if let Some(public) = rebinding::judge(cx, asked, &entry) {
+        public.write(&asked.query, how, cx.now, asked.limit(), out);
+        return Step::Done(Outcome::Answered(Answered::Withheld));
     }
     entry.write(&asked.query, how, cx.now, asked.limit(), out);
     Step::Done(match how == Use::Fresh && asked.query.rd() && entry.wants_refresh(cx.now) {

@@ -14,6 +14,8 @@ use crate::{
 };
 
 mod cached;
+mod protection;
+
 /// The address that is asked.
 const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 30, 2));
 

@@ -87,6 +87,10 @@ impl<'b> Reply<'b> {
         self.out[2] |= flag::AA;
     }
 
+    pub(crate) fn truncated(&mut self) {
+        self.out[2] |= flag::TC;
+    }
+
     pub(crate) fn authentic(&mut self) {
         self.out[3] |= flag::AD;
     }
