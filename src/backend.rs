@@ -184,6 +184,7 @@ impl Backend for Daemon {
             let around = status::Around {
                 started: self.started,
                 counters: self.parts.dns.counters(),
+                over_limit: self.parts.dns.over_limit(),
                 blocked_names: statuses.iter().filter_map(|l| l.entries).sum(),
                 url: self.parts.url.clone(),
                 partner_url: self.partner_url(),

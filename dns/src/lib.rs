@@ -25,7 +25,6 @@ mod wire;
 pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
-pub use limiter::Over;
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
 };
@@ -36,6 +35,6 @@ pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use protection::{Protection, RateLimit, Rebinding};
 pub use record_type::RecordType;
 pub use server::{AnswerCache, Config, Server, StartError, TcpLimits};
-pub use shared::Shared;
+pub use shared::{OverLimit, Shared};
 pub use transport::Transport;
 pub use upstreams::{Forwarder, Upstreams};

@@ -36,11 +36,11 @@ struct Place([AtomicU64; 8]);
 
 /// A client that asked more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Over {
+pub(crate) struct Over {
     /// When it last did.
-    pub last: Now,
+    pub(crate) last: Now,
     /// How many of its questions were not answered because of it.
-    pub refused: u64,
+    pub(crate) refused: u64,
 }
 
 impl Default for Limiter {

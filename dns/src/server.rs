@@ -91,7 +91,7 @@ impl Server {
     /// bound. Needs a tokio runtime; the UDP workers are threads of their own.
     pub async fn start(config: Config, shared: Arc<Shared>) -> Result<Self, StartError> {
         let listeners = bind::bind_all(&config)?;
-        let clock = Clock::start();
+        let clock = shared.clock;
         let pipeline = Arc::new(Pipeline::new(config.cache_bytes));
         let (queue, waiting) = mpsc::channel(config.queue.get());
         let handler = Handler { pipeline, shared, clock, queue };
@@ -211,7 +211,7 @@ pub(crate) struct Clock {
 const FIRST: Duration = Duration::from_secs(3 * 24 * 3600);
 
 impl Clock {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { origin: Instant::now() }
     }
 

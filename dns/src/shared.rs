@@ -1,22 +1,36 @@
 //! What the control plane gives to the data plane: immutable snapshots, swapped whole.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::limiter::Limiter;
-use crate::{
-    Counters, EmptyFilter, Filter, LocalNames, Over, Pauses, Policies, Protection, Upstreams,
-};
+use crate::server::Clock;
+use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Protection, Upstreams};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
 pub struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) upstreams: ArcSwap<Upstreams>,
+    /// All servers on these snapshots go by it.
+    pub(crate) clock: Clock,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
+}
+
+/// A client that asked more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverLimit {
+    /// Its IPv4 address, or its IPv6 network (/56).
+    pub client: IpAddr,
+    /// How many of its questions were not answered because of it, since the start.
+    pub refused: u64,
+    /// How long ago the last of them came.
+    pub ago: Duration,
 }
 
 /// Everything the fast path reads, in one piece.
@@ -50,6 +64,7 @@ impl Shared {
         Arc::new(Self {
             snapshot: ArcSwap::default(),
             upstreams: ArcSwap::default(),
+            clock: Clock::start(),
             retired: Mutex::default(),
             registry: Registry::default(),
         })
@@ -96,8 +111,16 @@ impl Shared {
     }
 
     /// Who asked more than [`RateLimit`](crate::RateLimit) allows: the latest, at most 32.
-    pub fn over_limit(&self) -> Vec<(std::net::IpAddr, Over)> {
-        self.snapshot.load().limiter.over()
+    pub fn over_limit(&self) -> Vec<OverLimit> {
+        let now = self.clock.now();
+        let over = self.snapshot.load().limiter.over();
+        over.into_iter()
+            .map(|(client, over)| OverLimit {
+                client,
+                refused: over.refused,
+                ago: now.0.saturating_sub(over.last.0),
+            })
+            .collect()
     }
 
     /// Puts other forwarders in force; questions in flight end with the old ones.

@@ -62,6 +62,7 @@ impl Snapshot {
 pub(super) fn publish_restored(node: &Node, own: &[IpAddr], dns: &Shared) {
     let snapshot = Snapshot::of(node, own);
     dns.set_upstreams(publish::upstreams(&snapshot.settings));
+    dns.set_protection(snapshot.settings.protection.clone());
     dns.set_local(snapshot.local_names(0));
 }
 
@@ -97,6 +98,7 @@ impl Publisher {
         if all {
             let settings = &snapshot.settings;
             self.dns.set_upstreams(publish::upstreams(settings));
+            self.dns.set_protection(settings.protection.clone());
             self.resolver.set_upstreams(settings.upstreams.clone());
             self.lists.set_settings(ListSettings::from(&**settings));
         }

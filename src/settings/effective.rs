@@ -74,6 +74,8 @@ pub struct Effective {
     pub reserved_names: Vec<ReservedName>,
     /// The household's domain, lower case, without the final dot.
     pub domain: Arc<str>,
+    /// Limits of what devices ask, and rebinding.
+    pub protection: lanward_dns::Protection,
     /// The resolvers everything else is forwarded to, in order.
     pub upstreams: Vec<SocketAddr>,
     /// How long one host may lend alone beyond what the other knows (MCLT).
@@ -327,6 +329,10 @@ impl Household {
             let read = read.unwrap_or_default();
             settings.domain = settings.domain.or(read.domain);
             settings.upstreams = settings.upstreams.or(read.upstreams);
+            settings.rate_limit = settings.rate_limit.or(read.rate_limit);
+            settings.rebinding_protection =
+                settings.rebinding_protection.or(read.rebinding_protection);
+            settings.private_names = settings.private_names.or(read.private_names);
             settings.mclt = settings.mclt.or(read.mclt);
             settings.auto_partner_down = settings.auto_partner_down.or(read.auto_partner_down);
         }

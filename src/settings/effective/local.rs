@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lanward_dns::{Protection, RateLimit, Rebinding};
+
 use super::{Effective, Household, NamedRecord};
 use crate::settings::problem::{Place, Problem};
-use crate::settings::records::{LocalRecord, Record, RecordData};
+use crate::settings::records::{LocalRecord, Record, RecordData, Settings};
+use crate::settings::words::Name;
 
 /// Default MCLT: an hour bounds what may be lost to one lease, and old phones do not mind it.
 const MCLT: Duration = Duration::from_secs(3600);
@@ -14,8 +17,33 @@ const MCLT_LEAST: Duration = Duration::from_secs(5);
 const AUTO_DOWN_LEAST: Duration = Duration::from_secs(86_400);
 const MCLT_MOST: Duration = Duration::from_secs(86_400);
 
+/// At once a device may ask for as many seconds' worth of questions: what a page with everything it
+/// embeds needs, and a device that wakes up.
+const BURST_SECS: u32 = 5;
+/// Media servers in the house are found by public names with private addresses.
+const PRIVATE_NAMES: [&str; 1] = ["plex.direct"];
+
+fn protection(settings: &Settings) -> Protection {
+    let rate_limit = match settings.rate_limit {
+        None => Protection::default().rate_limit,
+        Some(0) => None,
+        Some(per_second) => {
+            Some(RateLimit { per_second, burst: per_second.saturating_mul(BURST_SECS) })
+        }
+    };
+    let names: Vec<&str> = match &settings.private_names {
+        None => PRIVATE_NAMES.into(),
+        Some(names) => names.iter().map(Name::as_str).collect(),
+    };
+    let names = names.into_iter().filter_map(|name| name.parse().ok());
+    let rebinding = settings.rebinding_protection.unwrap_or(true);
+    let rebinding = rebinding.then(|| Rebinding::allowing(names));
+    Protection { rate_limit, rebinding }
+}
+
 pub(super) fn derive(household: &Household, effective: &mut Effective) {
     effective.upstreams = household.upstreams();
+    effective.protection = protection(&household.settings);
     let mclt = household.settings.mclt.map_or(MCLT, |mclt| mclt.0);
     effective.mclt = mclt.clamp(MCLT_LEAST, MCLT_MOST);
     if effective.mclt != mclt {

@@ -37,6 +37,35 @@ fn nothing_configured_blocks_by_the_built_in_list_and_serves_loopback_only() {
 }
 
 #[test]
+fn limits_and_rebinding_are_on_until_somebody_says_otherwise() {
+    use lanward_dns::{Protection, RateLimit, Rebinding};
+    let names = |names: &[&str]| names.iter().map(|name| name.parse().expect("name")).collect();
+    let allowing = |text: &[&str]| {
+        let names: Vec<lanward_dns::Name> = names(text);
+        Some(Rebinding::allowing(names))
+    };
+    let usual = derive(&BTreeMap::new(), &HostView::default()).protection;
+    assert_eq!(
+        usual,
+        Protection { rebinding: allowing(&["plex.direct"]), ..Protection::default() }
+    );
+    let records = records([
+        ("setting/rate_limit", json!(50)),
+        ("setting/private_names", json!(["vpn.example", "lab.example"])),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    assert_eq!(effective.problems, []);
+    let rate_limit = Some(RateLimit { per_second: 50, burst: 250 });
+    let rebinding = allowing(&["lab.example", "vpn.example"]);
+    assert_eq!(effective.protection, Protection { rate_limit, rebinding });
+    let off = self::records([
+        ("setting/rate_limit", json!(0)),
+        ("setting/rebinding_protection", json!(false)),
+    ]);
+    assert_eq!(derive(&off, &HostView::default()).protection, Protection::OFF);
+}
+
+#[test]
 fn options_are_encoded_byte_for_byte() {
     let records = records([(
         "network/a",

@@ -175,7 +175,7 @@ fn a_client_over_its_limit_is_sent_to_tcp_or_not_answered_and_the_others_are() {
     assert_eq!(told, expected.map(|(what, times)| (what.to_owned(), times)));
     let over = house.shared.over_limit();
     assert_eq!(
-        (over.len(), over[0].0.to_string().as_str(), over[0].1.refused),
+        (over.len(), over[0].client.to_string().as_str(), over[0].refused),
         (2, "10.0.30.7", 200)
     );
 }
