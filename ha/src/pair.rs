@@ -409,6 +409,23 @@ impl Pair {
     fn put(&mut self, mut binding: Binding) -> u64 {
         let seq = self.journal.write(binding_key(binding.addr), Some(encode_binding(&binding)));
         binding.written = seq;
+        self.place(binding);
+        seq
+    }
+
+    /// Puts a record into the table that says no more than that the partner has confirmed what
+    /// this node told it. Nobody waits for the disk: it goes there with the next batch, or with
+    /// the next CONTACT. A crash that forgets it leaves the record as it was before the answer
+    /// came, which is what a lost answer leaves: the node counts on less of the partner's
+    /// knowledge, so it promises less, and tells the partner again what is still marked as
+    /// untold. Whatever it does meanwhile because of the confirmation (a longer lease, an address
+    /// freed by agreement and granted again) writes the whole record and takes this with it.
+    fn note(&mut self, binding: Binding) {
+        self.journal.write_along(binding_key(binding.addr), Some(encode_binding(&binding)));
+        self.place(binding);
+    }
+
+    fn place(&mut self, binding: Binding) {
         self.damaged.remove(&binding.addr);
         self.reserved.touched(&binding);
         self.leases_changed |= self.table.get(binding.addr).is_none_or(|old| {
@@ -416,7 +433,6 @@ impl Pair {
                 != (binding.state, binding.client_expiry, &binding.client)
         });
         self.table.put(binding);
-        seq
     }
 
     /// Puts a record this node changed into the table and on its way to the disk and the partner.

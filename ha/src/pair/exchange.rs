@@ -232,7 +232,7 @@ impl Pair {
             binding.partner_knows = binding.state != BindingState::Free;
         }
         if binding != old {
-            self.put(binding);
+            self.note(binding);
         }
         if promise.is_some() {
             self.assent_given(now, flight.addr, flight.versions);

@@ -253,6 +253,7 @@ impl Pair {
             clock_ms: now.as_millis(),
             covering: self.is_serving() && self.partner().is_some_and(|partner| !partner.serving),
         };
+        self.journal.hurry();
         if let Some(link) = &mut self.link {
             link.next_contact = now + self.config.times.contact;
             // Before it knows who listens, a node says its HELLO and no more.

@@ -112,6 +112,7 @@ impl Pair {
 
     pub(super) fn lose_link(&mut self, now: Time, reason: &str) {
         let Some(link) = self.link.take() else { return };
+        self.journal.hurry();
         self.event(now, EventKind::LinkDown, reason);
         if link.partner.is_some() {
             self.out.push_back(PairOutput::SettingsLinkDown);

@@ -120,10 +120,69 @@ fn a_lost_confirmation_is_made_up_for_after_the_break() {
 fn a_restart_brings_back_what_was_stored() {
     let mut bench = Bench::normal();
     bench.leased(0, EVEN, 1, DAY);
+    bench.pass(Duration::from_secs(1));
     let before = bench.sides[0].pair.binding(EVEN).cloned().expect("leased");
     bench.restart(0);
     let after = bench.sides[0].pair.binding(EVEN).cloned().expect("restored");
     assert_eq!(Binding { written: 0, ..before }, after);
+}
+
+#[test]
+fn a_confirmation_costs_no_write_of_its_own() {
+    let mut bench = Bench::normal();
+    let stored = |bench: &Bench| {
+        let value = &bench.sides[0].disk[&Binding::store_key(EVEN)];
+        Binding::from_store(&Binding::store_key(EVEN), value).expect("a record")
+    };
+    bench.leased(0, EVEN, 1, DAY);
+    let known = bench.sides[0].pair.binding(EVEN).cloned().expect("leased");
+    assert!(!known.dirty && known.acked_potential > bench.now + DAY);
+    assert!(stored(&bench).dirty && stored(&bench).acked_potential == Time::ZERO);
+    // It goes with what is written next,
+    bench.leased(0, Ipv4Addr::new(10, 0, 0, 102), 2, DAY);
+    assert_eq!(stored(&bench), Binding { written: 0, ..known });
+    // and with the next CONTACT where nothing is.
+    bench.leased(0, EVEN, 1, DAY);
+    assert!(stored(&bench).dirty);
+    bench.pass(Duration::from_secs(1));
+    assert!(!stored(&bench).dirty);
+}
+
+#[test]
+fn a_crash_that_forgets_a_confirmation_promises_less_and_tells_again() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let promised = bench.sides[0].pair.binding(EVEN).cloned().expect("leased").client_expiry;
+    bench.restart(0);
+    let after = bench.sides[0].pair.binding(EVEN).cloned().expect("restored");
+    assert!(after.dirty && after.client_expiry == promised);
+    assert_eq!(after.acked_potential, Time::ZERO, "forgotten");
+    // Cut off, it counts on nothing the partner may have.
+    bench.pass(Duration::from_secs(11));
+    assert_eq!(bench.states()[0], PairState::CommunicationsInterrupted);
+    assert_eq!(bench.leased(0, EVEN, 1, DAY), HOUR);
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    assert!(bench.tables_are_equal());
+    assert_eq!(bench.sides[0].pair.status().unsynced, 0);
+    assert_eq!(bench.leased(0, EVEN, 1, DAY), DAY);
+}
+
+#[test]
+fn a_crash_that_forgets_that_an_end_was_agreed_asks_again() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, HOUR);
+    bench.pass(Duration::from_secs(1));
+    let released = Change::Release { addr: EVEN, client: client(1).key };
+    bench.propose(0, released);
+    assert_eq!(bench.state_of(0, EVEN), Some(BindingState::Free));
+    bench.restart(0);
+    assert_eq!(bench.state_of(0, EVEN), Some(BindingState::Released), "forgotten");
+    bench.pass(Duration::from_secs(11));
+    assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::AwaitingPartner));
+    bench.link();
+    assert_eq!(bench.state_of(0, EVEN), Some(BindingState::Free));
+    assert!(bench.tables_are_equal());
 }
 
 #[test]
