@@ -223,7 +223,7 @@ measure() { # who, rate
   before=$(cpu)
   # A namespace of clients never seen before for each rate.
   local base; base=$(printf 'mac=02:%02x:%02x:00:00:00' $((rate / 256 % 256)) $((rate % 256)))
-  on clients chrt --rr 1 perfdhcp -4 -B -l eth0 -r "$rate" -R 1000000 -b "$base" -p "$seconds" -d 3 -W 1000000 -x t \
+  serve clients perfdhcp -4 -B -l eth0 -r "$rate" -R 1000000 -b "$base" -p "$seconds" -d 3 -W 1000000 -x t \
     255.255.255.255 > "$out" 2>&1 || true
   after=$(cpu)
   say "$who, $rate new clients a second asked for, $seconds s:"
