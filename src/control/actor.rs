@@ -102,15 +102,22 @@ impl Actor {
         while !self.waiting.ended {
             let wake = self.wake();
             let ending = self.waiting.ending;
+            // What was begun is brought to its end before anything new is taken from the clients:
+            // under load they wait in the socket, not in the node. All others are few.
             tokio::select! {
+                biased;
                 command = self.commands.recv() => match command {
                     None => break,
                     Some(command) => self.command(command),
                 },
+                () = tokio::time::sleep_until(ending.unwrap_or(wake)), if ending.is_some() => {
+                    warn!("the other host did not take over in time; this one stops nonetheless");
+                    break;
+                }
                 Some(event) = self.store_events.recv() => self.stored(event),
                 Some(event) = self.link_events.recv() => self.linked(event),
+                () = tokio::time::sleep_until(wake) => self.timeout(),
                 Some(addresses) = self.addresses.recv() => self.addresses_changed(addresses),
-                heard = self.dhcp.next() => self.heard(heard),
                 event = self.service.next() => self.service.handle(self.clock.now(), &event),
                 _ = floor.tick() => {
                     self.store.save_time(self.clock.floor());
@@ -118,11 +125,7 @@ impl Actor {
                         self.beside.introduce(&partner.name);
                     }
                 }
-                () = tokio::time::sleep_until(ending.unwrap_or(wake)), if ending.is_some() => {
-                    warn!("the other host did not take over in time; this one stops nonetheless");
-                    break;
-                }
-                () = tokio::time::sleep_until(wake) => self.timeout(),
+                heard = self.dhcp.next() => self.heard(heard),
             }
             self.drain();
         }

@@ -35,10 +35,10 @@ impl Snapshot {
     fn of(node: &Node, own: &[IpAddr]) -> Snapshot {
         let settings = Arc::clone(node.effective());
         let pair = node.pair();
-        let status = pair.status();
-        let mut nodes = vec![(status.node, own.to_vec())];
-        if let Some(partner) = status.partner {
-            nodes.push((partner.name, pair.partner_addresses().to_vec()));
+        let (name, partner) = pair.names();
+        let mut nodes = vec![(name.to_owned(), own.to_vec())];
+        if let Some(partner) = partner {
+            nodes.push((partner.to_owned(), pair.partner_addresses().to_vec()));
         }
         let named = |binding: &&Binding| {
             let client = binding.client.as_ref();

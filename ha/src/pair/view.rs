@@ -68,6 +68,13 @@ impl Pair {
             .collect()
     }
 
+    /// The names of this node and of its partner, if it has one. Cheap, where
+    /// [`Pair::status`] counts free addresses.
+    pub fn names(&self) -> (&str, Option<&str>) {
+        let partner = self.config.partner.as_ref().map(|_| self.seen.name.as_str());
+        (&self.config.node, partner)
+    }
+
     /// All bindings in the order of their addresses.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.table.iter()
