@@ -3,7 +3,7 @@
 //! Pure: no clock, no socket, no lock but the cache's. The UDP workers, the TCP listener, tests and
 //! benchmarks all call [`Pipeline::handle`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
@@ -65,6 +65,8 @@ pub enum Outcome {
 pub struct Asker {
     /// Source address and port.
     pub source: SocketAddr,
+    /// The address of this host that was asked.
+    pub local: IpAddr,
     /// How the question came, and so how its answer goes back.
     pub transport: Transport,
 }

@@ -13,6 +13,9 @@ use crate::{
     Policies, RecordData, RuleRef, Verdict,
 };
 
+/// The address that is asked.
+const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 30, 2));
+
 /// Names and the verdict on them and everything below.
 struct Rules(HashMap<Name, bool>);
 
@@ -127,7 +130,11 @@ impl House {
 
     fn send_from(&self, source: &str, packet: &[u8]) -> (Outcome, Vec<u8>) {
         let mut out = vec![0xff; 7];
-        let asker = Asker { source: source.parse().expect(source), transport: Transport::Udp };
+        let asker = Asker {
+            source: source.parse().expect(source),
+            local: LOCAL,
+            transport: Transport::Udp,
+        };
         let outcome = self.pipeline.handle(&self.shared, packet, asker, self.now, &mut out);
         (outcome, out)
     }
@@ -471,8 +478,11 @@ fn an_answer_too_large_for_udp_is_truncated_and_whole_over_tcp() {
         assert!(answer.metadata.truncation && answer.answers.is_empty());
         assert_eq!(answer.edns.is_some(), message.edns.is_some());
         let packet = message.to_vec().expect("encodes");
-        let asker =
-            Asker { source: "10.0.30.7:4000".parse().expect("source"), transport: Transport::Tcp };
+        let asker = Asker {
+            source: "10.0.30.7:4000".parse().expect("source"),
+            local: LOCAL,
+            transport: Transport::Tcp,
+        };
         let mut out = Vec::new();
         house.pipeline.handle(&house.shared, &packet, asker, house.now, &mut out);
         let whole = Message::from_vec(&out).expect("a message");
@@ -500,8 +510,11 @@ fn failing_upstreams_give_a_stale_answer_or_a_remembered_failure() {
     let message = with_edns(house.packet("www.example.", HickoryType::A));
     let packet = message.to_vec().expect("encodes");
     let finish = |house: &House, packet: &[u8], result| {
-        let asker =
-            Asker { source: "10.0.30.7:4000".parse().expect("source"), transport: Transport::Udp };
+        let asker = Asker {
+            source: "10.0.30.7:4000".parse().expect("source"),
+            local: LOCAL,
+            transport: Transport::Udp,
+        };
         let mut out = Vec::new();
         let snapshot = house.shared.snapshot.load();
         let outcome = house.pipeline.finish(&snapshot, packet, asker, &result, house.now, &mut out);
@@ -543,8 +556,11 @@ fn an_alias_out_of_the_house_stands_before_its_targets_answer() {
     let alias = Alias::of(&house.shared.snapshot.load(), &query).expect("an alias");
     assert_eq!(*alias.target(), name("safe.search.example.net"));
     let entry = house.pipeline.fresh(&alias.key(), house.now).expect("learned");
-    let asker =
-        Asker { source: "10.0.30.7:4000".parse().expect("source"), transport: Transport::Udp };
+    let asker = Asker {
+        source: "10.0.30.7:4000".parse().expect("source"),
+        local: LOCAL,
+        transport: Transport::Udp,
+    };
     let mut out = Vec::new();
     let result = Result::Answer(entry);
     let snapshot = house.shared.snapshot.load();
@@ -575,7 +591,7 @@ proptest! {
         transport in (0..Transport::ALL.len()).prop_map(|at| Transport::ALL[at]),
     ) {
         let house = House::new();
-        let asker = Asker { source: "10.0.30.7:4000".parse().expect("source"), transport };
+        let asker = Asker { source: "10.0.30.7:4000".parse().expect("source"), local: LOCAL, transport };
         house.pipeline.handle(&house.shared, &bytes, asker, house.now, &mut Vec::new());
     }
 

@@ -130,9 +130,11 @@ async fn serve_one(
 ) {
     // Answers are whole messages; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
+    let Ok(local) = stream.local_addr() else { return };
+    let asker = Asker { source, local: local.ip(), transport: Transport::Tcp };
     let (from_client, to_client) = stream.into_split();
     let (answers, pending) = mpsc::channel(limits.pipelined.max(1));
-    let reading = read(from_client, source, limits, handler, answers, &tally);
+    let reading = read(from_client, asker, limits, handler, answers, &tally);
     let writing = write(to_client, pending, limits.idle);
     tokio::pin!(reading, writing);
     tokio::select! {
@@ -145,14 +147,13 @@ async fn serve_one(
 
 async fn read(
     mut from_client: OwnedReadHalf,
-    source: SocketAddr,
+    asker: Asker,
     limits: TcpLimits,
     handler: Handler,
     answers: mpsc::Sender<(Vec<u8>, OwnedSemaphorePermit)>,
     tally: &Tally,
 ) {
     let permits = Arc::new(Semaphore::new(limits.pipelined.max(1)));
-    let asker = Asker { source, transport: Transport::Tcp };
     let (mut packet, mut out) = (Vec::new(), Vec::new());
     loop {
         match timeout(limits.idle, read_message(&mut from_client, &mut packet)).await {
