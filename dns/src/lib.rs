@@ -31,7 +31,9 @@ pub use pauses::Pauses;
 pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use record_type::RecordType;
-pub use server::{Config, Server, StartError, TcpLimits};
+pub use server::{
+    Certificate, CertificateError, Config, ConnectionLimits, Encrypted, Server, StartError,
+};
 pub use shared::Shared;
 pub use transport::Transport;
 pub use upstreams::{Forwarder, Upstreams};

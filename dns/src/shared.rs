@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
-use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
+use crate::server::InForce;
+use crate::{Certificate, Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
 pub struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) upstreams: ArcSwap<Upstreams>,
+    pub(crate) certificate: Arc<InForce>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
 }
@@ -42,6 +44,7 @@ impl Shared {
         Arc::new(Self {
             snapshot: ArcSwap::default(),
             upstreams: ArcSwap::default(),
+            certificate: Arc::default(),
             retired: Mutex::default(),
             registry: Registry::default(),
         })
@@ -84,6 +87,11 @@ impl Shared {
     /// Puts other forwarders in force; questions in flight end with the old ones.
     pub fn set_upstreams(&self, upstreams: Upstreams) {
         self.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// Shows another certificate from the next handshake on. Without one no handshake succeeds.
+    pub fn set_certificate(&self, certificate: Certificate) {
+        self.certificate.set(certificate);
     }
 
     /// Sums since start, over all workers.
