@@ -6,6 +6,7 @@
 
 mod cache;
 mod counters;
+mod discovery;
 mod filter;
 mod forward;
 mod local;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use cache::Now;
 pub use counters::{Answered, Counters, DropReason};
+pub use discovery::{Discovery, Ports};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,

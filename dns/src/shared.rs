@@ -6,7 +6,9 @@ use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::server::InForce;
-use crate::{Certificate, Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
+use crate::{
+    Certificate, Counters, Discovery, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams,
+};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
@@ -25,6 +27,7 @@ pub(crate) struct Snapshot {
     pub(crate) local: Arc<LocalNames>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) pauses: Arc<Pauses>,
+    pub(crate) discovery: Arc<Discovery>,
 }
 
 impl Default for Snapshot {
@@ -34,6 +37,7 @@ impl Default for Snapshot {
             local: Arc::default(),
             policies: Arc::default(),
             pauses: Arc::default(),
+            discovery: Arc::default(),
         }
     }
 }
@@ -82,6 +86,12 @@ impl Shared {
     pub fn set_pauses(&self, pauses: Pauses) {
         let pauses = Arc::new(pauses);
         self.change(|snapshot| snapshot.pauses = pauses);
+    }
+
+    /// Tells clients of other encrypted transports.
+    pub fn set_discovery(&self, discovery: Discovery) {
+        let discovery = Arc::new(discovery);
+        self.change(|snapshot| snapshot.discovery = discovery);
     }
 
     /// Puts other forwarders in force; questions in flight end with the old ones.

@@ -8,6 +8,8 @@ use http::HeaderValue;
 use rustls::ServerConfig;
 use rustls::version::{TLS12, TLS13};
 
+use crate::Ports;
+
 use super::{Server, StartError, accept, bind, https, quic, tls};
 
 /// Where questions are taken encrypted. Wildcards and port 0 are as in [`super::Config::listen`].
@@ -21,6 +23,19 @@ pub struct Encrypted {
     pub http3: Vec<SocketAddr>,
     /// DNS over QUIC (RFC 9250): port 853 of UDP.
     pub quic: Vec<SocketAddr>,
+}
+
+impl Encrypted {
+    /// The ports that clients are told of: those of the first listener of each transport.
+    pub fn ports(&self) -> Ports {
+        let first = |all: &[SocketAddr]| all.first().map(SocketAddr::port);
+        Ports {
+            tls: first(&self.tls),
+            https: first(&self.https),
+            http3: first(&self.http3),
+            quic: first(&self.quic),
+        }
+    }
 }
 
 impl Server {
