@@ -22,15 +22,18 @@ pub enum DropReason {
     RateLimit,
     /// The answer could not be sent.
     Send,
-    /// A TCP connection over the cap, of all or of this client.
+    /// A connection over the cap, of all or of this client: the newcomer, or an idle one that made
+    /// room for it.
     Connections,
-    /// A TCP connection that was idle, slow or broke the framing.
+    /// A connection, or a question on it, that was idle, slow or broke the framing.
     Stream,
+    /// A handshake of TLS or QUIC that failed or was slow.
+    Handshake,
 }
 
 impl DropReason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [DropReason; 8] = [
+    pub const ALL: [DropReason; 9] = [
         Self::Short,
         Self::Response,
         Self::SourcePort,
@@ -39,6 +42,7 @@ impl DropReason {
         Self::Send,
         Self::Connections,
         Self::Stream,
+        Self::Handshake,
     ];
 
     /// A short name for people and metrics.
@@ -52,6 +56,7 @@ impl DropReason {
             Self::Send => "send",
             Self::Connections => "connections",
             Self::Stream => "stream",
+            Self::Handshake => "handshake",
         }
     }
 }

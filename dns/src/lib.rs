@@ -6,6 +6,7 @@
 
 mod cache;
 mod counters;
+mod discovery;
 mod filter;
 mod forward;
 mod limiter;
@@ -24,6 +25,7 @@ mod wire;
 
 pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason};
+pub use discovery::{Discovery, Ports};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
@@ -34,7 +36,10 @@ pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use protection::{Protection, RateLimit, Rebinding};
 pub use record_type::RecordType;
-pub use server::{AnswerCache, Config, Server, StartError, TcpLimits};
+pub use server::{
+    AnswerCache, Certificate, CertificateError, Config, ConnectionLimits, Encrypted, Server,
+    StartError,
+};
 pub use shared::{OverLimit, Shared};
 pub use transport::Transport;
 pub use upstreams::{Forwarder, Upstreams};

@@ -15,6 +15,7 @@ mod access;
 mod alias;
 mod cached;
 mod canary;
+mod discovery;
 mod filtering;
 mod limit;
 mod local_names;
@@ -29,17 +30,18 @@ pub use special::SELF_TEST;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:
-const STAGES: [Stage; 11] = [
-    access::judge,   // first: a stranger must not learn anything, nor use us against others
-    limit::judge,    // before any work: one device that runs wild must not cost the others theirs
+const STAGES: [Stage; 12] = [
+    access::judge, // first: a stranger must not learn anything, nor use us against others
+    limit::judge,  // before any work: one device that runs wild must not cost the others theirs
+    discovery::answer, // before special names: they know nothing below resolver.arpa
     special::answer, // before local names: no host may call itself localhost
     local_names::answer, // before the filter: no list may block a device of the house
     special::keep_inside, // after local names: what they do not know must not leave the house
-    policy::choose,  // from here on answers differ from client to client
-    canary::answer,  // only for those whose questions are filtered
+    policy::choose, // from here on answers differ from client to client
+    canary::answer, // only for those whose questions are filtered
     filtering::judge, // before the cache: what is blocked now must not be served from earlier
     minimal::answer, // before the cache: ANY is never asked upstream
-    cached::answer,  // the last that answers at once
+    cached::answer, // the last that answers at once
     recursion::judge, // only who asks for recursion has others asked
 ];
 

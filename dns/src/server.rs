@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::cache::{DamagedCache, FailureKind};
@@ -15,11 +15,28 @@ use crate::forward::{Forwarding, Job};
 use crate::pipeline::Result as Ended;
 use crate::{Asker, DropReason, Name, Now, Outcome, Pipeline, Shared};
 
+mod accept;
 mod bind;
-pub(crate) mod tcp;
+mod doq;
+mod encrypted;
+mod gate;
+mod http2;
+mod http3;
+mod https;
+mod options;
+mod quic;
+pub(crate) mod stream;
+mod tls;
 pub(crate) mod udp;
 
 pub use bind::StartError;
+pub use encrypted::Encrypted;
+use options::Wants;
+pub(crate) use tls::InForce;
+pub use tls::{Certificate, CertificateError};
+
+/// How long the end of a server waits for its QUIC clients to hear of it.
+const GOODBYE: Duration = Duration::from_millis(300);
 
 /// Where and how to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +49,24 @@ pub struct Config {
     pub udp_workers: NonZeroUsize,
     /// Bound of the answer cache, bytes.
     pub cache_bytes: u64,
-    /// Bounds of the TCP listeners.
-    pub tcp: TcpLimits,
+    /// Bounds of everything that has connections: TCP, TLS, HTTPS and QUIC together.
+    pub connections: ConnectionLimits,
     /// Questions waiting to be forwarded, at most; more are answered stale or SERVFAIL.
     pub queue: NonZeroUsize,
 }
 
-/// What keeps TCP clients from using everything up.
+/// What keeps clients with connections from using everything up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpLimits {
-    /// Connections at once, in all.
+pub struct ConnectionLimits {
+    /// Connections at once, in all; less when the process may not open twice as many files.
     pub connections: usize,
     /// Connections at once of one client (IPv4 address, or IPv6 /64).
     pub connections_per_client: usize,
-    /// A connection without a complete question for so long is closed (RFC 7766, 6.2.3).
+    /// A TCP connection without a question for so long is closed (RFC 7766, 6.2.3). Also how long
+    /// one question may take to come in whole, and one answer to be taken.
     pub idle: Duration,
+    /// The same for an encrypted connection, which is more costly to open anew.
+    pub encrypted_idle: Duration,
     /// Questions of one connection answered at the same time (RFC 7766, 6.2.1.1).
     pub pipelined: usize,
 }
@@ -59,18 +79,19 @@ impl Default for Config {
             listen: Vec::new(),
             udp_workers: std::thread::available_parallelism().unwrap_or(one),
             cache_bytes: 32 << 20,
-            tcp: TcpLimits::default(),
+            connections: ConnectionLimits::default(),
             queue: NonZeroUsize::new(4096).unwrap_or(one),
         }
     }
 }
 
-impl Default for TcpLimits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 256,
             connections_per_client: 16,
             idle: Duration::from_secs(10),
+            encrypted_idle: Duration::from_secs(30),
             pipelined: 32,
         }
     }
@@ -80,10 +101,11 @@ impl Default for TcpLimits {
 #[derive(Debug)]
 pub struct Server {
     listening: Vec<SocketAddr>,
-    pipeline: Arc<Pipeline>,
-    clock: Clock,
     udp: Vec<udp::Worker>,
     tasks: Vec<JoinHandle<()>>,
+    quic: Vec<quinn::Endpoint>,
+    handler: Handler,
+    gate: Arc<gate::Gate>,
 }
 
 impl Server {
@@ -95,19 +117,21 @@ impl Server {
         let pipeline = Arc::new(Pipeline::new(config.cache_bytes));
         let (queue, waiting) = mpsc::channel(config.queue.get());
         let handler = Handler { pipeline, shared, clock, queue };
+        let gate = Arc::new(gate::Gate::new(config.connections));
         // From here on dropping `server` stops whatever has been started.
         let mut server = Self {
             listening: listeners.iter().map(|bound| bound.addr).collect(),
-            pipeline: handler.pipeline.clone(),
-            clock,
             udp: Vec::new(),
             tasks: Vec::new(),
+            quic: Vec::new(),
+            handler: handler.clone(),
+            gate: gate.clone(),
         };
-        let gate = Arc::new(tcp::Gate::new(config.tcp));
         for bound in listeners {
             let listen = |source| StartError::Bind { addr: bound.addr, protocol: "tcp", source };
             let listener = tokio::net::TcpListener::from_std(bound.tcp).map_err(listen)?;
-            let task = tcp::serve(listener, gate.clone(), handler.clone());
+            let speaks = accept::Speaks::Tcp;
+            let task = accept::serve(listener, speaks, gate.clone(), handler.clone());
             server.tasks.push(tokio::spawn(task));
             for socket in bound.udp {
                 let worker = udp::Worker::start(socket, bound.addr, handler.clone());
@@ -127,7 +151,7 @@ impl Server {
 
     /// The cache of answers, for whoever keeps, shows or empties it.
     pub fn cache(&self) -> AnswerCache {
-        AnswerCache { pipeline: self.pipeline.clone(), clock: self.clock }
+        AnswerCache { pipeline: self.handler.pipeline.clone(), clock: self.handler.clock }
     }
 
     /// Stops, and waits until every thread and task has ended and every socket is closed.
@@ -137,6 +161,11 @@ impl Server {
             // Aborted: that is what was asked for.
             let _ = task.await;
         }
+        // Tells the clients; whoever does not hear it finds out.
+        let quic = std::mem::take(&mut self.quic);
+        let told = futures_util::future::join_all(quic.iter().map(quinn::Endpoint::wait_idle));
+        let _ = tokio::time::timeout(GOODBYE, told).await;
+        drop(quic);
         let workers = std::mem::take(&mut self.udp);
         let joined =
             tokio::task::spawn_blocking(|| workers.into_iter().for_each(udp::Worker::join));
@@ -146,6 +175,7 @@ impl Server {
     fn stop(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.udp.iter().for_each(udp::Worker::stop);
+        self.quic.iter().for_each(|endpoint| endpoint.close(0u8.into(), &[]));
     }
 }
 
@@ -225,10 +255,12 @@ impl Clock {
 pub(crate) enum ReplyTo {
     /// To the same source, from the same socket and address.
     Udp(Arc<udp::Endpoint>, udp::Peer),
-    /// Back over the connection.
-    Tcp(tcp::Slot),
     /// Nowhere: the cache is to have it.
     Nobody,
+    /// Back over the connection, past others that take longer.
+    Stream(stream::Slot),
+    /// To whoever waits for this answer alone: a stream of QUIC or HTTP.
+    Alone(oneshot::Sender<Vec<u8>>),
 }
 
 impl ReplyTo {
@@ -239,8 +271,9 @@ impl ReplyTo {
     pub(crate) fn send(self, answer: &[u8], tally: &Tally) {
         let sent = match self {
             Self::Udp(endpoint, peer) => endpoint.send(answer, &peer).is_ok(),
-            Self::Tcp(slot) => slot.send(answer),
             Self::Nobody => true,
+            Self::Stream(slot) => slot.send(answer),
+            Self::Alone(waits) => waits.send(answer.to_vec()).is_ok(),
         };
         if !sent {
             tally.dropped(DropReason::Send);
@@ -253,6 +286,39 @@ impl Handler {
     /// much to do for that, the answer just expires.
     fn refresh(&self, packet: &[u8], asker: Asker) {
         let _ = self.queue.try_send(Job { packet: packet.into(), asker, reply: ReplyTo::Nobody });
+    }
+
+    /// Whether connections from there are taken at all.
+    fn serves(&self, source: SocketAddr) -> bool {
+        self.shared.snapshot.load().policies.of(source.ip()).is_some()
+    }
+
+    /// Answers one question of a transport that has a stream for each, or says why it gets no
+    /// answer; that is not counted yet.
+    async fn answer(
+        &self,
+        packet: &[u8],
+        asker: Asker,
+        tally: &Tally,
+    ) -> Result<Vec<u8>, DropReason> {
+        let mut out = Vec::new();
+        match self.pipeline.handle(&self.shared, packet, asker, self.clock.now(), &mut out) {
+            Outcome::Answered(how) => tally.answered(how),
+            Outcome::Aging(how) => {
+                tally.answered(how);
+                self.refresh(packet, asker);
+            }
+            Outcome::Dropped(reason) => return Err(reason),
+            Outcome::Miss => {
+                let (reply, answer) = oneshot::channel();
+                let reply = ReplyTo::Alone(reply);
+                self.forward(Job { packet: packet.into(), asker, reply }, &mut out, tally);
+                out = answer.await.map_err(|_| DropReason::Send)?;
+            }
+        }
+        let wants = Wants::of(packet, asker.transport);
+        wants.add_to(&mut out, Duration::ZERO);
+        Ok(out)
     }
 
     /// Hands a miss to the forwarding side; when that cannot take any more, answers at once, stale

@@ -8,8 +8,11 @@ use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::limiter::Limiter;
-use crate::server::Clock;
-use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Protection, Upstreams};
+use crate::server::{Clock, InForce};
+use crate::{
+    Certificate, Counters, Discovery, EmptyFilter, Filter, LocalNames, Pauses, Policies,
+    Protection, Upstreams,
+};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
@@ -18,6 +21,7 @@ pub struct Shared {
     pub(crate) upstreams: ArcSwap<Upstreams>,
     /// All servers on these snapshots go by it.
     pub(crate) clock: Clock,
+    pub(crate) certificate: Arc<InForce>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
 }
@@ -43,6 +47,7 @@ pub(crate) struct Snapshot {
     pub(crate) protection: Arc<Protection>,
     /// The same one in all snapshots: it is no setting, but stands where the fast path finds it.
     pub(crate) limiter: Arc<Limiter>,
+    pub(crate) discovery: Arc<Discovery>,
 }
 
 impl Default for Snapshot {
@@ -54,6 +59,7 @@ impl Default for Snapshot {
             pauses: Arc::default(),
             protection: Arc::default(),
             limiter: Arc::default(),
+            discovery: Arc::default(),
         }
     }
 }
@@ -65,6 +71,7 @@ impl Shared {
             snapshot: ArcSwap::default(),
             upstreams: ArcSwap::default(),
             clock: Clock::start(),
+            certificate: Arc::default(),
             retired: Mutex::default(),
             registry: Registry::default(),
         })
@@ -123,9 +130,20 @@ impl Shared {
             .collect()
     }
 
+    /// Tells clients of other encrypted transports.
+    pub fn set_discovery(&self, discovery: Discovery) {
+        let discovery = Arc::new(discovery);
+        self.change(|snapshot| snapshot.discovery = discovery);
+    }
+
     /// Puts other forwarders in force; questions in flight end with the old ones.
     pub fn set_upstreams(&self, upstreams: Upstreams) {
         self.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// Shows another certificate from the next handshake on. Without one no handshake succeeds.
+    pub fn set_certificate(&self, certificate: Certificate) {
+        self.certificate.set(certificate);
     }
 
     /// Sums since start, over all workers.

@@ -37,7 +37,7 @@ const INSIDE: [&[u8]; 4] = [
 pub const SELF_TEST: &[u8] = b"\x08selftest\x07lanward\x07invalid\0";
 
 const ARPA: &[u8] = b"\x04arpa\0";
-/// RFC 9462, 8.2: we have no encrypted resolver to offer.
+/// RFC 9462, 8.2: what `discovery` does not know is nowhere.
 const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
 /// RFC 8375, 4.
 const HOME_ARPA: &[u8] = b"\x04home\x04arpa\0";

@@ -42,8 +42,8 @@ impl Filter for Rules {
     }
 }
 
-struct House {
-    shared: Arc<Shared>,
+pub(crate) struct House {
+    pub(crate) shared: Arc<Shared>,
     pipeline: Pipeline,
     now: Now,
 }
@@ -105,7 +105,7 @@ fn local() -> LocalNames {
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(BlockMode::Null)
     }
 
@@ -151,7 +151,7 @@ impl House {
         (how, answer)
     }
 
-    fn ask(&self, text: &str, rtype: HickoryType) -> (Answered, Message) {
+    pub(crate) fn ask(&self, text: &str, rtype: HickoryType) -> (Answered, Message) {
         self.send(&self.packet(text, rtype))
     }
 

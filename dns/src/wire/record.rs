@@ -1,6 +1,6 @@
 //! Walking the records of a message.
 
-use super::u16_at;
+use super::{HEADER, u16_at};
 use crate::RecordType;
 
 /// One record, in place.
@@ -123,4 +123,50 @@ pub(crate) fn alike_addresses(message: &[u8], at: usize, count: usize) -> Option
         }
     }
     best
+}
+
+/// Where a message's OPT record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OptPlace {
+    /// Its two bytes of length; the options follow.
+    pub(crate) len_at: usize,
+    pub(crate) rdata_len: usize,
+    pub(crate) end: usize,
+}
+
+/// The first OPT record of a message with one question or none.
+pub(crate) fn find_opt(message: &[u8]) -> Option<OptPlace> {
+    let mut records = all_records(message)?;
+    let opt = (&mut records).map_while(Result::ok).find(|r| r.rtype == RecordType::OPT)?;
+    let rdata_len = opt.rdata.len();
+    Some(OptPlace { len_at: opt.ttl_at + 4, rdata_len, end: opt.ttl_at + 6 + rdata_len })
+}
+
+/// For how long an answer may be kept, seconds: the least TTL of its records, or of the SOA of an
+/// answer without any (RFC 8484, 5.1). Zero when neither is there.
+pub(crate) fn least_ttl(message: &[u8]) -> u32 {
+    let Some(mut records) = all_records(message) else { return 0 };
+    let answers = usize::from(u16_at(message, 6).unwrap_or(0));
+    let mut least = None;
+    for (index, record) in (&mut records).map_while(Result::ok).enumerate() {
+        let counts = match index < answers {
+            true => true,
+            false => answers == 0 && record.rtype == RecordType::SOA,
+        };
+        if counts {
+            least = Some(least.map_or(record.ttl, |least: u32| least.min(record.ttl)));
+        }
+    }
+    least.unwrap_or(0)
+}
+
+/// All records after the question.
+fn all_records(message: &[u8]) -> Option<Records<'_>> {
+    let count = |at| u16_at(message, at).map(usize::from);
+    let start = match count(4)? {
+        0 => HEADER,
+        1 => skip_name(message, HEADER)? + 4,
+        _ => return None,
+    };
+    Some(Records::new(message, start, count(6)? + count(8)? + count(10)?))
 }

@@ -14,7 +14,7 @@ use lanward_dns::{
     Policies, Policy, PolicyId, RecordData, Server, Shared, Upstreams,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 pub(crate) fn name(text: &str) -> Name {
@@ -284,13 +284,13 @@ pub(crate) async fn ask_raw(server: SocketAddr, packet: &[u8], wait: Duration) -
     Some(buffer)
 }
 
-pub(crate) async fn send_tcp(stream: &mut TcpStream, query: &Message) {
+pub(crate) async fn send_tcp(stream: &mut (impl AsyncWriteExt + Unpin), query: &Message) {
     let bytes = query.to_vec().expect("encodes");
     let framed = [&(bytes.len() as u16).to_be_bytes(), bytes.as_slice()].concat();
     stream.write_all(&framed).await.expect("write");
 }
 
-pub(crate) async fn receive_tcp(stream: &mut TcpStream) -> Message {
+pub(crate) async fn receive_tcp(stream: &mut (impl AsyncReadExt + Unpin)) -> Message {
     let len = stream.read_u16().await.expect("length");
     let mut bytes = vec![0; len.into()];
     stream.read_exact(&mut bytes).await.expect("message");
