@@ -56,6 +56,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod transitions;
+mod unsaved;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -302,13 +303,15 @@ impl Pair {
         self.advance(now);
     }
 
-    /// The store failed: nothing more will be durable, so nothing more is promised.
+    /// The store failed: nothing more will be durable, so nothing new is promised. Leases that run
+    /// are said again where no partner does it.
     pub fn handle_store_failed(&mut self, now: Time, error: &str) {
         if self.unfit.is_some() {
             return;
         }
         self.unfit = Some(error.to_owned());
         self.event(now, EventKind::Unfit, &format!("the store failed: {error}"));
+        self.take_back_unsaved();
         self.refuse_all(Refusal::NotDurable);
         if let Some(link) = &mut self.link {
             link.next_contact = now;

@@ -68,6 +68,9 @@ impl Pair {
     /// The first state after a start.
     pub(super) fn begin(&mut self, now: Time, rolled_back: bool) {
         self.remembered.incarnation += 1;
+        if self.remembered.state == PairState::Standalone {
+            self.keep_what_was_unsaved(now);
+        }
         let other_pair =
             self.remembered.cluster.is_some() && self.remembered.cluster != self.cluster();
         if self.config.partner.is_some() && (rolled_back || other_pair) {

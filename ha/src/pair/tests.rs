@@ -8,6 +8,7 @@ mod operator;
 mod recovery;
 mod releases;
 mod service;
+mod unsaved;
 
 use std::collections::{BTreeMap, VecDeque};
 

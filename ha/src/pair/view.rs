@@ -27,6 +27,7 @@ impl Pair {
             since: self.since,
             serving: self.is_serving() || self.is_draining(),
             unfit: self.unfit.clone(),
+            prolongs_unsaved: self.serves_unsaved(),
             unsynced: match self.state {
                 State::Standalone(_) => 0,
                 _ => self.table.dirty().len(),
