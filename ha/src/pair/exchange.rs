@@ -137,6 +137,7 @@ impl Pair {
         }
         let yields = self.fault != Some(Fault::RecoveringWins);
         let (mine_from, theirs_from) = self.stances(sent_in);
+        let promised = theirs.latest_promise();
         let around = Circumstances {
             now,
             guard: self.config.times.guard,
@@ -169,8 +170,11 @@ impl Pair {
             }
         };
         // The partner must not act on its own word before it knows of the hold.
-        let (seq, accepted) =
-            if was_damaged { (self.hold_damaged(now, addr), false) } else { (seq, accepted) };
+        let (seq, accepted) = if was_damaged {
+            (self.hold_damaged(now, addr, promised), false)
+        } else {
+            (seq, accepted)
+        };
         self.overtake(addr);
         if let Some(link) = &mut self.link {
             link.acks.push_back((seq, Ack { id, accepted }));
@@ -178,11 +182,12 @@ impl Pair {
         Ok(())
     }
 
-    /// The record could not be read, and the partner told what it knows: what this node promised
-    /// its last client unseen is held back, on both nodes.
-    fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr) -> u64 {
+    /// The record could not be read, and the partner told what it knows, up to a promise: what this
+    /// node promised its last client unseen, beyond that, is held back, on both nodes.
+    fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr, promised: Time) -> u64 {
         let mut binding = self.table.get_or_untouched(addr);
-        binding.hold_until = binding.hold_until.max(self.beyond_promises(now, &binding));
+        let until = self.beyond(now, promised.max(binding.latest_promise()));
+        binding.hold_until = binding.hold_until.max(until);
         self.change(binding)
     }
 

@@ -70,6 +70,15 @@ impl Pair {
         self.remembered.incarnation += 1;
         let other_pair =
             self.remembered.cluster.is_some() && self.remembered.cluster != self.cluster();
+        if other_pair {
+            // Its partner of then was removed while the store could not take it down.
+            let joined = self.remembered.state != PairState::Standalone;
+            let since = self.remembered.partner_down_since.or((!joined).then_some(Time::ZERO));
+            self.hold_for_parted(now, since, self.remembered.rank);
+        }
+        if let Some(partner) = &self.config.partner {
+            self.remembered.rank = Some(partner.rank);
+        }
         if self.config.partner.is_some() && (rolled_back || other_pair) {
             self.begin_from_old_store(now);
             return;
@@ -81,6 +90,7 @@ impl Pair {
                 self.reason = "this node has no partner".to_owned();
             }
             (None, _) => {
+                self.forget_pair();
                 self.enter(now, PairState::Standalone, "this node has no partner".to_owned());
                 return;
             }
@@ -156,6 +166,7 @@ impl Pair {
         }
         self.leases_changed = true;
         self.remembered.cluster = partner.map(|partner| partner.cluster);
+        self.remembered.rank = Some(self.rank);
         self.remembered.partner_store = None;
         (self.remembered.meetings, self.remembered.met) = (0, 0);
         self.write_state();
