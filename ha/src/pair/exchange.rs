@@ -32,6 +32,18 @@ impl Pair {
         }
         link.heard = now;
         self.seen.heard = Some(now);
+        if link.introduced {
+            self.heard(now, frame);
+        } else if link.early.replace(frame.to_vec()).is_some() {
+            // Before it knows who listens, a node says its HELLO and no more.
+            let reason = format!("{} did not wait for the HELLO", self.seen.name);
+            self.hang_up(now, &reason);
+        }
+        self.advance(now);
+    }
+
+    /// A frame is looked into once this node has introduced itself.
+    pub(super) fn heard(&mut self, now: Time, frame: &[u8]) {
         let result = match Body::from_frame(frame) {
             Ok(Some(body)) => self.dispatch(now, body),
             Ok(None) => Ok(()),
@@ -41,7 +53,6 @@ impl Pair {
             let reason = format!("{} is not understood: {error}", self.seen.name);
             self.hang_up(now, &reason);
         }
-        self.advance(now);
     }
 
     fn dispatch(&mut self, now: Time, body: Body) -> Result<(), WireError> {

@@ -124,7 +124,11 @@ impl Pair {
                 self.reason = format!("waiting for {}, to learn its leases", partner.name);
             }
         }
+        // Which start of the node it is, the partner may hear before it is on the disk: a host
+        // whose disk has failed can still say that it served alone.
+        let before = self.state_written;
         self.write_state();
+        self.state_written = before;
     }
 
     /// The store is older than what was told from it, and is treated as a lost disk.

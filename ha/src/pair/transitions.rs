@@ -38,9 +38,16 @@ impl Pair {
         self.enter(now, PairState::PartnerDown, reason);
     }
 
+    /// The state in effect, or the one that is written down and will be.
+    pub(super) fn heading(&self) -> PairState {
+        self.entering.as_ref().map_or(self.state.name(), |entering| entering.to)
+    }
+
     /// Has what survives a restart written down; gives the batch.
     pub(super) fn write_state(&mut self) -> u64 {
-        self.journal.write(STATE_KEY.to_owned(), Some(self.remembered.encode()))
+        let value = Some(self.remembered.encode());
+        self.state_written = self.journal.write(STATE_KEY.to_owned(), value);
+        self.state_written
     }
 
     /// In NORMAL both know each other, and nothing of what was lost matters any more.
@@ -122,8 +129,7 @@ impl Pair {
             }
         }
         let why = format!("the link to {} is lost: {reason}", self.seen.name);
-        let heading = self.entering.as_ref().map_or(self.state.name(), |entering| entering.to);
-        match heading {
+        match self.heading() {
             PairState::Normal | PairState::Conflict => {
                 self.enter(now, PairState::CommunicationsInterrupted, why);
             }
@@ -151,6 +157,7 @@ impl Pair {
         {
             self.take_effect(now);
         }
+        self.introduce(now);
         self.meet(now);
         self.get_in_step(now);
         self.go_on_stopping(now);
