@@ -103,7 +103,7 @@ impl Pair {
         match refusal {
             Some(why) => self.event(now, EventKind::Refused, &why),
             None => {
-                if older_copy && !self.remembered.disk_lost {
+                if met_in_vain || older_copy && !self.remembered.disk_lost {
                     self.found_rolled_back(now);
                     return Ok(());
                 }
