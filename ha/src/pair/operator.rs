@@ -108,15 +108,17 @@ impl Pair {
         self.advance(now);
     }
 
-    /// Goes on after an orderly stop.
+    /// Goes on after an orderly stop. Out of SHUTDOWN, the two introduce themselves anew: the
+    /// partner may be about to act on that state, and what it last said of itself may be older.
     pub fn resume(&mut self, now: Time) {
         if self.stopping.take().is_none() {
             return;
         }
         self.event(now, EventKind::StopAsked, "this host goes on serving");
-        if let State::Shutdown(_) = self.state {
+        if self.heading() == PairState::Shutdown {
             let why = format!("{} served meanwhile; this host learns what changed", self.seen.name);
-            self.enter(now, PairState::Recover, why);
+            self.enter(now, PairState::Recover, why.clone());
+            self.hang_up(now, &why);
         }
         if self.link.is_some() {
             self.contact(now);
@@ -284,7 +286,7 @@ impl Pair {
     }
 
     /// Whether a stop is under way.
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.is_some_and(|stopping| stopping.phase != Phase::Ended)
     }
 

@@ -174,7 +174,14 @@ impl Pair {
             link.updates_done_sent = true;
             self.out.push_back(PairOutput::Send(Body::UpdatesDone(Empty {}).into_frame()));
         }
-        if self.entering.is_some() || self.stopping.is_some() {
+        if self.entering.is_some() || self.is_stopping() {
+            return;
+        }
+        if self.stopping.is_some() {
+            // It serves nobody, and must not keep a partner from it that has recovered.
+            if self.state.name().serves() {
+                self.let_partner_in(now);
+            }
             return;
         }
         match self.state {
@@ -253,6 +260,12 @@ impl Pair {
                 self.enter(now, PairState::RecoverDone, why);
             }
             State::RecoverDone(_) => {
+                if partner_state == PairState::Shutdown {
+                    // Both were stopped; it told all it had, and stays silent until it asks.
+                    let why = format!("{name} was stopped in order and told all it had");
+                    self.enter_partner_down(now, Time::ZERO, why);
+                    return;
+                }
                 // Where both had to recover, rank 0 goes first.
                 let first = partner_state == PairState::RecoverDone && self.rank == Rank::Zero;
                 if first || partner_state == PairState::Normal {
