@@ -179,6 +179,8 @@ pub struct Pair {
     since: Time,
     reason: String,
     remembered: Remembered,
+    /// The batch that makes what is remembered durable.
+    state_written: u64,
     /// When this node was started.
     started: Time,
     /// The latest time it heard of.
@@ -218,6 +220,7 @@ impl Pair {
                 config.partner.as_ref().map(|partner| partner.cluster),
                 now,
             ),
+            state_written: 0,
             started: now,
             clock: now,
             stopping: None,
@@ -272,16 +275,15 @@ impl Pair {
     /// An authenticated link to the partner is up.
     pub fn handle_link_up(&mut self, now: Time) {
         self.lose_link(now, "the partner connected anew");
-        let Some(partner) = &self.config.partner else {
+        if self.config.partner.is_none() {
             let reason = "this node has no partner".to_owned();
             self.out.push_back(PairOutput::CloseLink { reason });
             return;
-        };
-        let hello = self.hello(now, partner.cluster);
+        }
         let why = format!("connected to {}", self.seen.name);
-        self.out.push_back(PairOutput::Send(hello.into_frame()));
         self.link = Some(Link::new(now));
         self.event(now, EventKind::LinkUp, &why);
+        self.advance(now);
     }
 
     /// The link ended.

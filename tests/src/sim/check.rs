@@ -1,5 +1,6 @@
 //! The promises, checked as things happen.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ struct Seen {
     bindings: Vec<Option<Known>>,
     /// Declines believed, by device, since the node started.
     declines: Vec<u32>,
+    /// The addresses declined: for an hour, longer than a run lasts, the node offers them to
+    /// nobody, even where the lease went on at its partner.
+    declined: BTreeSet<Ipv4Addr>,
 }
 
 /// A binding as it was.
@@ -51,9 +55,15 @@ impl Shadow {
         let seen = &mut self.hosts[host];
         seen.bindings = vec![None; 256];
         seen.declines = vec![0; 256];
+        seen.declined.clear();
         for binding in node.pair().bindings() {
             seen.bindings[usize::from(binding.addr.octets()[3])] = Some(Known::of(binding));
         }
+    }
+
+    /// Whether a device declined the address at this node.
+    pub(super) fn was_declined(&self, host: usize, addr: Ipv4Addr) -> bool {
+        self.hosts[host].declined.contains(&addr)
     }
 }
 
@@ -87,15 +97,9 @@ impl World {
         &self,
         client: usize,
         held: Option<Held>,
-        by: Option<Ipv4Addr>,
+        reserved: bool,
     ) -> Result<(), String> {
-        let Some(held) = held.filter(|held| held.until > self.now) else { return Ok(()) };
-        let denier = self.hosts.iter().find(|host| Some(host.addr) == by);
-        let reserved = denier.and_then(|host| host.node.as_ref()).is_some_and(|node| {
-            let networks = node.effective().dhcp.networks.values();
-            networks.flat_map(|network| &network.reservations).any(|r| r.addr == held.addr)
-        });
-        match Some(held).filter(|_| !reserved) {
+        match held.filter(|held| held.until > self.now && !reserved) {
             Some(held) if !self.clients[client].ended_by_hand => {
                 self.promise(|| format!("I6: device {client} was denied its own {}", held.addr))
             }
@@ -103,9 +107,24 @@ impl World {
         }
     }
 
+    /// Whether a host, as it answers, has reserved what the device holds.
+    pub(super) fn has_reserved_held(&self, host: usize, client: usize) -> bool {
+        let held = self.clients.get(client).and_then(|client| client.held);
+        let (Some(held), Some(node)) = (held, &self.hosts[host].node) else { return false };
+        let networks = node.effective().dhcp.networks.values();
+        networks.flat_map(|network| &network.reservations).any(|r| r.addr == held.addr)
+    }
+
     /// I4: whoever binds an address to a new client owns it, and it was free by agreement; a node
-    /// whose partner is known not to serve excepted.
-    pub(super) fn check_first_grants(&mut self, host: usize, batch: &Batch) -> Result<(), String> {
+    /// whose partner is known not to serve excepted. What a node was `learning` from a frame it
+    /// granted nobody, though a node that finds its store to be an old copy numbers what it
+    /// learned anew, as if the changes were its own.
+    pub(super) fn check_first_grants(
+        &mut self,
+        host: usize,
+        batch: &Batch,
+        learning: bool,
+    ) -> Result<(), String> {
         let Some(node) = &self.hosts[host].node else { return Ok(()) };
         let addrs = batch.writes.iter().filter_map(|write| write.key.strip_prefix("binding/"));
         for addr in addrs.filter_map(|addr| addr.parse::<Ipv4Addr>().ok()) {
@@ -125,7 +144,7 @@ impl World {
             let (own, other) = (rank.index(), rank.other().index());
             let counted = binding.dirty && is[own] > was[own] && is[other] == was[other];
             let by_this_node = counted && binding.cltt == self.hosts[host].clock(self.now);
-            if new.state != BindingState::Active || !by_this_node {
+            if new.state != BindingState::Active || !by_this_node || learning {
                 continue;
             }
             // What stands for a record that could not be read is replaced, not granted.
@@ -166,9 +185,10 @@ impl World {
         host: usize,
         event: &lanward_dhcp::Event,
     ) -> Result<(), String> {
-        let lanward_dhcp::Event::Declined { client: ClientKey::Hw(hw), .. } = event else {
+        let lanward_dhcp::Event::Declined { client: ClientKey::Hw(hw), addr, .. } = event else {
             return Ok(());
         };
+        self.shadow.hosts[host].declined.insert(*addr);
         let device = usize::from(*hw.bytes().last().unwrap_or(&0));
         let Some(count) = self.shadow.hosts[host].declines.get_mut(device) else { return Ok(()) };
         *count += 1;

@@ -286,3 +286,78 @@ fn frames_that_waited_while_the_host_stood_still_are_not_believed() {
     assert_eq!(bench.state_of(1, EVEN), None);
     assert!(bench.sides[1].closed.iter().any(|why| why.contains("for too long")));
 }
+
+#[test]
+fn a_host_introduces_itself_when_all_it_says_is_on_the_disk() {
+    let mut bench = Bench::normal();
+    bench.sides[0].holds_disk = true;
+    bench.cut();
+    assert_eq!(bench.states()[0], PairState::Normal, "the next state is not written down yet");
+    bench.sides[0].holds_frames = true;
+    bench.link();
+    assert!(bench.sides[0].frames.is_empty(), "it would say that it is in NORMAL");
+    bench.sides[0].holds_disk = false;
+    bench.settle();
+    let first = bench.sides[0].frames.front().map(|frame| Body::from_frame(frame));
+    let Some(Ok(Some(Body::Hello(hello)))) = first else { panic!("no HELLO but {first:?}") };
+    let interrupted = PairState::CommunicationsInterrupted;
+    assert_eq!(crate::wire::pair_state_from(hello.state).ok(), Some(interrupted));
+    bench.sides[0].holds_frames = false;
+    bench.settle();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+}
+
+#[test]
+fn a_host_whose_disk_failed_tells_nobody_what_it_could_not_write_down() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    bench.a().handle_store_failed(now, "input/output error");
+    bench.cut();
+    bench.link();
+    assert!(bench.sides[0].frames.is_empty());
+    assert_eq!(bench.states()[1], PairState::CommunicationsInterrupted);
+}
+
+/// The partner's record of the lease has run out, the client's has not: this node prolonged it by
+/// what the partner's disk allowed, unseen, and cannot read its own record.
+#[test]
+fn a_damaged_record_is_held_back_for_as_long_as_the_partner_let_it_be_prolonged() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let potential = bench.now + DAY + DAY / 2;
+    bench.cut();
+    bench.pass(DAY - HOUR / 2);
+    let lease = bench.leased(0, EVEN, 1, DAY);
+    let promised = bench.now + lease;
+    assert!(lease > HOUR * 12 && promised <= potential + HOUR);
+    let entries = bench.sides[0].disk.clone().into_iter();
+    let entries = entries.filter(|(key, _)| *key != Binding::store_key(EVEN)).collect();
+    let damaged = vec![Binding::store_key(EVEN)];
+    bench.pass(HOUR);
+    assert_eq!(bench.state_of(1, EVEN), Some(BindingState::Expired));
+    let restored = Restored { entries, damaged, ..Restored::default() };
+    bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, bench.now);
+    bench.settle();
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    while bench.now < promised {
+        assert_ne!(bench.may(0, EVEN, 2), Ok(()));
+        bench.pass(HOUR);
+    }
+}
+
+#[test]
+fn a_host_that_served_alone_says_so_though_its_disk_fails_at_the_start() {
+    let mut bench = Bench::interrupted();
+    let now = bench.now;
+    assert_eq!(bench.a().partner_is_off(now, "ann"), Ok(()));
+    bench.settle();
+    bench.restart(0);
+    let disk = bench.sides[0].disk.clone();
+    bench.sides[0] = Side::new(config(Rank::Zero, true), disk, now);
+    bench.sides[0].holds_disk = true;
+    bench.a().handle_store_failed(now, "input/output error");
+    bench.restart(1);
+    bench.link();
+    assert_eq!(bench.states()[1], PairState::Recover, "it learns first");
+}

@@ -342,3 +342,29 @@ fn a_partner_that_returns_while_it_is_being_taken_for_off_learns_first() {
     assert!(!bench.knows(0, EventKind::Entered(Conflict)));
     assert_eq!(bench.states(), [Normal; 2]);
 }
+
+/// Without its own state, a node does not know how often its store has changed its name: the next
+/// one may be a name that its partner knows already.
+#[test]
+fn a_store_that_lost_its_state_twice_is_noticed_twice() {
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 1, DAY);
+    for rolled_back in [false, true] {
+        bench.cut();
+        let mut entries: Vec<_> = bench.sides[1].disk.clone().into_iter().collect();
+        entries.retain(|(key, _)| key != crate::record::STATE_KEY);
+        let damaged = vec![crate::record::STATE_KEY.to_owned()];
+        let restored = Restored { entries, damaged, rolled_back, ..Restored::default() };
+        bench.sides[1].unsynced.clear();
+        bench.sides[1].pair = Pair::new(config(Rank::One, true), &restored, bench.now);
+        bench.settle();
+        for _ in 0..3 {
+            bench.link();
+            bench.cut();
+        }
+        bench.link();
+        bench.pass(HOUR + Duration::from_secs(100));
+        assert_eq!(bench.states(), [PairState::Normal; 2], "fallen back: {rolled_back}");
+        assert!(bench.tables_are_equal());
+    }
+}
