@@ -208,7 +208,7 @@ impl Pipeline {
                 return Some(outcome);
             }
         }
-        let alias = Alias::of(snapshot, &asked.query);
+        let alias = Alias::of(snapshot, &asked.query, asker.source.ip());
         let key = alias.as_ref().map_or_else(|| Key::of(&asked.query), Alias::key);
         let (entry, how, answered) = match result {
             Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),

@@ -74,7 +74,7 @@ fn policies(mode: BlockMode) -> Policies {
 fn local() -> LocalNames {
     let zone = LocalZone {
         apex: name("home.arpa"),
-        name_server: name("lanward.home.arpa"),
+        name_servers: vec![name("lanward.home.arpa")],
         serial: 7,
         negative_ttl_secs: 5,
     };
@@ -84,12 +84,14 @@ fn local() -> LocalNames {
         name: name("printer.home.arpa"),
         addresses: vec!["10.0.30.20".parse().expect("v4"), "fd00::20".parse().expect("v6")],
         ttl_secs: 60,
+        networks: Vec::new(),
     };
     b.host(&printer).expect("host");
     let alias = |owner: &str, target: &str| LocalRecord {
         name: name(owner),
         ttl_secs: 60,
         data: RecordData::Cname(name(target)),
+        networks: Vec::new(),
     };
     for (owner, target) in [
         ("nas.home.arpa", "printer.home.arpa"),
@@ -557,7 +559,8 @@ fn an_alias_out_of_the_house_stands_before_its_targets_answer() {
     );
     let packet = house.packet("Search.example.", HickoryType::A).to_vec().expect("encodes");
     let query = Query::parse(&packet).expect("valid");
-    let alias = Alias::of(&house.shared.snapshot.load(), &query).expect("an alias");
+    let alias =
+        Alias::of(&house.shared.snapshot.load(), &query, [10, 0, 30, 7].into()).expect("an alias");
     assert_eq!(*alias.target(), name("safe.search.example.net"));
     let entry = house.pipeline.fresh(&alias.key(), house.now).expect("learned");
     let asker = Asker {
