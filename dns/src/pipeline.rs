@@ -26,6 +26,7 @@ mod special;
 
 pub(crate) use alias::Alias;
 pub use special::SELF_TEST;
+pub(crate) use special::stays_inside;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:

@@ -1,7 +1,7 @@
 //! Building [`LocalNames`].
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
@@ -13,6 +13,7 @@ use super::{
     Zone,
 };
 use crate::name::suffixes;
+use crate::pipeline::stays_inside;
 use crate::{Name, RecordType};
 
 /// Collects zones, hosts and records in any order.
@@ -20,6 +21,8 @@ use crate::{Name, RecordType};
 pub struct LocalNamesBuilder {
     names: LocalNames,
     networks: u16,
+    /// The first zone: what zones that are not asked for look like.
+    like: Option<LocalZone>,
 }
 
 impl LocalNamesBuilder {
@@ -48,6 +51,7 @@ impl LocalNamesBuilder {
     pub fn zone(&mut self, zone: &LocalZone) -> &mut Self {
         let names = &mut self.names;
         let Some(primary) = zone.name_servers.first() else { return self };
+        self.like.get_or_insert_with(|| zone.clone());
         if let Entry::Vacant(vacant) = names.apexes.entry(zone.apex.as_wire().into()) {
             vacant.insert(names.zones.len() as u32);
             names.apex_labels |= 1 << zone.apex.labels().min(63);
@@ -131,7 +135,8 @@ impl LocalNamesBuilder {
     }
 
     /// The finished index.
-    pub fn build(self) -> LocalNames {
+    pub fn build(mut self) -> LocalNames {
+        self.add_inside_zones();
         let mut names = self.names;
         names.subnets.sort_by_key(|(subnet, id)| (std::cmp::Reverse(subnet.prefix_len()), *id));
         // The network's own domain is looked in before the household's.
@@ -141,6 +146,23 @@ impl LocalNamesBuilder {
         add_empty_non_terminals(&mut names);
         add_wildcards(&mut names);
         names
+    }
+}
+
+impl LocalNamesBuilder {
+    /// Names in zones that nobody outside has (`test`, `lan`, private reverse zones) make those
+    /// zones ours: else their names without records would be denied by halves.
+    fn add_inside_zones(&mut self) {
+        let Some(like) = self.like.clone() else { return };
+        let mut apexes = BTreeSet::new();
+        for (name, _) in self.names.nodes.entries_unordered() {
+            if self.names.zone_of(name).is_none() {
+                apexes.extend(stays_inside(name).and_then(Name::from_wire));
+            }
+        }
+        for apex in apexes {
+            self.zone(&LocalZone { apex, ..like.clone() });
+        }
     }
 }
 

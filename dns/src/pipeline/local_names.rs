@@ -46,7 +46,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             }
             // An alias that leads out of the house; its target is asked upstream, unless it must
             // not be.
-            Found::Elsewhere if special::stays_inside(name).is_some() => {
+            Found::Elsewhere if special::never_asked(name, qtype) => {
                 reply.set_rcode(Rcode::NX_DOMAIN);
             }
             Found::Elsewhere if asked.query.rd() => return Step::Done(Outcome::Miss),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode, Query as Asked, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, NULL, SOA, SVCB};
-use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType as HickoryType};
+use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType as HickoryType};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,8 +14,10 @@ use crate::{
 };
 
 mod cached;
-mod protection;
 
+mod local;
+mod protection;
+mod special;
 /// The address that is asked.
 const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 30, 2));
 
