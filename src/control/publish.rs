@@ -49,7 +49,7 @@ pub(super) fn local_names(
         }
     };
     for record in &settings.records {
-        let record_of = record_of(record, &networks);
+        let record_of = record_of(record, &settings.domain, &networks);
         add(&record.name, record_of.and_then(|r| Ok(builder.record(&r).map(drop)?)));
     }
     for HostName { name, addr, .. } in names {
@@ -112,22 +112,24 @@ fn add_zones(
 
 fn record_of(
     record: &NamedRecord,
+    domain: &str,
     networks: &BTreeMap<&str, NetworkId>,
 ) -> Result<LocalRecord, NotPublished> {
+    let host = |name: &crate::settings::words::Name| name.in_domain(domain).parse::<Name>();
     let data = match &record.data {
         Setting::A(addr) => RecordData::A(*addr),
         Setting::Aaaa(addr) => RecordData::Aaaa(*addr),
-        Setting::Cname(target) => RecordData::Cname(target.as_str().parse()?),
-        Setting::Ptr(target) => RecordData::Ptr(target.as_str().parse()?),
+        Setting::Cname(target) => RecordData::Cname(host(target)?),
+        Setting::Ptr(target) => RecordData::Ptr(host(target)?),
         Setting::Txt(text) => RecordData::Txt(strings(text)),
         Setting::Srv(priority, weight, port, target) => RecordData::Srv {
             priority: *priority,
             weight: *weight,
             port: *port,
-            target: target.as_str().parse()?,
+            target: host(target)?,
         },
         Setting::Mx(preference, exchange) => {
-            RecordData::Mx { preference: *preference, exchange: exchange.as_str().parse()? }
+            RecordData::Mx { preference: *preference, exchange: host(exchange)? }
         }
         Setting::Text(kind, text) => kind.data(text)?,
     };

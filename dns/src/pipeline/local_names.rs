@@ -20,7 +20,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     let mut name = asked.query.name();
     let mut found = local.find_asked(name, qtype, asker);
     if qtype == RecordType::ANY && matches!(found, Found::NoData(_) | Found::Alias(_)) {
-        minimal::write(asked, out);
+        minimal::write(asked, true, out);
         return Step::Done(Outcome::Answered(Answered::Local));
     }
     if matches!(found, Found::Elsewhere) {
