@@ -26,6 +26,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control::{Handle, Journal, Pairing, PartnerSays, Reach, Reading, Standing, Stopping};
+use crate::hosts_file::HostsFile;
 use crate::lists::ListKeeper;
 use crate::node::{self, OWNER, SessionDeed};
 use crate::service_addresses::Shown;
@@ -51,6 +52,10 @@ pub struct Parts {
     pub start_problems: Vec<Problem>,
     /// Why DHCP is not served although it should be.
     pub dhcp_problem: watch::Receiver<Option<String>>,
+    /// What this host's hosts file says.
+    pub hosts_file: watch::Receiver<Arc<HostsFile>>,
+    /// This host's own addresses, as others can use them.
+    pub own: watch::Receiver<Vec<IpAddr>>,
     /// Where the partner is.
     pub partner: watch::Receiver<Option<IpAddr>>,
     /// What the partner's daemon said of itself.

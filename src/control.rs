@@ -7,6 +7,7 @@ mod answers;
 mod beside;
 mod dhcp;
 mod handle;
+mod hosts_file;
 mod household;
 mod journal;
 mod pairing;

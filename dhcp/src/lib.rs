@@ -27,6 +27,7 @@ mod unserved;
 pub use book::{Answering, Asking, Change, LeaseBook, Outcome, Refusal, Ticket};
 pub use config::{Config, Network, NetworkId, Reservation};
 pub use counters::Counters;
+pub use hostname::{host_name, is_reserved_name};
 pub use lease::{BindingState, Client, ClientKey, HwAddr, Lease};
 pub use output::{
     Denial, Destination, Dropped, Event, Output, Probe, ProbeHow, ProbeId, ProbeResult, Transmit,

@@ -9,6 +9,7 @@ use dhcproto::{Encodable, Encoder};
 
 use crate::Network;
 use crate::exchange::Exchange;
+use crate::hostname::is_reserved_name;
 use crate::options::code;
 
 /// Smallest payload sent: relay agents and firmware drop what is shorter than a BOOTP message.
@@ -176,7 +177,7 @@ fn fqdn_reply(exchange: &Exchange, network: &Network, hostname: Option<&str>) ->
     const E: u8 = 0x04;
     let sent = *exchange.request.option(code::CLIENT_FQDN)?.first()?;
     let own_name = exchange.request.hostname();
-    let label = hostname.or(own_name.as_deref())?;
+    let label = hostname.or(own_name.as_deref().filter(|name| !is_reserved_name(name)))?;
     let flags = S | if sent & S == 0 { O } else { 0 } | (sent & E);
     let mut option = vec![flags, 255, 255];
     if sent & E == 0 {

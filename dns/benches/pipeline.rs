@@ -53,7 +53,7 @@ fn house() -> Arc<Shared> {
     });
     let zone = LocalZone {
         apex: "home.arpa".parse().expect("name"),
-        name_server: "lanward.home.arpa".parse().expect("name"),
+        name_servers: vec!["lanward.home.arpa".parse().expect("name")],
         serial: 1,
         negative_ttl_secs: 5,
     };
@@ -64,6 +64,7 @@ fn house() -> Arc<Shared> {
             name: format!("host{index}.home.arpa").parse().expect("name"),
             addresses: vec![std::net::Ipv4Addr::from_bits(0x0a00_0000 + index).into()],
             ttl_secs: 60,
+            networks: Vec::new(),
         };
         local.host(&host).expect("host");
     }

@@ -156,7 +156,7 @@ fn everybody() -> Result<Policies, Box<dyn Error>> {
 fn house() -> Result<LocalNames, Box<dyn Error>> {
     let zone = LocalZone {
         apex: "home.arpa".parse()?,
-        name_server: "lanward.home.arpa".parse()?,
+        name_servers: vec!["lanward.home.arpa".parse()?],
         serial: 1,
         negative_ttl_secs: 5,
     };
@@ -166,6 +166,7 @@ fn house() -> Result<LocalNames, Box<dyn Error>> {
         name: "printer.home.arpa".parse()?,
         addresses: vec!["10.0.30.20".parse()?, "fd00:30::20".parse()?],
         ttl_secs: 60,
+        networks: Vec::new(),
     })?;
     Ok(names.build())
 }

@@ -111,7 +111,7 @@ impl Forwarding {
             self.forwarders = Arc::new(Forwarders::new(&upstreams));
         }
         let Ok(query) = Query::parse(&job.packet) else { return };
-        let alias = Alias::of(&self.shared.snapshot.load(), &query);
+        let alias = Alias::of(&self.shared.snapshot.load(), &query, job.asker.source.ip());
         let key = alias.as_ref().map_or_else(|| Key::of(&query), Alias::key);
         let now = self.clock.now();
         // Somebody may have asked the same just before; but one that is about to expire, which

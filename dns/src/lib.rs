@@ -28,7 +28,8 @@ pub use counters::{Answered, Counters, DropReason};
 pub use discovery::{Discovery, Ports};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
 pub use local::{
-    LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
+    LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, NetworkId,
+    RecordData,
 };
 pub use name::{Name, NameError};
 pub use pauses::Pauses;

@@ -27,6 +27,7 @@ mod special;
 
 pub(crate) use alias::Alias;
 pub use special::SELF_TEST;
+pub(crate) use special::stays_inside;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:
@@ -210,7 +211,7 @@ impl Pipeline {
                 return Some(outcome);
             }
         }
-        let alias = Alias::of(snapshot, &asked.query);
+        let alias = Alias::of(snapshot, &asked.query, asker.source.ip());
         let key = alias.as_ref().map_or_else(|| Key::of(&asked.query), Alias::key);
         let (entry, how, answered) = match result {
             Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),

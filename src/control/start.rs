@@ -27,6 +27,7 @@ use super::answers::SavedAnswers;
 use super::beside::Beside;
 use super::dhcp::DhcpFront;
 use super::handle::Handle;
+use super::hosts_file::Watched;
 use super::journal::Journal;
 use super::pairing::{Around, Opened, Pairing};
 use super::pauser::Pauser;
@@ -115,7 +116,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
-    publisher::publish_restored(&node, &reachable, &dns);
+    let (hosts_watched, hosts_file) = host.dns.hosts_file.clone().map(Watched::read).unzip();
+    let hosts_file = hosts_file.unwrap_or_default();
+    publisher::publish_restored(&node, &reachable, Arc::clone(&hosts_file), &dns);
+    let (hosts_to, hosts_file) = watch::channel(hosts_file);
     let (pauser, pauses) = Pauser::start(Arc::clone(&dns), &node);
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
@@ -164,8 +168,12 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         dns: Arc::clone(&dns),
         lists: lists.clone(),
         resolver,
-        own: own_seen,
+        own: own_seen.clone(),
+        hosts_file: hosts_file.clone(),
     };
+    if let Some(watched) = hosts_watched {
+        tokio::spawn(watched.keep(hosts_to));
+    }
     tokio::spawn(pauser.run(control.clone(), changed.clone()));
     tokio::spawn(publishing.run(changed));
     tokio::spawn(update_on_hangup(lists.clone()));
@@ -198,6 +206,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         url: Some(url.clone()),
         start_problems: problems,
         dhcp_problem: dhcp_problems,
+        hosts_file,
+        own: own_seen,
         partner: pairing.partner(),
         says,
         standing,

@@ -145,6 +145,8 @@ pub struct NamedRecord {
     pub data: RecordData,
     /// Seconds others may keep it.
     pub ttl_secs: u32,
+    /// The ids of the networks whose clients see it; none: all clients.
+    pub networks: Vec<Arc<str>>,
 }
 
 /// The name of a reserved address.

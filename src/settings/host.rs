@@ -53,6 +53,8 @@ pub struct Dns {
     pub workers: Option<NonZeroUsize>,
     /// Bound of the cache of answers, bytes.
     pub cache_size: u64,
+    /// A file of addresses and names, as `/etc/hosts`, for the clients of this host.
+    pub hosts_file: Option<PathBuf>,
 }
 
 /// `[dhcp]`.
@@ -113,7 +115,12 @@ impl HostConfig {
         HostConfig {
             node: Node { name: name.to_owned(), data_dir, socket: None },
             household: None,
-            dns: Dns { listen: vec![any(53), any6(53)], workers: None, cache_size: 32 << 20 },
+            dns: Dns {
+                listen: vec![any(53), any6(53)],
+                workers: None,
+                cache_size: 32 << 20,
+                hosts_file: None,
+            },
             dhcp: Dhcp {
                 enabled: true,
                 listen: Ipv4Addr::UNSPECIFIED,
@@ -172,6 +179,8 @@ impl HostConfig {
             config.dns.workers = fields.optional::<Workers>("workers").map(|workers| workers.0);
             config.dns.cache_size =
                 fields.or("cache_size", Size(config.dns.cache_size)).0.max(1 << 20);
+            config.dns.hosts_file =
+                fields.optional::<String>("hosts_file").map(|file| folder.join(file));
             Some(())
         });
         fields.table("dhcp", |fields| {

@@ -16,7 +16,7 @@ use super::problem::{Place, Problem};
 use super::words::{Id, Name, Period, Upstream};
 
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
-pub use local::{LocalRecord, RecordData};
+pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
 pub use pause::{Pause, PauseScope};
 

@@ -1,6 +1,8 @@
 //! A local alias that leads out of the house: its target is asked upstream, and the answer gets the
 //! alias in front. Rare, so it may allocate.
 
+use std::net::IpAddr;
+
 use hickory_proto::op::Message;
 
 use super::{Asked, Now, local_names};
@@ -23,10 +25,11 @@ pub(crate) struct Alias {
 
 impl Alias {
     /// `None` when the asked name is no alias, or one that ends in the house.
-    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>) -> Option<Self> {
+    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: IpAddr) -> Option<Self> {
         let (mut records, mut count, mut name) = (Vec::new(), 0, query.name());
+        let mut found = snapshot.local.find_asked(name, query.qtype, asker);
         loop {
-            match snapshot.local.find(name, query.qtype) {
+            match found {
                 Found::Alias(alias) if usize::from(count) < local_names::MAX_ALIASES => {
                     records.extend_from_slice(name);
                     records.extend_from_slice(&RecordType::CNAME.0.to_be_bytes());
@@ -36,6 +39,7 @@ impl Alias {
                     records.extend_from_slice(&alias.rdata);
                     count += 1;
                     name = &alias.rdata;
+                    found = snapshot.local.find(name, query.qtype, asker);
                 }
                 Found::Elsewhere if count > 0 => break,
                 _ => return None,

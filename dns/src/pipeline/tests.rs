@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode, Query as Asked, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, NULL, SOA, SVCB};
-use hickory_proto::rr::{Name as HickoryName, RData, Record, RecordType as HickoryType};
+use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType as HickoryType};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,8 +14,10 @@ use crate::{
 };
 
 mod cached;
-mod protection;
 
+mod local;
+mod protection;
+mod special;
 /// The address that is asked.
 const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 30, 2));
 
@@ -74,7 +76,7 @@ fn policies(mode: BlockMode) -> Policies {
 fn local() -> LocalNames {
     let zone = LocalZone {
         apex: name("home.arpa"),
-        name_server: name("lanward.home.arpa"),
+        name_servers: vec![name("lanward.home.arpa")],
         serial: 7,
         negative_ttl_secs: 5,
     };
@@ -84,12 +86,14 @@ fn local() -> LocalNames {
         name: name("printer.home.arpa"),
         addresses: vec!["10.0.30.20".parse().expect("v4"), "fd00::20".parse().expect("v6")],
         ttl_secs: 60,
+        networks: Vec::new(),
     };
     b.host(&printer).expect("host");
     let alias = |owner: &str, target: &str| LocalRecord {
         name: name(owner),
         ttl_secs: 60,
         data: RecordData::Cname(name(target)),
+        networks: Vec::new(),
     };
     for (owner, target) in [
         ("nas.home.arpa", "printer.home.arpa"),
@@ -557,7 +561,8 @@ fn an_alias_out_of_the_house_stands_before_its_targets_answer() {
     );
     let packet = house.packet("Search.example.", HickoryType::A).to_vec().expect("encodes");
     let query = Query::parse(&packet).expect("valid");
-    let alias = Alias::of(&house.shared.snapshot.load(), &query).expect("an alias");
+    let alias =
+        Alias::of(&house.shared.snapshot.load(), &query, [10, 0, 30, 7].into()).expect("an alias");
     assert_eq!(*alias.target(), name("safe.search.example.net"));
     let entry = house.pipeline.fresh(&alias.key(), house.now).expect("learned");
     let asker = Asker {

@@ -191,7 +191,7 @@ pub(crate) fn policies() -> Policies {
 pub(crate) fn local() -> LocalNames {
     let zone = LocalZone {
         apex: "home.arpa".parse().expect("name"),
-        name_server: "lanward.home.arpa".parse().expect("name"),
+        name_servers: vec!["lanward.home.arpa".parse().expect("name")],
         serial: 1,
         negative_ttl_secs: 5,
     };
@@ -201,12 +201,14 @@ pub(crate) fn local() -> LocalNames {
         name: "printer.home.arpa".parse().expect("name"),
         addresses: vec!["10.0.30.20".parse().expect("address")],
         ttl_secs: 60,
+        networks: Vec::new(),
     };
     names.host(&host).expect("host");
     let alias = LocalRecord {
         name: "search.home.arpa".parse().expect("name"),
         ttl_secs: 60,
         data: RecordData::Cname("www.example".parse().expect("name")),
+        networks: Vec::new(),
     };
     names.record(&alias).expect("alias");
     names.build()

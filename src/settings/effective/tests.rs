@@ -298,6 +298,42 @@ fn local_records_get_the_domain_and_a_cname_stands_alone() {
 }
 
 #[test]
+fn a_record_may_be_for_some_networks_a_wildcard_or_of_a_rarer_type() {
+    let records = records([
+        ("network/home", json!({"subnet": "10.0.10.0/24"})),
+        ("network/iot", json!({"subnet": "10.0.30.0/24"})),
+        ("record/1", json!({"name": "nas", "type": "A", "value": "10.0.10.5"})),
+        ("record/2", json!({"name": "nas", "type": "CNAME", "value": "x", "networks": ["iot"]})),
+        ("record/3", json!({"name": "nas", "type": "A", "value": "1.1.1.1", "networks": ["iot"]})),
+        ("record/4", json!({"name": "tv", "type": "A", "value": "1.1.1.1", "networks": ["itt"]})),
+        ("record/5", json!({"name": "*", "type": "A", "value": "10.0.10.6"})),
+        ("record/6", json!({"name": "*.shop.example", "type": "A", "value": "10.0.10.6"})),
+        ("record/7", json!({"name": "x.*.example", "type": "A", "value": "10.0.10.6"})),
+        ("record/8", json!({"name": "nas", "type": "caa", "value": "0 issue \"ca.example\""})),
+        ("record/9", json!({"name": "nas", "type": "HTTPS", "value": "1 . port=x"})),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    let told = told(&effective);
+    assert_eq!(told.len(), 4, "{told:#?}");
+    assert!(told[0].starts_with("record/7 name: x.*.example is not a domain name"), "{}", told[0]);
+    assert!(told[1].starts_with("record/9 value: 1 . port=x is not the value of a HTTPS record"));
+    assert!(told[2].starts_with("record/3 name: nas.home.arpa is another name"), "{}", told[2]);
+    assert!(told[3].starts_with("record/4 networks[0]: "), "{}", told[3]);
+    let names: Vec<(&str, usize)> =
+        effective.records.iter().map(|record| (&*record.name, record.networks.len())).collect();
+    assert_eq!(
+        names,
+        [
+            ("nas.home.arpa", 0),
+            ("nas.home.arpa", 1),
+            ("*.home.arpa", 0),
+            ("*.shop.example", 0),
+            ("nas.home.arpa", 0),
+        ]
+    );
+}
+
+#[test]
 fn a_record_of_a_later_version_is_used_as_far_as_it_is_understood() {
     let records = records([(
         "network/a",

@@ -27,6 +27,7 @@ fn the_sample_is_the_defaults_and_its_commented_lines_are_too() {
     defaults.household = Some("/etc/lanward/household.toml".into());
     defaults.node.socket = Some("/run/lanward/admin.sock".into());
     defaults.dns.workers = NonZeroUsize::new(4);
+    defaults.dns.hosts_file = Some("/etc/lanward/hosts".into());
     assert_eq!(parse(&full).expect("no mistakes"), defaults);
 }
 
