@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     BlockMode, ClientNetwork, Filter, ListId, LocalHost, LocalNames, LocalRecord, LocalZone, Name,
-    Policies, RecordData, RuleRef, Verdict,
+    Policies, Protection, RecordData, RuleRef, Verdict,
 };
 
 mod cached;
@@ -116,6 +116,8 @@ impl House {
     fn with(mode: BlockMode) -> Self {
         let shared = Shared::new();
         shared.set_policies(policies(mode));
+        // Here one client asks everything at the same moment.
+        shared.set_protection(Protection { rate_limit: None, ..Protection::default() });
         shared.set_local(local());
         let rules = [
             ("ads.example", true),

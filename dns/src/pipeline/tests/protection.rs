@@ -4,7 +4,7 @@ use hickory_proto::rr::rdata::svcb::{IpHint, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::rdata::{AAAA, HTTPS};
 
 use super::*;
-use crate::{Protection, RateLimit, Rebinding};
+use crate::{RateLimit, Rebinding};
 
 const V4: [&str; 14] = [
     "0.0.0.0",
