@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lanward_dns::{
-    Answered, BlockMode, ClientNetwork, Config, Filter, Forwarder, ListId, LocalHost, LocalNames,
-    LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server, Shared, Upstreams, Verdict,
+    Answered, BlockMode, ClientNetwork, Config, Filter, ListId, LocalHost, LocalNames, LocalZone,
+    Name, Policies, Policy, PolicyId, RuleRef, Server, Shared, Upstreams, Verdict,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -51,13 +51,13 @@ impl Filter for Names {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
-    let (mut upstreams, mut list) = (Upstreams::default(), None);
+    let (mut servers, mut list) = (Vec::new(), None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
             "--listen" => config.listen.push(value.parse()?),
-            "--upstream" => upstreams.forwarders.push(Forwarder { addr: value.parse()? }),
+            "--upstream" => servers.push(value.parse::<SocketAddr>()?),
             "--threads" => config.udp_workers = value.parse()?,
             "--list" => list = Some(PathBuf::from(value)),
             _ => return Err(format!("unknown option {arg}").into()),
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if config.listen.is_empty() {
         config.listen.push(SocketAddr::from(([127, 0, 0, 1], 5353)));
     }
-    tokio::runtime::Runtime::new()?.block_on(serve(config, upstreams, list))
+    tokio::runtime::Runtime::new()?.block_on(serve(config, Upstreams::plain(servers), list))
 }
 
 async fn serve(
@@ -120,6 +120,7 @@ fn everybody() -> Result<Policies, Box<dyn Error>> {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            upstreams: None,
         }],
         networks: networks.into_iter().collect::<Result<_, Box<dyn Error>>>()?,
     })

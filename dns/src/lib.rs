@@ -16,6 +16,7 @@ mod pipeline;
 mod policy;
 mod protection;
 mod record_type;
+mod routes;
 mod server;
 mod shared;
 mod transport;
@@ -25,6 +26,7 @@ mod wire;
 pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
+pub use forward::{UpstreamState, UpstreamStatus};
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
 };
@@ -37,4 +39,6 @@ pub use record_type::RecordType;
 pub use server::{AnswerCache, Config, Server, StartError, TcpLimits};
 pub use shared::{OverLimit, Shared};
 pub use transport::Transport;
-pub use upstreams::{Forwarder, Upstreams};
+pub use upstreams::{
+    ForwardZone, Order, UpstreamGroup, UpstreamServer, UpstreamTransport, Upstreams,
+};

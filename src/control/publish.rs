@@ -1,11 +1,9 @@
 //! From what is in force to what the data plane reads: pure conversions.
 
-use std::time::Duration;
-
 use ipnet::IpNet;
 use lanward_dns::{
-    Forwarder, LocalError, LocalHost, LocalNames, LocalRecord, LocalZone, Name, NameError,
-    RecordData, Upstreams,
+    LocalError, LocalHost, LocalNames, LocalRecord, LocalZone, Name, NameError, RecordData,
+    Upstreams,
 };
 use tracing::debug;
 
@@ -108,8 +106,7 @@ fn strings(text: &str) -> Vec<Vec<u8>> {
     text.as_bytes().chunks(255).map(<[u8]>::to_vec).collect()
 }
 
-/// The forwarders.
+/// The upstream servers.
 pub(super) fn upstreams(settings: &Effective) -> Upstreams {
-    let forwarders = settings.upstreams.iter().map(|addr| Forwarder { addr: *addr }).collect();
-    Upstreams { forwarders, timeout: Duration::from_secs(5), ..Upstreams::default() }
+    Upstreams::plain(settings.upstreams.iter().copied())
 }

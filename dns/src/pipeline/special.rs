@@ -75,6 +75,10 @@ pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>)
 
 /// Answers what the local names did not, where nobody else may be asked.
 pub(super) fn keep_inside<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+    // Told to ask somebody for it, who is no stranger.
+    if asked.zone.is_some() {
+        return Step::Next;
+    }
     let name = asked.query.name();
     let Some(zone) = stays_inside(name) else { return Step::Next };
     let at_apex = zone.len() == name.len();

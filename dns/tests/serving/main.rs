@@ -4,4 +4,6 @@
 mod faults;
 mod forwarding;
 mod listeners;
+mod lying;
 mod support;
+mod upstreams;
