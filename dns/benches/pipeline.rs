@@ -43,6 +43,7 @@ fn house() -> Arc<Shared> {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            upstreams: None,
         }],
         networks: (0..5)
             .map(|vlan| ClientNetwork {

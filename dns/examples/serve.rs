@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lanward_dns::{
-    Answered, BlockMode, Certificate, ClientNetwork, Config, Encrypted, Filter, Forwarder, ListId,
-    LocalHost, LocalNames, LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server, Shared,
-    Upstreams, Verdict,
+    Answered, BlockMode, Certificate, ClientNetwork, Config, Encrypted, Filter, ListId, LocalHost,
+    LocalNames, LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server, Shared, Upstreams,
+    Verdict,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -55,7 +55,7 @@ impl Filter for Names {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
-    let (mut upstreams, mut list) = (Upstreams::default(), None);
+    let (mut servers, mut list) = (Vec::new(), None);
     let mut encrypted = Encrypted::default();
     let (mut cert, mut key) = (None, None);
     let mut args = std::env::args().skip(1);
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
             "--listen" => config.listen.push(value.parse()?),
-            "--upstream" => upstreams.forwarders.push(Forwarder { addr: value.parse()? }),
+            "--upstream" => servers.push(value.parse::<SocketAddr>()?),
             "--threads" => config.udp_workers = value.parse()?,
             "--list" => list = Some(PathBuf::from(value)),
             "--cert" => cert = Some(PathBuf::from(value)),
@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     tokio::runtime::Runtime::new()?.block_on(async {
         let certificate = cert.zip(key).map(|(cert, key)| certificate(&cert, &key)).transpose()?;
-        serve(config, upstreams, list, encrypted, certificate).await
+        serve(config, Upstreams::plain(servers), list, encrypted, certificate).await
     })
 }
 
@@ -148,6 +148,7 @@ fn everybody() -> Result<Policies, Box<dyn Error>> {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            upstreams: None,
         }],
         networks: networks.into_iter().collect::<Result<_, Box<dyn Error>>>()?,
     })

@@ -1,6 +1,6 @@
 //! The answer cache: whole answers as wire bytes, bounded in bytes.
 //!
-//! Keyed by lower-case name, type, DO and CD (class IN only). Reading takes one shared lock of one
+//! Keyed by lower-case name, group of upstreams, type, DO and CD (class IN only). Reading takes one shared lock of one
 //! shard (`quick_cache`) for the time of a hash lookup; nothing writes on that path but an
 //! insertion in the same shard, which needs an upstream's answer first. A copy of the cache for
 //! each worker would be free of locks but would multiply memory and misses by the number of cores.
@@ -43,10 +43,13 @@ const FAILURES: usize = 10_000;
 /// Bytes an entry takes beside its own: the map's slot, the two counters of its Arc, allocator.
 const OVERHEAD: u64 = 128;
 
+/// Bytes of a key after the name: the group's tag, the type, DO and CD.
+const KEY_TAIL: usize = 8 + 2 + 1;
+
 /// What a question's answer is kept under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    bytes: [u8; MAX_WIRE + 3],
+    bytes: [u8; MAX_WIRE + KEY_TAIL],
     len: u16,
 }
 
@@ -107,39 +110,45 @@ pub(crate) struct Cache {
 }
 
 impl Key {
-    pub(crate) fn of(query: &Query<'_>) -> Self {
-        Self::new(query.name(), query.qtype, query.dnssec_ok(), query.cd())
+    /// The key of `query` when it is asked of the group with this tag.
+    pub(crate) fn of(query: &Query<'_>, tag: u64) -> Self {
+        Self::new(query.name(), tag, query.qtype, query.dnssec_ok(), query.cd())
     }
 
     /// `name` is lower-case wire format; only its first 255 bytes count.
-    pub(crate) fn new(name: &[u8], rtype: RecordType, dnssec_ok: bool, cd: bool) -> Self {
-        let mut bytes = [0; MAX_WIRE + 3];
+    pub(crate) fn new(name: &[u8], tag: u64, rtype: RecordType, dnssec_ok: bool, cd: bool) -> Self {
+        let mut bytes = [0; MAX_WIRE + KEY_TAIL];
         let len = name.len().min(MAX_WIRE);
         let [high, low] = rtype.0.to_be_bytes();
         bytes[..len].copy_from_slice(&name[..len]);
-        bytes[len..len + 3].copy_from_slice(&[high, low, u8::from(dnssec_ok) | u8::from(cd) << 1]);
-        Self { bytes, len: len as u16 + 3 }
+        bytes[len..len + 8].copy_from_slice(&tag.to_be_bytes());
+        let flags = u8::from(dnssec_ok) | u8::from(cd) << 1;
+        bytes[len + 8..len + KEY_TAIL].copy_from_slice(&[high, low, flags]);
+        Self { bytes, len: (len + KEY_TAIL) as u16 }
     }
 
     /// A key as [`Key::as_bytes`] gives it.
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (rest, flags) = (bytes.get(..bytes.len().checked_sub(1)?)?, *bytes.last()?);
-        let (name, rtype) = rest.split_last_chunk::<2>()?;
+        let (rest, rtype) = rest.split_last_chunk::<2>()?;
+        let (name, tag) = rest.split_last_chunk::<8>()?;
         let name = Name::from_wire(name)?;
+        let tag = u64::from_be_bytes(*tag);
         let rtype = RecordType(u16::from_be_bytes(*rtype));
-        Some(Self::new(name.as_wire(), rtype, flags & 1 != 0, flags & 2 != 0))
+        Some(Self::new(name.as_wire(), tag, rtype, flags & 1 != 0, flags & 2 != 0))
     }
 
     /// The question it is kept for, in wire format.
     fn question(&self) -> Vec<u8> {
         let bytes = self.as_bytes();
-        let name_and_type = bytes.get(..bytes.len() - 1).unwrap_or_default();
-        [name_and_type, &CLASS_IN.to_be_bytes()].concat()
+        let (name, tail) = bytes.split_at(bytes.len() - KEY_TAIL);
+        [name, tail.get(8..10).unwrap_or_default(), &CLASS_IN.to_be_bytes()].concat()
     }
 
     fn is_for(&self, name: &Name, rtype: u16) -> bool {
         let start = self.as_bytes().strip_prefix(name.as_wire());
-        start.and_then(|rest| rest.strip_prefix(&rtype.to_be_bytes())).is_some_and(|f| f.len() == 1)
+        let rest = start.and_then(|rest| rest.get(8..));
+        rest.and_then(|rest| rest.strip_prefix(&rtype.to_be_bytes())).is_some_and(|f| f.len() == 1)
     }
 
     fn dnssec_ok(&self) -> bool {
@@ -202,6 +211,11 @@ impl Cache {
         let failure = Failure { why, until: Now(now.0 + lasting), lasting };
         self.failures.insert(hash, failure);
         failure
+    }
+
+    /// Forgets what failed: whoever was asked then can be reached again.
+    pub(crate) fn clear_failures(&self) {
+        self.failures.clear();
     }
 
     /// Forgets everything.

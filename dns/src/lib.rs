@@ -17,6 +17,7 @@ mod pipeline;
 mod policy;
 mod protection;
 mod record_type;
+mod routes;
 mod server;
 mod shared;
 mod transport;
@@ -27,6 +28,7 @@ pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason};
 pub use discovery::{Discovery, Ports};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
+pub use forward::{UpstreamState, UpstreamStatus};
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, NetworkId,
     RecordData,
@@ -43,4 +45,6 @@ pub use server::{
 };
 pub use shared::{OverLimit, Shared};
 pub use transport::Transport;
-pub use upstreams::{Forwarder, Upstreams};
+pub use upstreams::{
+    ForwardZone, Order, UpstreamGroup, UpstreamServer, UpstreamTransport, Upstreams,
+};

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
+use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, Reply, max_size};
 use crate::{Answered, DropReason, Policy, PolicyId, Shared, Transport};
@@ -15,6 +16,7 @@ mod access;
 mod alias;
 mod cached;
 mod canary;
+mod conditional;
 mod discovery;
 mod filtering;
 mod limit;
@@ -31,14 +33,15 @@ pub(crate) use special::stays_inside;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     access::judge, // first: a stranger must not learn anything, nor use us against others
     limit::judge,  // before any work: one device that runs wild must not cost the others theirs
     discovery::answer, // before special names: they know nothing below resolver.arpa
     special::answer, // before local names: no host may call itself localhost
+    conditional::choose, // before all that would deny a name of a zone others know
     local_names::answer, // before the filter: no list may block a device of the house
     special::keep_inside, // after local names: what they do not know must not leave the house
-    policy::choose, // from here on answers differ from client to client
+    policy::choose, // from here on answers differ from client to client; and who is asked
     canary::answer, // only for those whose questions are filtered
     filtering::judge, // before the cache: what is blocked now must not be served from earlier
     minimal::answer, // before the cache: ANY is never asked upstream
@@ -99,11 +102,21 @@ pub(crate) struct Asked<'a> {
     asker: Asker,
     /// Set by `access`.
     policy_id: PolicyId,
+    /// Set by `conditional`: who is asked for names of the zone that the name is in, and how many
+    /// labels that zone has.
+    zone: Option<(Route, usize)>,
+    /// Set by `policy`: who is asked when nobody here knows.
+    route: Route,
     /// Set by `policy`, when the client's questions are filtered.
     filtering: Option<&'a Policy>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(query: Query<'a>, asker: Asker) -> Self {
+        let (policy_id, route) = (PolicyId::default(), Route::default());
+        Self { query, asker, policy_id, zone: None, route, filtering: None }
+    }
+
     fn limit(&self) -> usize {
         max_size(self.asker.transport.is_udp(), self.query.edns)
     }
@@ -152,7 +165,7 @@ impl Pipeline {
                 };
             }
         };
-        let mut asked = Asked { query, asker, policy_id: PolicyId::default(), filtering: None };
+        let mut asked = Asked::new(query, asker);
         for stage in STAGES {
             if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
                 return outcome;
@@ -162,7 +175,8 @@ impl Pipeline {
     }
 
     /// Puts an upstream's answer, in wire format, into the cache under the question that it
-    /// repeats. False when it is no answer that can be kept.
+    /// repeats, for clients whose questions go to no group. False when it is no answer that can be
+    /// kept.
     pub fn learn(&self, answer: &[u8], now: Now) -> bool {
         let Ok(message) = hickory_proto::op::Message::from_vec(answer) else { return false };
         let dnssec_ok = message.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
@@ -174,10 +188,37 @@ impl Pipeline {
         else {
             return false;
         };
-        let key = Key::new(name.as_wire(), rtype, dnssec_ok, cd);
+        let key = Key::new(name.as_wire(), 0, rtype, dnssec_ok, cd);
         let Some(entry) = Entry::from_answer(message, &key, now) else { return false };
         self.cache.insert(&entry);
         entry.lives()
+    }
+}
+
+/// What a question that nobody here can answer is asked as.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    /// What the answer is kept under.
+    pub(crate) key: Key,
+    /// A local alias led to the name that is asked.
+    pub(crate) alias: Option<Alias>,
+    pub(crate) route: Route,
+}
+
+impl Errand {
+    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
+        let source = asker.source.ip();
+        let route = |name: &[u8]| match snapshot.routes.of_zone(name, source) {
+            Some((route, _)) => route,
+            None => snapshot.routes.of_policy(snapshot.policies.of(source).unwrap_or_default()),
+        };
+        match Alias::of(snapshot, query, source, route) {
+            Some(alias) => Self { key: alias.key.clone(), route: alias.route, alias: Some(alias) },
+            None => {
+                let route = route(query.name());
+                Self { key: Key::of(query, route.tag), alias: None, route }
+            }
+        }
     }
 }
 
@@ -205,14 +246,13 @@ impl Pipeline {
     ) -> Option<Outcome> {
         let cx = Cx { snapshot, cache: &self.cache, now };
         let query = Query::parse(packet).ok()?;
-        let mut asked = Asked { query, asker, policy_id: PolicyId::default(), filtering: None };
-        for stage in [access::judge, policy::choose] {
+        let mut asked = Asked::new(query, asker);
+        for stage in [access::judge, conditional::choose, policy::choose] {
             if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
                 return Some(outcome);
             }
         }
-        let alias = Alias::of(snapshot, &asked.query, asker.source.ip());
-        let key = alias.as_ref().map_or_else(|| Key::of(&asked.query), Alias::key);
+        let Errand { key, alias, .. } = Errand::of(snapshot, &asked.query, asker);
         let (entry, how, answered) = match result {
             Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),
             Result::Failed(_) | Result::Late => match self.cache.get(key.as_bytes(), now) {

@@ -7,18 +7,19 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
+use crate::forward::Groups;
 use crate::limiter::Limiter;
+use crate::routes::Routes;
 use crate::server::{Clock, InForce};
 use crate::{
     Certificate, Counters, Discovery, EmptyFilter, Filter, LocalNames, Pauses, Policies,
-    Protection, Upstreams,
+    Protection, UpstreamStatus, Upstreams,
 };
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
 pub struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
-    pub(crate) upstreams: ArcSwap<Upstreams>,
     /// All servers on these snapshots go by it.
     pub(crate) clock: Clock,
     pub(crate) certificate: Arc<InForce>,
@@ -48,6 +49,9 @@ pub(crate) struct Snapshot {
     /// The same one in all snapshots: it is no setting, but stands where the fast path finds it.
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) discovery: Arc<Discovery>,
+    /// Derived from the policies and the groups, with each change.
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) groups: Arc<Groups>,
 }
 
 impl Default for Snapshot {
@@ -60,6 +64,8 @@ impl Default for Snapshot {
             protection: Arc::default(),
             limiter: Arc::default(),
             discovery: Arc::default(),
+            routes: Arc::default(),
+            groups: Arc::default(),
         }
     }
 }
@@ -69,7 +75,6 @@ impl Shared {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             snapshot: ArcSwap::default(),
-            upstreams: ArcSwap::default(),
             clock: Clock::start(),
             certificate: Arc::default(),
             retired: Mutex::default(),
@@ -136,9 +141,17 @@ impl Shared {
         self.change(|snapshot| snapshot.discovery = discovery);
     }
 
-    /// Puts other forwarders in force; questions in flight end with the old ones.
+    /// Puts other upstream servers in force; questions in flight end with the old ones. A server
+    /// that was there before keeps its connections, and a group that did not change its answers.
     pub fn set_upstreams(&self, upstreams: Upstreams) {
-        self.upstreams.store(Arc::new(upstreams));
+        self.change(|snapshot| {
+            snapshot.groups = Arc::new(Groups::new(upstreams, &snapshot.groups));
+        });
+    }
+
+    /// What is known of each upstream server, group after group.
+    pub fn upstream_status(&self) -> Vec<UpstreamStatus> {
+        self.snapshot.load().groups.status()
     }
 
     /// Shows another certificate from the next handshake on. Without one no handshake succeeds.
@@ -176,6 +189,7 @@ impl Shared {
             let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
             let mut next = Snapshot::clone(&self.snapshot.load());
             edit(&mut next);
+            next.routes = Arc::new(Routes::new(&next.groups.upstreams, &next.policies));
             retired.push(self.snapshot.swap(Arc::new(next)));
         }
         self.free_retired();

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use lanward_dns::{
-    Forwarder, LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, Name,
-    NameError, NetworkId, RecordData, Upstreams,
+    LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, Name, NameError,
+    NetworkId, RecordData, Upstreams,
 };
 use tracing::debug;
 
@@ -150,8 +149,7 @@ fn strings(text: &str) -> Vec<Vec<u8>> {
     text.as_bytes().chunks(255).map(<[u8]>::to_vec).collect()
 }
 
-/// The forwarders.
+/// The upstream servers.
 pub(super) fn upstreams(settings: &Effective) -> Upstreams {
-    let forwarders = settings.upstreams.iter().map(|addr| Forwarder { addr: *addr }).collect();
-    Upstreams { forwarders, timeout: Duration::from_secs(5), ..Upstreams::default() }
+    Upstreams::plain(settings.upstreams.iter().copied())
 }

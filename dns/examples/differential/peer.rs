@@ -8,8 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use lanward_dns::{
-    BlockMode, ClientNetwork, Config, Forwarder, Policies, Policy, PolicyId, Server, Shared,
-    Upstreams,
+    BlockMode, ClientNetwork, Config, Policies, Policy, PolicyId, Server, Shared, Upstreams,
 };
 use tokio::net::TcpStream;
 
@@ -22,13 +21,11 @@ pub(crate) async fn lanward(upstream: SocketAddr) -> Result<(Server, SocketAddr)
             filtering: false,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            upstreams: None,
         }],
         networks: vec![ClientNetwork { subnet: "127.0.0.0/8".parse()?, policy: PolicyId(0) }],
     });
-    shared.set_upstreams(Upstreams {
-        forwarders: vec![Forwarder { addr: upstream }],
-        ..Upstreams::default()
-    });
+    shared.set_upstreams(Upstreams::plain([upstream]));
     let config = Config {
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         udp_workers: NonZeroUsize::MIN,

@@ -11,7 +11,9 @@ use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::name::Name;
 use crate::protection::{is_private_v4, is_private_v6};
-use crate::wire::{Alike, Ede, HEADER, Query, Rcode, Reply, alike_addresses, flag, ttl_offsets};
+use crate::wire::{
+    Alike, Ede, HEADER, Layout, Query, Rcode, Reply, alike_addresses, flag, ttl_offsets,
+};
 
 /// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
 const MAX_TTL_SECS: u32 = 86_400;
@@ -123,6 +125,53 @@ impl Entry {
     /// The answer without its private addresses; `None` when it has none.
     pub(crate) fn without_private(&self) -> Option<&Self> {
         self.public.as_deref()
+    }
+
+    /// Takes an answer without private addresses over as it stands.
+    pub(crate) fn from_layout(
+        message: &[u8],
+        layout: Layout,
+        key: &Key,
+        now: Now,
+    ) -> Option<Arc<Self>> {
+        let Layout { rcode, authentic, start, end, answers, authorities, .. } = layout;
+        let records = message.get(start..end)?;
+        let key = key.as_bytes();
+        let mut body = Vec::with_capacity(records.len() + 2 * layout.ttls.len() + key.len());
+        body.extend_from_slice(records);
+        // RFC 2308, 5: the lesser of the SOA's TTL and its MINIMUM; without SOA not kept at all.
+        let mut ttl_secs = if layout.negative { 0 } else { MAX_TTL_SECS };
+        if let Some(minimum) = layout.soa_minimum {
+            ttl_secs = minimum.min(MAX_NEGATIVE_TTL_SECS);
+        }
+        for &(at, ttl) in &layout.ttls {
+            let ttl = if at == layout.ttls.last()?.0 && layout.soa_minimum.is_some() {
+                clamped(ttl).min(ttl_secs)
+            } else {
+                clamped(ttl)
+            };
+            ttl_secs = ttl_secs.min(ttl);
+            let at = at.checked_sub(start)?;
+            body.get_mut(at..at + 4)?.copy_from_slice(&ttl.to_be_bytes());
+        }
+        for &(at, _) in &layout.ttls {
+            body.extend_from_slice(&u16::try_from(at - start).ok()?.to_be_bytes());
+        }
+        body.extend_from_slice(key);
+        Some(Arc::new(Self {
+            rcode,
+            authentic,
+            answers,
+            authorities,
+            body: body.into(),
+            records_len: u16::try_from(records.len()).ok()?,
+            targets: layout.targets.into(),
+            addresses: alike_addresses(message, start, usize::from(answers)),
+            public: None,
+            stored: now,
+            ttl_secs,
+            refreshing: AtomicBool::new(false),
+        }))
     }
 
     pub(crate) fn expires(&self) -> Now {
@@ -362,12 +411,15 @@ fn is_type(record: &Record, rtype: crate::RecordType) -> bool {
     u16::from(record.record_type()) == rtype.0
 }
 
+/// RFC 2181, 8: with the highest bit set it means zero.
+fn clamped(ttl: u32) -> u32 {
+    if ttl > i32::MAX as u32 { 0 } else { ttl.min(MAX_TTL_SECS) }
+}
+
 /// Brings all TTLs within bounds and returns the answer's own.
 fn clamp_ttls(answers: &mut [Record], authorities: &mut [Record], negative: bool) -> u32 {
     for record in answers.iter_mut().chain(authorities.iter_mut()) {
-        // RFC 2181, 8: with the highest bit set it means zero.
-        let ttl = if record.ttl > i32::MAX as u32 { 0 } else { record.ttl };
-        record.ttl = ttl.min(MAX_TTL_SECS);
+        record.ttl = clamped(record.ttl);
     }
     let shortest = answers.iter().map(|record| record.ttl).min();
     if !negative {

@@ -1,7 +1,7 @@
 //! The cache as bytes for a file, so that a host that was restarted need not ask everything anew.
 //!
 //! ```text
-//! "LWCACHE1", when, in seconds since 1970 (8)
+//! "LWCACHE2", when, in seconds since 1970 (8)
 //! for each answer: key length (2), key, age in seconds (4), message length (2), message
 //! CRC-32 of everything before (4)
 //! ```
@@ -14,7 +14,7 @@ use hickory_proto::op::Message;
 
 use super::{Cache, Entry, Key, Now, STALE_FOR};
 
-const MAGIC: &[u8; 8] = b"LWCACHE1";
+const MAGIC: &[u8; 8] = b"LWCACHE2";
 
 /// A saved cache that is not whole: cut off, changed, or of another version. Nothing of it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

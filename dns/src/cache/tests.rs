@@ -11,7 +11,7 @@ fn key(label: &[u8]) -> Key {
 }
 
 fn key_of(label: &[u8], rtype: RecordType) -> Key {
-    Key::new(&[&[label.len() as u8], label, b"\0"].concat(), rtype, false, false)
+    Key::new(&[&[label.len() as u8], label, b"\0"].concat(), 0, rtype, false, false)
 }
 
 fn answer(label: &[u8], ttl: u32, data: RData) -> Message {
@@ -114,7 +114,7 @@ fn the_cache_stays_within_its_bytes() {
 
 #[test]
 fn keys_differ_in_type_and_flags() {
-    let key = |rtype, dnssec_ok, cd| Key::new(b"\x01a\0", RecordType(rtype), dnssec_ok, cd);
+    let key = |rtype, dnssec_ok, cd| Key::new(b"\x01a\0", 0, RecordType(rtype), dnssec_ok, cd);
     let all =
         [key(1, false, false), key(28, false, false), key(1, true, false), key(1, false, true)];
     for (index, one) in all.iter().enumerate() {

@@ -10,6 +10,7 @@ use crate::RecordType;
 use crate::cache::{Entry, FailureKind, Key, Use};
 use crate::local::Found;
 use crate::name::Name;
+use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{CLASS_IN, HEADER, Query, Rcode, Reply};
 
@@ -20,12 +21,19 @@ pub(crate) struct Alias {
     records: Vec<u8>,
     count: u16,
     target: Name,
-    key: Key,
+    pub(super) key: Key,
+    pub(super) route: Route,
 }
 
 impl Alias {
-    /// `None` when the asked name is no alias, or one that ends in the house.
-    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: IpAddr) -> Option<Self> {
+    /// `None` when the asked name is no alias, or one that ends in the house. `route` tells who is
+    /// asked for a name.
+    pub(crate) fn of(
+        snapshot: &Snapshot,
+        query: &Query<'_>,
+        asker: IpAddr,
+        route: impl Fn(&[u8]) -> Route,
+    ) -> Option<Self> {
         let (mut records, mut count, mut name) = (Vec::new(), 0, query.name());
         let mut found = snapshot.local.find_asked(name, query.qtype, asker);
         loop {
@@ -45,12 +53,9 @@ impl Alias {
                 _ => return None,
             }
         }
-        let key = Key::new(name, query.qtype, query.dnssec_ok(), query.cd());
-        Some(Self { records, count, target: Name::from_wire(name)?, key })
-    }
-
-    pub(crate) fn key(&self) -> Key {
-        self.key.clone()
+        let route = route(name);
+        let key = Key::new(name, route.tag, query.qtype, query.dnssec_ok(), query.cd());
+        Some(Self { records, count, target: Name::from_wire(name)?, key, route })
     }
 
     /// The name to ask upstream.

@@ -6,16 +6,17 @@ use crate::Answered;
 use crate::cache::{Cached, Key, Use};
 
 pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
-    let (entry, how, answered) = match cx.cache.get(Key::of(&asked.query).as_bytes(), cx.now) {
-        Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
-        // Asking has just failed: no use in letting the client wait for the next failure.
-        Cached::Stale(entry, Some(_)) => (entry, Use::Stale, Answered::Stale),
-        Cached::Failed(failure) => {
-            failure.why.write(&asked.query, true, asked.limit(), out);
-            return Step::Done(Outcome::Answered(Answered::Failed));
-        }
-        Cached::Stale(_, None) | Cached::Missing => return Step::Next,
-    };
+    let (entry, how, answered) =
+        match cx.cache.get(Key::of(&asked.query, asked.route.tag).as_bytes(), cx.now) {
+            Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
+            // Asking has just failed: no use in letting the client wait for the next failure.
+            Cached::Stale(entry, Some(_)) => (entry, Use::Stale, Answered::Stale),
+            Cached::Failed(failure) => {
+                failure.why.write(&asked.query, true, asked.limit(), out);
+                return Step::Done(Outcome::Answered(Answered::Failed));
+            }
+            Cached::Stale(_, None) | Cached::Missing => return Step::Next,
+        };
     if let blocked @ Step::Done(_) = judge_targets(cx, asked, &entry, out) {
         return blocked;
     }

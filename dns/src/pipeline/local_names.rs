@@ -23,8 +23,13 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
         minimal::write(asked, true, out);
         return Step::Done(Outcome::Answered(Answered::Local));
     }
-    if matches!(found, Found::Elsewhere) {
-        return Step::Next;
+    match found {
+        Found::Elsewhere => return Step::Next,
+        // A zone of others as deep as ours, or deeper, knows more than that we know nothing.
+        Found::NxDomain(zone) if asked.zone.is_some_and(|(_, deep)| deep >= zone.apex.labels()) => {
+            return Step::Next;
+        }
+        _ => {}
     }
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
     reply.authoritative();
@@ -46,7 +51,10 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             }
             // An alias that leads out of the house; its target is asked upstream, unless it must
             // not be.
-            Found::Elsewhere if special::never_asked(name, qtype) => {
+            Found::Elsewhere
+                if special::never_asked(name, qtype)
+                    && cx.snapshot.routes.of_zone(name, asker).is_none() =>
+            {
                 reply.set_rcode(Rcode::NX_DOMAIN);
             }
             Found::Elsewhere if asked.query.rd() => return Step::Done(Outcome::Miss),

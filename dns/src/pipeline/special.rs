@@ -136,6 +136,10 @@ pub(super) fn never_asked(name: &[u8], qtype: RecordType) -> bool {
 
 /// Answers what the local names did not, where nobody else may be asked.
 pub(super) fn keep_inside<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+    // Told to ask somebody for it, who is no stranger.
+    if asked.zone.is_some() {
+        return Step::Next;
+    }
     let name = asked.query.name();
     let Some(zone) = stays_inside(name) else {
         // A device that is not here now; its name is nobody's business outside.

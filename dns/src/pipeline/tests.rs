@@ -59,7 +59,7 @@ fn hickory(text: &str) -> HickoryName {
 }
 
 fn policy(name: &str, filtering: bool, block_mode: BlockMode) -> Policy {
-    Policy { name: name.into(), filtering, block_mode, blocked_ttl_secs: 10 }
+    Policy { name: name.into(), filtering, block_mode, blocked_ttl_secs: 10, upstreams: None }
 }
 
 fn policies(mode: BlockMode) -> Policies {
@@ -537,7 +537,7 @@ fn failing_upstreams_give_a_stale_answer_or_a_remembered_failure() {
     assert_eq!(ede(&stale), Some((3, String::new())));
 
     // While the failure is remembered, at once, and afterwards asked again.
-    let key = Key::of(&Query::parse(&packet).expect("valid"));
+    let key = Key::of(&Query::parse(&packet).expect("valid"), 0);
     house.pipeline.cache.insert_failure(key.as_bytes(), FailureKind::Timeout, house.now);
     assert_eq!(house.send(&message).0, Answered::Stale);
     house.later(1);
@@ -563,10 +563,12 @@ fn an_alias_out_of_the_house_stands_before_its_targets_answer() {
     );
     let packet = house.packet("Search.example.", HickoryType::A).to_vec().expect("encodes");
     let query = Query::parse(&packet).expect("valid");
-    let alias =
-        Alias::of(&house.shared.snapshot.load(), &query, [10, 0, 30, 7].into()).expect("an alias");
+    let alias = Alias::of(&house.shared.snapshot.load(), &query, [10, 0, 30, 7].into(), |_| {
+        Default::default()
+    })
+    .expect("an alias");
     assert_eq!(*alias.target(), name("safe.search.example.net"));
-    let entry = house.pipeline.fresh(&alias.key(), house.now).expect("learned");
+    let entry = house.pipeline.fresh(&alias.key, house.now).expect("learned");
     let asker = Asker {
         source: "10.0.30.7:4000".parse().expect("source"),
         local: LOCAL,

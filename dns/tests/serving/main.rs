@@ -7,5 +7,7 @@ mod faults;
 mod forwarding;
 mod limits;
 mod listeners;
+mod lying;
 mod secure;
 mod support;
+mod upstreams;

@@ -10,8 +10,8 @@ use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use lanward_dns::{
-    BlockMode, ClientNetwork, Config, Forwarder, LocalHost, LocalNames, LocalRecord, LocalZone,
-    Policies, Policy, PolicyId, RecordData, Server, Shared, Upstreams,
+    BlockMode, ClientNetwork, Config, LocalHost, LocalNames, LocalRecord, LocalZone, Policies,
+    Policy, PolicyId, RecordData, Server, Shared, Upstreams,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -35,6 +35,8 @@ pub(crate) struct Upstream {
     pub(crate) asked: Arc<AtomicUsize>,
     /// Ids and source ports seen.
     pub(crate) seen: Arc<Mutex<Vec<(u16, u16)>>>,
+    /// Milliseconds that every answer over UDP takes.
+    delay: Arc<AtomicUsize>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -45,15 +47,29 @@ impl Upstream {
         let udp = Arc::new(UdpSocket::bind(addr).await.expect("udp"));
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let delay = Arc::new(AtomicUsize::new(0));
         let tasks = vec![
-            tokio::spawn(serve_udp(udp, asked.clone(), seen.clone())),
+            tokio::spawn(serve_udp(udp, asked.clone(), seen.clone(), delay.clone())),
             tokio::spawn(serve_tcp(tcp)),
         ];
-        Self { addr, asked, seen, tasks }
+        Self { addr, asked, seen, delay, tasks }
+    }
+
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.delay.store(delay.as_millis() as usize, Ordering::Relaxed);
     }
 
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Starts again where it was.
+    pub(crate) async fn restart(&mut self) {
+        let tcp = TcpListener::bind(self.addr).await.expect("tcp");
+        let udp = Arc::new(UdpSocket::bind(self.addr).await.expect("udp"));
+        let (asked, seen) = (self.asked.clone(), self.seen.clone());
+        self.tasks.push(tokio::spawn(serve_udp(udp, asked, seen, self.delay.clone())));
+        self.tasks.push(tokio::spawn(serve_tcp(tcp)));
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -68,6 +84,7 @@ async fn serve_udp(
     socket: Arc<UdpSocket>,
     asked: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<(u16, u16)>>>,
+    delay: Arc<AtomicUsize>,
 ) {
     let mut buffer = vec![0; 4096];
     while let Ok((len, client)) = socket.recv_from(&mut buffer).await {
@@ -75,7 +92,11 @@ async fn serve_udp(
         asked.fetch_add(1, Ordering::Relaxed);
         seen.lock().expect("lock").push((query.metadata.id, client.port()));
         let socket = socket.clone();
+        let delay = Duration::from_millis(delay.load(Ordering::Relaxed) as u64);
         tokio::spawn(async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
             if let Some(answer) = answer(&query, 1232).await {
                 let _ = socket.send_to(&answer, client).await;
             }
@@ -178,6 +199,7 @@ pub(crate) fn policies() -> Policies {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            upstreams: None,
         }],
         networks: subnets
             .map(|subnet| ClientNetwork {
@@ -215,10 +237,7 @@ pub(crate) fn local() -> LocalNames {
 }
 
 pub(crate) fn upstreams(addrs: &[SocketAddr]) -> Upstreams {
-    Upstreams {
-        forwarders: addrs.iter().map(|&addr| Forwarder { addr }).collect(),
-        ..Upstreams::default()
-    }
+    Upstreams::plain(addrs.iter().copied())
 }
 
 pub(crate) fn config() -> Config {

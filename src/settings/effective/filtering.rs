@@ -36,6 +36,7 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
                 records::BlockMode::Addresses { ipv4, ipv6 } => BlockMode::Address(ipv4, ipv6),
             },
             blocked_ttl_secs: u32::try_from(policy.blocked_ttl.0.as_secs()).unwrap_or(u32::MAX),
+            upstreams: None,
         });
     }
     for (id, list) in &household.lists {

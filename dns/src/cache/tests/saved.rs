@@ -88,7 +88,7 @@ fn a_name_is_forgotten_with_every_type_and_with_the_aliases_that_lead_there() {
         message.queries.push(Asked::query(owner(text), data.record_type()));
         let rtype = RecordType(data.record_type().into());
         message.answers.push(Record::from_rdata(owner(text), 300, data));
-        let key = Key::new(name(text).as_wire(), rtype, false, false);
+        let key = Key::new(name(text).as_wire(), 0, rtype, false, false);
         cache.insert(&Entry::from_answer(message, &key, at(0)).expect("an entry"));
     };
     let a = || RData::A(A([192, 0, 2, 1].into()));
