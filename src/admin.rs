@@ -35,6 +35,11 @@ pub enum Request {
     Status,
     /// Whether this host answers DNS. Done with a [`HealthReply`].
     Health,
+    /// Encrypted DNS and the household's certificate authority, its public part. Done with an
+    /// [`lanward_web::view::EncryptedView`].
+    Authority,
+    /// Make a new authority for both hosts. Done with the same.
+    NewAuthority,
     /// All networks.
     Networks,
     /// All policies.

@@ -2,6 +2,7 @@
 //! keeper, edits as changes of the household's records.
 
 mod changes;
+mod encrypted;
 mod leases;
 mod lists;
 mod pauses;
@@ -17,15 +18,17 @@ use lanward_ha::SessionKey;
 use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
-    About, ChangeRow, CollisionRow, EditError, FieldError, Health, InForce, LeaseRow, ListRow,
-    NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView,
-    Problem, Removed, ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer,
-    WhyQuestion,
+    About, ChangeRow, CollisionRow, EditError, EncryptedView, FieldError, Health, InForce,
+    LeaseRow, ListRow, NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder,
+    PauseScope, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
+    Unavailable, WhyAnswer, WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::control::{Handle, Journal, Pairing, PartnerSays, Reach, Reading, Standing, Stopping};
+use crate::control::{
+    Certificates, Handle, Journal, Pairing, PartnerSays, Reach, Reading, Standing, Stopping,
+};
 use crate::hosts_file::HostsFile;
 use crate::lists::ListKeeper;
 use crate::node::{self, OWNER, SessionDeed};
@@ -72,6 +75,8 @@ pub struct Parts {
     pub services: watch::Receiver<Vec<Shown>>,
     /// Whether this host answers DNS.
     pub health: watch::Receiver<Health>,
+    /// The certificates of encrypted DNS.
+    pub(crate) certificates: Certificates,
     /// The pauses of blocking in force.
     pub pauses: watch::Receiver<Arc<[PauseSpec]>>,
     /// The wall clock.
@@ -186,6 +191,9 @@ impl Backend for Daemon {
                 let bad = Daemon::host_problem(what, fix);
                 problems.push(Problem { severity: Severity::Bad, ..bad });
             }
+            let encrypted = self.parts.certificates.shown().borrow().clone();
+            let encrypted = encrypted.problems.into_iter();
+            problems.extend(encrypted.map(|(what, fix)| Daemon::host_problem(what, fix)));
             let around = status::Around {
                 started: self.started,
                 counters: self.parts.dns.counters(),
@@ -202,6 +210,15 @@ impl Backend for Daemon {
                 pauses: self.parts.pauses.borrow().clone(),
             };
             self.read(move |reading| status::status(reading, around)).await
+        })
+    }
+
+    fn encrypted(&self, to_trust: bool) -> Answer<'_, Result<EncryptedView, Unavailable>> {
+        Box::pin(async move {
+            let certificates = &self.parts.certificates;
+            let shown = certificates.shown().borrow().clone();
+            let authority = certificates.authority(to_trust).await;
+            Ok(encrypted::view(&shown, authority))
         })
     }
 
@@ -493,6 +510,11 @@ impl Daemon {
             self.write(writes).await?;
         }
         Ok(())
+    }
+
+    /// Makes a new certificate authority for both hosts; the error is for people.
+    pub async fn new_authority(&self) -> Result<(), String> {
+        self.parts.certificates.renew().await.map(drop)
     }
 
     /// What needs attention on this host alone.

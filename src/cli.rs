@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but the household is not in order.
 
+mod ca;
 mod check_config;
 mod claim;
 mod daemon;
@@ -97,6 +98,8 @@ enum Verb {
     Export(household::Export),
     /// Make the household's settings what a household.toml says: all of it, or nothing.
     Apply(household::Apply),
+    /// Show the certificate authority of encrypted DNS, for devices to trust.
+    Ca(ca::Ca),
     /// Show the code that lets a browser claim this household.
     Claim(claim::Claim),
     /// Set the owner's password.
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Verb::Run(verb) => verb.execute(&common),
         Verb::Demo(verb) => verb.execute(&common),
         Verb::CheckConfig(verb) => verb.execute(&common),
+        Verb::Ca(verb) => verb.execute(&common),
         Verb::Status(verb) => verb.execute(&common),
         Verb::Leases(verb) => verb.execute(&common),
         Verb::Lists(verb) => verb.execute(&common),

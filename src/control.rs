@@ -5,6 +5,7 @@ mod actor;
 mod admin;
 mod answers;
 mod beside;
+mod certificates;
 mod dhcp;
 mod handle;
 mod hosts_file;
@@ -26,6 +27,7 @@ use miette::{IntoDiagnostic, WrapErr};
 
 pub(crate) use actor::Standing;
 pub(crate) use beside::PartnerSays;
+pub(crate) use certificates::{Certificates, PublicAuthority, Shown as ShownCertificates};
 pub use handle::{Handle, Reach, Reading, Stopping};
 pub(crate) use journal::Journal;
 pub(crate) use pairing::Pairing;

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod aside;
 pub mod backend;
+pub mod certificates;
 pub mod cli;
 pub mod control;
 pub mod demo;

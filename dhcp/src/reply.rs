@@ -163,10 +163,10 @@ fn is_ours(asked: u8) -> bool {
     )
 }
 
-/// Options that switch something off in a client which knows them: IPv4 (RFC 8925), or
-/// link-local addresses (RFC 2563). Only for clients that name them.
+/// Options that switch something off in a client which knows them, IPv4 (RFC 8925) or link-local
+/// addresses (RFC 2563), and a long one that few read (RFC 9463). Only for clients that name them.
 fn only_if_asked(asked: u8) -> bool {
-    matches!(asked, code::IPV6_ONLY | code::AUTO_CONFIGURE)
+    matches!(asked, code::IPV6_ONLY | code::AUTO_CONFIGURE | code::ENCRYPTED_DNS)
 }
 
 /// Option 81 back to a client that sent it (RFC 4702 section 4): the name the household's DNS

@@ -28,6 +28,7 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
             let why = health.sentence().to_owned();
             Ok(to_value(HealthReply { well: health.is_well(), why }))
         }
+        Request::Authority => backend.encrypted(true).await.map_err(Refusal::from).map(to_value),
         Request::Networks => backend.networks().await.map_err(Refusal::from).map(to_value),
         Request::Policies => backend.policies().await.map_err(Refusal::from).map(to_value),
         Request::Leases => backend.leases().await.map_err(Refusal::from).map(to_value),
@@ -112,6 +113,7 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
             backend.set_owner_password_hash(phc).await.map_err(Refusal::from).map(to_value)
         }
         Request::Claim
+        | Request::NewAuthority
         | Request::PairInvite
         | Request::PairJoin { .. }
         | Request::PairHeld

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, error, info, trace, warn};
 
 use super::beside::Beside;
+use super::certificates::Certificates;
 use super::dhcp::{DhcpFront, Heard};
 use super::handle::{Command, Reading};
 use super::service::ServiceFront;
@@ -68,6 +69,8 @@ pub(super) struct Actor {
     pub(super) without_service_addresses: bool,
     /// The keeper of the blocklists, which has words of its own for the partner's.
     pub(super) lists: ListKeeper,
+    /// The keeper of the certificates, likewise.
+    pub(super) certificates: Certificates,
 }
 
 /// Those who wait for the end of something.
@@ -198,6 +201,7 @@ impl Actor {
                 let _ = done.send(self.node.session(self.clock.now(), deed));
             }
             Command::Lists(message) => self.handle(Input::Lists(message)),
+            Command::Authority(text) => self.handle(Input::Authority(text)),
             Command::Paired(config) => {
                 self.handle(Input::Paired(config));
                 self.set_networks();
@@ -319,6 +323,7 @@ impl Actor {
             node: self.node.pair().status().node,
             addresses: interfaces::reachable(&own),
             without_service_addresses: self.without_service_addresses,
+            encrypted: self.certificates.shown().borrow().ports,
             ..HostView::default()
         };
         self.dhcp.set_addresses(own);
@@ -387,7 +392,11 @@ impl Actor {
                     self.changes.send_modify(|changes| changes.settings += 1);
                 }
                 Output::Lists(message) => self.lists.partner_said(message),
-                Output::ListsLink(up) => self.lists.partner_link(up),
+                Output::Authority(text) => self.certificates.partner_said(text),
+                Output::ListsLink(up) => {
+                    self.lists.partner_link(up);
+                    self.certificates.partner_link(up);
+                }
                 Output::LeasesChanged => {
                     self.changes.send_modify(|changes| changes.leases += 1);
                 }

@@ -77,6 +77,7 @@ pub(super) enum Command {
         done: oneshot::Sender<bool>,
     },
     Lists(Vec<u8>),
+    Authority(String),
     Paired(PairConfig),
     HandOver {
         done: oneshot::Sender<()>,
@@ -191,6 +192,11 @@ impl Handle {
     /// A message about copies of blocklists for the partner.
     pub async fn lists(&self, message: Vec<u8>) -> Result<(), Stopping> {
         self.send(Command::Lists(message)).await
+    }
+
+    /// The certificate authority, for the partner.
+    pub async fn authority(&self, text: String) -> Result<(), Stopping> {
+        self.send(Command::Authority(text)).await
     }
 
     /// Where the settings as they are now are in force. Waits a moment for the partner.

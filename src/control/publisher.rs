@@ -21,6 +21,7 @@ use crate::lists::{ListKeeper, ListSettings};
 use crate::names::{self, Names, Others};
 use crate::node::Node;
 use crate::settings::Effective;
+use crate::settings::effective::DNS_LABEL;
 
 /// A burst of changes is published once: every lease of it is in DNS after this at the latest.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -43,6 +44,18 @@ impl Snapshot {
         let mut hosts = vec![(name.to_owned(), own.to_vec())];
         if let Some(partner) = partner {
             hosts.push((partner.to_owned(), pair.partner_addresses().to_vec()));
+        }
+        // Either host answers by this name; where addresses move between them, by those.
+        let services = settings.networks.iter().flat_map(|network| &network.service_addresses);
+        let mut all: Vec<IpAddr> = services.map(|service| service.addr).collect();
+        if all.is_empty() {
+            all = hosts.iter().flat_map(|(_, addresses)| addresses).copied().collect();
+        }
+        let name = format!("{DNS_LABEL}.{}", settings.domain);
+        let is_taken = settings.records.iter().any(|record| *record.name == *name)
+            || settings.reserved_names.iter().any(|reserved| *reserved.name == *name);
+        if !is_taken {
+            hosts.push((DNS_LABEL.to_owned(), all));
         }
         let named = |binding: &&Binding| {
             let client = binding.client.as_ref();

@@ -30,6 +30,9 @@ use super::records::{
     Reservation, Rule, RuleKind, Settings, Source, default_policy, default_upstreams,
 };
 
+/// The label of the name, in the household's domain, that leads to its DNS on either host.
+pub const DNS_LABEL: &str = "dns";
+
 /// What a node knows of itself when it derives its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostView {
@@ -44,6 +47,8 @@ pub struct HostView {
     /// Neither this host nor its partner can hold service addresses, so devices are told the
     /// hosts' own.
     pub without_service_addresses: bool,
+    /// The ports that this host serves encrypted DNS on.
+    pub encrypted: lanward_dns::Ports,
 }
 
 /// What a node knows of its pair when it derives its settings.

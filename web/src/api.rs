@@ -26,7 +26,7 @@ mod reservations;
 
 pub(crate) use changes::{changes, conflicts, forget, pause, pauses, resume, revert, settle};
 pub(crate) use lists::{
-    accept_list, add_list, lists, patch_list, remove_list, update_all, update_list,
+    accept_list, add_list, encrypted, lists, patch_list, remove_list, update_all, update_list,
 };
 pub(crate) use reservations::{release, reservations, reserve, unreserve};
 

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::SessionId;
 use crate::view::{
-    ChangeRow, CollisionRow, EditError, Health, InForce, LeaseRow, ListRow, NetworkView, NewList,
-    NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView, Removed,
-    ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
+    ChangeRow, CollisionRow, EditError, EncryptedView, Health, InForce, LeaseRow, ListRow,
+    NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView,
+    Removed, ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -106,6 +106,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Puts one of the values of such a record in force and forgets that there were others.
     /// `value` is [`crate::view::CollisionValue::id`].
     fn settle(&self, key: String, value: String) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// What devices need to ask encrypted. With `to_trust` the authority is given to somebody who
+    /// may install it, and is kept from then on.
+    fn encrypted(&self, to_trust: bool) -> Answer<'_, Result<EncryptedView, Unavailable>>;
 
     /// Begins a session of a browser that has proved to be the owner's. Both hosts know it.
     fn begin_session(&self, id: SessionId) -> Answer<'_, Result<(), Unavailable>>;

@@ -38,7 +38,7 @@ pub(crate) use reservations::{
 };
 pub(crate) use setup::{setup, setup_form};
 pub(crate) use small::{health, theme, undo};
-pub(crate) use system::{pair_order, settle, system, undo_change};
+pub(crate) use system::{authority, pair_order, settle, system, undo_change};
 pub(crate) use why::{Asked, forget_answers, understand, why};
 
 type Answered = Result<Response, Refusal>;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod edit;
+mod encrypted;
 mod leases;
 mod lists;
 mod pair;
@@ -13,6 +14,7 @@ pub use changes::{
     ChangeRow, CollisionRow, CollisionValue, Deed, FieldChange, RecordChange, ValueField,
 };
 pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
+pub use encrypted::{AuthorityView, EncryptedView};
 pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
 pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};

@@ -84,6 +84,7 @@ pub(super) async fn answer(
             tally.dropped(reason);
             match reason {
                 crate::DropReason::Source | crate::DropReason::SourcePort => StatusCode::FORBIDDEN,
+                crate::DropReason::RateLimit => StatusCode::TOO_MANY_REQUESTS,
                 crate::DropReason::Send => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_REQUEST,
             }

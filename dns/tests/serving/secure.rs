@@ -33,6 +33,10 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("an authority"))
     }
 
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     pub(crate) fn issue(&self) -> Certificate {
         let key = KeyPair::generate().expect("a key");
         let names = vec![NAME.to_owned(), "127.0.0.1".to_owned()];

@@ -91,6 +91,7 @@ impl Pair {
             }
             Body::Sessions(message) => self.aside(Aside::Sessions, message)?,
             Body::Lists(message) => self.aside(Aside::Lists, message)?,
+            Body::Authority(message) => self.aside(Aside::Authority, message)?,
             Body::Service(service) => self.service_reported(&service)?,
             Body::Settings(part) => {
                 link.settings.extend(part.bytes);

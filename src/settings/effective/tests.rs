@@ -121,6 +121,38 @@ fn a_default_route_of_ones_own_is_not_doubled() {
     assert_eq!(options::routes(&to_all, Some([10, 0, 0, 1].into())), [0, 10, 0, 0, 9]);
 }
 
+#[test]
+fn devices_are_told_where_the_house_answers_encrypted() {
+    let network = |dhcp: Value| {
+        let mut dhcp = dhcp;
+        dhcp["pools"] = json!(["10.0.20.10-10.0.20.20"]);
+        records([("network/a", json!({"subnet": "10.0.20.0/24", "dhcp": dhcp}))])
+    };
+    let served = HostView {
+        encrypted: lanward_dns::Ports {
+            tls: Some(853),
+            https: Some(443),
+            http3: Some(443),
+            quic: Some(853),
+        },
+        ..host(&["10.0.20.2"], &["10.0.20.3"])
+    };
+    let option = |records: &BTreeMap<String, String>, host: &HostView| {
+        let effective = derive(records, host);
+        assert_eq!(told(&effective), [""; 0]);
+        effective.dhcp.networks["a"].options.get(&162).cloned()
+    };
+    let own = option(&network(json!({})), &served).expect("told");
+    let name = b"\x03dns\x04home\x04arpa\0\x08\x0a\0\x14\x02\x0a\0\x14\x03";
+    let times = own.windows(name.len()).filter(|at| *at == name).count();
+    assert_eq!(times, 3, "each transport, at both hosts: {own:?}");
+    let by_hand = network(json!({"options": [{"code": 162, "hex": "00"}]}));
+    assert_eq!(option(&by_hand, &served), Some(vec![0]));
+    // Neither where somebody else answers, nor where nothing is served.
+    assert_eq!(option(&network(json!({"dns": ["10.0.20.1"]})), &served), None);
+    assert_eq!(option(&network(json!({})), &host(&["10.0.20.2"], &[])), None);
+}
+
 fn options_route(to: &str, via: [u8; 4]) -> super::super::records::Route {
     super::super::records::Route { to: to.parse().expect("net"), via: via.into() }
 }

@@ -419,6 +419,7 @@ impl World {
             | Output::Removed
             | Output::SettingsChanged
             | Output::Lists(_)
+            | Output::Authority(_)
             | Output::ListsLink(_)
             | Output::LeasesChanged => {}
         }
