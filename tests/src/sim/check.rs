@@ -126,15 +126,19 @@ impl World {
         learning: bool,
     ) -> Result<(), String> {
         let Some(node) = &self.hosts[host].node else { return Ok(()) };
-        let addrs = batch.writes.iter().filter_map(|write| write.key.strip_prefix("binding/"));
-        for addr in addrs.filter_map(|addr| addr.parse::<Ipv4Addr>().ok()) {
+        // One batch may say several things of an address, one after the other.
+        for write in &batch.writes {
+            let addr = write.key.strip_prefix("binding/").and_then(|addr| addr.parse().ok());
+            let Some(addr): Option<Ipv4Addr> = addr else { continue };
             let slot = usize::from(addr.octets()[3]);
             let Some(seen) = self.shadow.hosts[host].bindings.get_mut(slot) else { continue };
-            let Some(binding) = node.pair().binding(addr) else {
+            let value = write.value.as_deref();
+            let Some(binding) = value.and_then(|value| Binding::from_store(&write.key, value))
+            else {
                 *seen = None;
                 continue;
             };
-            let new = Known::of(binding);
+            let new = Known::of(&binding);
             let old = seen.replace(new.clone());
             let rank = node.pair().rank();
             // A change of this node counts its own version up, and no other; what it was told
