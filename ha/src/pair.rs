@@ -78,6 +78,7 @@ use operator::Stopping;
 use pledge::Reserved;
 use proposals::{Assent, Proposals};
 use states::{Startup, State};
+use unsaved::Told;
 
 pub use aside::Aside;
 pub use service::ServiceReport;
@@ -198,6 +199,7 @@ pub struct Pair {
     addresses: Vec<IpAddr>,
     partner_addresses: Vec<IpAddr>,
     unfit: Option<String>,
+    told: BTreeMap<Ipv4Addr, Told>,
     leases_changed: bool,
     out: VecDeque<PairOutput>,
     fault: Option<Fault>,
@@ -234,6 +236,7 @@ impl Pair {
             addresses: Vec::new(),
             partner_addresses: Vec::new(),
             unfit: None,
+            told: BTreeMap::new(),
             leases_changed: true,
             out: VecDeque::new(),
             fault: None,

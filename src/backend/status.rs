@@ -307,7 +307,15 @@ fn pair_problems(ha: &Ha, trouble: Option<&str>) -> Vec<Problem> {
         problems.push(Problem {
             severity: Severity::Bad,
             about: About::Host,
-            what: format!("{} cannot save leases and gives none: {why}.", ha.node),
+            what: if ha.prolongs_unsaved {
+                format!(
+                    "{} cannot save leases ({why}): devices keep the address they have, new ones \
+                     get none.",
+                    ha.node
+                )
+            } else {
+                format!("{} cannot save leases and gives none: {why}.", ha.node)
+            },
             fix: "Check the disk, then restart Lanward on this host.".to_owned(),
         });
     }

@@ -274,7 +274,8 @@ impl Actor {
             StoreEvent::Failed { error } => {
                 error!(
                     "leases and settings cannot be saved on this host ({error}): it answers DNS \
-                     and gives no leases; the other host goes on. Check the disk, then restart."
+                     and gives no new leases; the other host goes on, or, where none does, this \
+                     one prolongs the leases that run. Check the disk, then restart."
                 );
                 self.handle(Input::StoreFailed { error });
             }

@@ -205,6 +205,15 @@ impl Bench {
         self.now = end;
     }
 
+    /// Node b stops in order, and a takes over.
+    fn stop_b(&mut self, why: &str) {
+        let now = self.now;
+        self.b().stop(now, why);
+        self.pass(Duration::from_secs(1));
+        assert_eq!(self.sides[1].stopped, Some(true));
+        assert_eq!(self.states(), [PairState::PartnerDown, PairState::Shutdown]);
+    }
+
     fn restart(&mut self, at: usize) {
         self.linked = false;
         let rank = if at == 0 { Rank::Zero } else { Rank::One };

@@ -1,16 +1,19 @@
 //! What a node may still say when its store has failed.
 //!
 //! Nothing it says can be kept any more, so nothing new is promised: no address for a new client,
-//! no end of a lease, no change the partner would have to hear of. But a lease that runs is on the
-//! disk, and may be said again, for as long as is written there, where nobody else would say it:
-//! a partner that serves knows every lease and answers alone.
+//! no end of a lease, no change the partner would have to hear of. But where nobody else serves, a
+//! lease that runs may be said again.
 //!
-//! A lone node may go further, because nobody but its own next start can break its word. **It
-//! prolongs a running lease, in memory, by no more than [`AT_A_TIME`]; and every start of a lone
-//! node lets no lease it finds running end before that much has passed.** Whatever the life before
-//! promised unsaved is over by then, however often the node starts in between and whether or not
-//! any of its disks worked. So a house whose only host has a full or a dead disk keeps its
-//! addresses, an hour at a time, until somebody looks.
+//! **A node of a pair repeats what it told the client itself since it started**, for the time that
+//! is left of it. Not what its disk says: a record the partner told may name an end that the
+//! partner hoped for and did not promise, and a clock that stood still makes of a repetition a new
+//! promise.
+//!
+//! **A lone node prolongs a running lease by no more than [`AT_A_TIME`], and every start of a lone
+//! node lets no lease it finds running end before that much has passed.** Nobody but its own next
+//! start could break its word. Whatever the life before promised unsaved is over by then, however
+//! often the node starts in between and whether or not any of its disks worked. So a house whose
+//! only host has a full or a dead disk keeps its addresses, an hour at a time, until somebody looks.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -18,13 +21,27 @@ use std::time::Duration;
 use lanward_dhcp::{BindingState, Change, ClientKey, Outcome, Refusal, Ticket, Time};
 
 use super::{Pair, PairOutput};
-use crate::Binding;
+use crate::{Binding, Versions};
 
 /// How far beyond now a lone node prolongs a lease that it cannot save. Not the household's MCLT:
 /// the next start must know it before it knows the household's settings.
 pub(super) const AT_A_TIME: Duration = Duration::from_secs(3600);
 
+/// What this node told the client of an address: until when it is the client's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// The version of the binding then. Another one is not what was told.
+    versions: Versions,
+    until: Time,
+}
+
 impl Pair {
+    /// A client is told that `addr` is its own.
+    pub(super) fn note_told(&mut self, addr: Ipv4Addr, until: Time) {
+        let versions = self.table.get_or_untouched(addr).versions;
+        self.told.insert(addr, Told { versions, until });
+    }
+
     /// Whether running leases are said again from memory: the store has failed, and no partner
     /// serves in this node's place.
     pub(super) fn serves_unsaved(&self) -> bool {
@@ -46,8 +63,12 @@ impl Pair {
         desired: Duration,
     ) -> Option<Duration> {
         let binding = self.table.get(addr).filter(|binding| binding.is_leased_to(client))?;
-        let written = binding.client_expiry.since(now);
-        let may = if self.is_alone() { written.max(AT_A_TIME) } else { written };
+        let may = if self.is_alone() {
+            binding.client_expiry.since(now).max(AT_A_TIME)
+        } else {
+            let told = self.told.get(&addr).filter(|told| told.versions == binding.versions)?;
+            told.until.since(now)
+        };
         let lease = Duration::from_secs(desired.min(may).as_secs());
         let began = binding.client_expiry > Time::ZERO;
         (began && self.serves_unsaved() && !lease.is_zero()).then_some(lease)

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use lanward::node::Node;
-use lanward_dhcp::{BindingState, ClientKey, HwAddr};
+use lanward_dhcp::{BindingState, ClientKey, HwAddr, Time};
 use lanward_ha::{Batch, Binding, PairState, Rank, Versions};
 
 use super::client::Held;
@@ -17,6 +17,9 @@ use crate::dhcp_client::{Kind, Reply};
 pub(super) const SLACK_MS: u64 = 13_000;
 /// How many addresses one node lets a device decline.
 const DECLINES: u32 = 5;
+
+/// How long a lone node prolongs a lease that it cannot save.
+const UNSAVED: Duration = Duration::from_secs(3600);
 
 /// What is remembered of the nodes, to see what they change.
 #[derive(Debug, Default)]
@@ -126,15 +129,19 @@ impl World {
         learning: bool,
     ) -> Result<(), String> {
         let Some(node) = &self.hosts[host].node else { return Ok(()) };
-        let addrs = batch.writes.iter().filter_map(|write| write.key.strip_prefix("binding/"));
-        for addr in addrs.filter_map(|addr| addr.parse::<Ipv4Addr>().ok()) {
+        // One batch may say several things of an address, one after the other.
+        for write in &batch.writes {
+            let addr = write.key.strip_prefix("binding/").and_then(|addr| addr.parse().ok());
+            let Some(addr): Option<Ipv4Addr> = addr else { continue };
             let slot = usize::from(addr.octets()[3]);
             let Some(seen) = self.shadow.hosts[host].bindings.get_mut(slot) else { continue };
-            let Some(binding) = node.pair().binding(addr) else {
+            let value = write.value.as_deref();
+            let Some(binding) = value.and_then(|value| Binding::from_store(&write.key, value))
+            else {
                 *seen = None;
                 continue;
             };
-            let new = Known::of(binding);
+            let new = Known::of(&binding);
             let old = seen.replace(new.clone());
             let rank = node.pair().rank();
             // A change of this node counts its own version up, and no other; what it was told
@@ -206,7 +213,7 @@ impl World {
         let status = node.pair().status();
         // A node that stops brings to its end what is under way.
         let drains = self.hosts[host].stopping.is_some() && reply.kind == Kind::Ack;
-        if !status.serving && !drains {
+        if !status.serving && !status.prolongs_unsaved && !drains {
             return Err(format!("I5: {:?} said in the state {}", reply.kind, status.state));
         }
         self.check_sole(host, status.state)?;
@@ -221,11 +228,16 @@ impl World {
             |binding: &Binding| binding.client.as_ref().is_some_and(|client| client.key == key);
         let own = &self.hosts[host];
         let promised = own.clock(self.now) + Duration::from_secs(u64::from(secs));
+        let moment = Duration::from_secs(2);
+        // A lone node that cannot save relies on the patience of its own next start.
+        let unsaved = status.prolongs_unsaved && status.state == PairState::Standalone;
+        let relied_on = if unsaved { own.clock(self.now) + UNSAVED } else { Time::ZERO };
         let written = own
             .disk
             .binding(reply.yiaddr)
             .filter(is_theirs)
-            .is_some_and(|binding| binding.client_expiry + Duration::from_secs(2) >= promised);
+            .filter(|binding| binding.state == BindingState::Active)
+            .is_some_and(|binding| binding.client_expiry.max(relied_on) + moment >= promised);
         if !written {
             return Err(format!("R4: {} was promised before it was written", reply.yiaddr));
         }

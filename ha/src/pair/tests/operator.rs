@@ -30,12 +30,7 @@ fn a_partner_that_was_never_met_cannot_be_taken_for_off() {
 fn a_planned_stop_leaves_everything_to_the_partner_at_once() {
     let mut bench = Bench::normal();
     bench.leased(1, ODD, 2, DAY);
-    let now = bench.now;
-    bench.b().stop(now, "SIGTERM");
-    bench.settle();
-    bench.pass(SECOND);
-    assert_eq!(bench.sides[1].stopped, Some(true));
-    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.stop_b("SIGTERM");
     let status = bench.sides[0].pair.status();
     assert_eq!(status.partner_down_since, Some(Time::ZERO));
     // The whole pool and the full time, without a wait.
@@ -118,10 +113,7 @@ fn a_stop_whose_partner_hangs_ends_within_three_seconds() {
 #[test]
 fn maintenance_ends_with_both_serving() {
     let mut bench = Bench::normal();
-    let now = bench.now;
-    bench.b().stop(now, "maintenance");
-    bench.pass(SECOND);
-    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.stop_b("maintenance");
     bench.leased(0, EVEN, 7, DAY);
     bench.pass(HOUR);
     let now = bench.now;
@@ -269,10 +261,7 @@ fn what_a_dead_partner_may_have_promised_is_held_back_after_its_removal() {
 fn a_host_that_was_stopped_and_taken_out_of_the_pair_can_join_it_again() {
     let mut bench = Bench::normal();
     bench.leased(0, EVEN, 1, DAY);
-    let now = bench.now;
-    bench.b().stop(now, "a took this host out of the pair");
-    bench.pass(SECOND);
-    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.stop_b("a took this host out of the pair");
     bench.cut();
     let lone = PairConfig { partner: None, ..config(Rank::Zero, true) };
     let now = bench.now;

@@ -287,10 +287,7 @@ fn a_conflict_that_is_cut_is_an_interruption() {
 fn who_stopped_in_order_and_finds_nobody_serves_alone_in_the_end() {
     let mut bench = Bench::normal();
     bench.leased(1, ODD, 2, DAY);
-    let now = bench.now;
-    bench.b().stop(now, "SIGTERM");
-    bench.settle();
-    bench.pass(SECOND);
+    bench.stop_b("SIGTERM");
     bench.restart(1);
     bench.pass(Duration::from_secs(119));
     assert_eq!(bench.states()[1], Recover, "a may have served since");

@@ -122,7 +122,6 @@ fn a_node_of_a_pair_that_cannot_save_says_what_runs_while_nobody_serves_in_its_p
     assert_eq!(bench.answers(0, 1), Answering::Yes);
     let left = bench.sides[0].pair.binding(EVEN).expect("leased").client_expiry.since(bench.now);
     assert_eq!(bench.leased(0, EVEN, 1, DAY), Duration::from_secs(left.as_secs()));
-    // What the two may have agreed on next is not known: nothing beyond that.
     bench.pass(DAY - HOUR);
     let ticket = bench.grant(0, EVEN, 1, DAY);
     assert_eq!(bench.outcome(0, ticket), Some(Outcome::Refused(Refusal::NotDurable)));
@@ -130,4 +129,19 @@ fn a_node_of_a_pair_that_cannot_save_says_what_runs_while_nobody_serves_in_its_p
     bench.link();
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.answers(0, 1), Answering::No);
+}
+
+#[test]
+fn a_node_of_a_pair_that_cannot_save_repeats_its_own_word_only() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    bench.leased(1, ODD, 2, DAY);
+    bench.restart(0);
+    bench.pass(Duration::from_secs(11));
+    bench.disk_fails(0);
+    // Known from the disk, from a life before and from the partner.
+    for (addr, n) in [(EVEN, 1), (ODD, 2)] {
+        assert_eq!(bench.state_of(0, addr), Some(BindingState::Active));
+        assert_eq!(bench.may(0, addr, n), Err(Refusal::NotDurable));
+    }
 }
