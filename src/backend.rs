@@ -4,6 +4,7 @@
 mod changes;
 mod leases;
 mod lists;
+mod names;
 mod pauses;
 mod sharing;
 mod status;
@@ -18,14 +19,16 @@ use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
     About, ChangeRow, CollisionRow, EditError, FieldError, Health, InForce, LeaseRow, ListRow,
-    NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView,
-    Problem, Removed, ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer,
+    LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope,
+    PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status, Unavailable, WhyAnswer,
     WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::control::{Handle, Journal, Pairing, PartnerSays, Reach, Reading, Standing, Stopping};
+use crate::control::{
+    Handle, Journal, NameSnapshot, Pairing, PartnerSays, Reach, Reading, Standing, Stopping,
+};
 use crate::hosts_file::HostsFile;
 use crate::lists::ListKeeper;
 use crate::node::{self, OWNER, SessionDeed};
@@ -186,6 +189,7 @@ impl Backend for Daemon {
                 let bad = Daemon::host_problem(what, fix);
                 problems.push(Problem { severity: Severity::Bad, ..bad });
             }
+            problems.extend(names::problem(&self.parts.hosts_file.borrow()));
             let around = status::Around {
                 started: self.started,
                 counters: self.parts.dns.counters(),
@@ -231,6 +235,18 @@ impl Backend for Daemon {
 
     fn leases(&self) -> Answer<'_, Result<Vec<LeaseRow>, Unavailable>> {
         Box::pin(self.read(leases::rows))
+    }
+
+    fn names(&self) -> Answer<'_, Result<LocalNames, Unavailable>> {
+        Box::pin(async move {
+            let (own, file) = {
+                let (own, file) = (self.parts.own.borrow(), self.parts.hosts_file.borrow());
+                (own.clone(), Arc::clone(&file))
+            };
+            let snapshot =
+                self.read(move |reading| NameSnapshot::of(reading.node, &own, file)).await?;
+            Ok(names::view(&snapshot))
+        })
     }
 
     fn reservations(&self) -> Answer<'_, Result<Vec<ReservationView>, Unavailable>> {

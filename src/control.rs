@@ -29,6 +29,7 @@ pub(crate) use beside::PartnerSays;
 pub use handle::{Handle, Reach, Reading, Stopping};
 pub(crate) use journal::Journal;
 pub(crate) use pairing::Pairing;
+pub(crate) use publisher::Snapshot as NameSnapshot;
 
 use crate::cli::RunOptions;
 

@@ -4,6 +4,7 @@ mod changes;
 mod edit;
 mod leases;
 mod lists;
+mod names;
 mod pair;
 mod pause;
 mod status;
@@ -15,6 +16,7 @@ pub use changes::{
 pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
 pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
+pub use names::{LocalNames, NameRow, NameSource, RefusedName};
 pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};
 pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
 pub use status::{
