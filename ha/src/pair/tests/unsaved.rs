@@ -125,10 +125,6 @@ fn a_node_of_a_pair_that_cannot_save_says_what_runs_while_nobody_serves_in_its_p
     bench.pass(DAY - HOUR);
     let ticket = bench.grant(0, EVEN, 1, DAY);
     assert_eq!(bench.outcome(0, ticket), Some(Outcome::Refused(Refusal::NotDurable)));
-    // It is back.
-    bench.link();
-    bench.pass(Duration::from_secs(1));
-    assert_eq!(bench.answers(0, 1), Answering::No);
 }
 
 #[test]
