@@ -70,6 +70,8 @@ pub(crate) enum FailureKind {
     Timeout,
     /// None could be reached.
     Unreachable,
+    /// None could prove who it is.
+    Untrusted,
     /// They answered with this error.
     Answered(Rcode),
     /// Their answer made no sense.
@@ -260,7 +262,7 @@ impl FailureKind {
     fn code(self) -> u16 {
         match self {
             Self::NoForwarder | Self::Timeout => Ede::NO_REACHABLE_AUTHORITY,
-            Self::Unreachable | Self::Garbled => Ede::NETWORK_ERROR,
+            Self::Unreachable | Self::Untrusted | Self::Garbled => Ede::NETWORK_ERROR,
             Self::Answered(_) | Self::Overload => Ede::OTHER,
         }
     }
@@ -270,6 +272,7 @@ impl FailureKind {
             Self::NoForwarder => "no upstream resolver is configured",
             Self::Timeout => "no upstream resolver answered in time",
             Self::Unreachable => "no upstream resolver could be reached",
+            Self::Untrusted => "no upstream resolver could prove who it is",
             Self::Garbled => "the upstream resolver's answer could not be read",
             Self::Overload => "too many questions are waiting for upstream resolvers",
             Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",

@@ -137,6 +137,14 @@ impl Shared {
         self.change(|snapshot| {
             snapshot.groups = Arc::new(Groups::new(upstreams, &snapshot.groups));
         });
+        // Some may have names only, and be nowhere yet.
+        self.snapshot.load().groups.common.probe.notify_one();
+    }
+
+    /// Says whose certificates are believed of encrypted upstream servers. None of them can be asked
+    /// before the first call.
+    pub fn set_upstream_tls(&self, config: Arc<rustls::ClientConfig>) {
+        self.snapshot.load().groups.common.tls.store(Some(config));
     }
 
     /// What is known of each upstream server, group after group.

@@ -9,6 +9,7 @@ mod reply;
 
 pub(crate) use answer::{Form, Layout, Reading, read};
 pub(crate) use query::{Malformed, Query, Refusal};
+pub(crate) use record::Records;
 pub(crate) use record::{Alike, alike_addresses, ttl_offsets};
 pub(crate) use reply::{Ede, Owner, Reply, max_size};
 
