@@ -12,7 +12,7 @@ use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::Clock;
 use crate::{
-    Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Protection, UpstreamStatus,
+    Counters, EmptyFilter, Filter, LocalNames, Name, Pauses, Policies, Protection, UpstreamStatus,
     Upstreams,
 };
 
@@ -145,6 +145,13 @@ impl Shared {
     /// before the first call.
     pub fn set_upstream_tls(&self, config: Arc<rustls::ClientConfig>) {
         self.snapshot.load().groups.common.tls.store(Some(config));
+    }
+
+    /// The addresses of `name`, asked of the first group of upstream servers, past all stages and
+    /// the cache.
+    pub async fn lookup(&self, name: &Name) -> std::io::Result<Vec<IpAddr>> {
+        let groups = self.snapshot.load().groups.clone();
+        groups.lookup(name).await
     }
 
     /// What is known of each upstream server, group after group.

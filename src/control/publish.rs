@@ -3,7 +3,6 @@
 use ipnet::IpNet;
 use lanward_dns::{
     LocalError, LocalHost, LocalNames, LocalRecord, LocalZone, Name, NameError, RecordData,
-    Upstreams,
 };
 use tracing::debug;
 
@@ -104,9 +103,4 @@ fn strings(text: &str) -> Vec<Vec<u8>> {
         return vec![Vec::new()];
     }
     text.as_bytes().chunks(255).map(<[u8]>::to_vec).collect()
-}
-
-/// The upstream servers.
-pub(super) fn upstreams(settings: &Effective) -> Upstreams {
-    Upstreams::plain(settings.upstreams.iter().copied())
 }

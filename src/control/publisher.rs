@@ -14,7 +14,6 @@ use tracing::debug;
 use super::actor::Changes;
 use super::handle::{Handle, Stopping};
 use super::publish;
-use crate::io::resolve::UpstreamResolver;
 use crate::lists::{ListKeeper, ListSettings};
 use crate::names;
 use crate::node::Node;
@@ -61,7 +60,7 @@ impl Snapshot {
 /// a device's name is never denied, nor asked upstream, because the host has just started.
 pub(super) fn publish_restored(node: &Node, own: &[IpAddr], dns: &Shared) {
     let snapshot = Snapshot::of(node, own);
-    dns.set_upstreams(publish::upstreams(&snapshot.settings));
+    dns.set_upstreams(snapshot.settings.upstreams.clone());
     dns.set_protection(snapshot.settings.protection.clone());
     dns.set_local(snapshot.local_names(0));
 }
@@ -71,7 +70,6 @@ pub(super) struct Publisher {
     pub(super) control: Handle,
     pub(super) dns: Arc<Shared>,
     pub(super) lists: ListKeeper,
-    pub(super) resolver: UpstreamResolver,
     pub(super) own: watch::Receiver<Vec<IpAddr>>,
 }
 
@@ -97,9 +95,8 @@ impl Publisher {
         let snapshot = self.control.ask(move |reading| Snapshot::of(reading.node, &own)).await?;
         if all {
             let settings = &snapshot.settings;
-            self.dns.set_upstreams(publish::upstreams(settings));
+            self.dns.set_upstreams(settings.upstreams.clone());
             self.dns.set_protection(settings.protection.clone());
-            self.resolver.set_upstreams(settings.upstreams.clone());
             self.lists.set_settings(ListSettings::from(&**settings));
         }
         let built = tokio::task::spawn_blocking(move || snapshot.local_names(serial));

@@ -8,7 +8,9 @@ use std::time::Duration;
 use hickory_proto::rr::RData;
 use tokio::time::timeout;
 
+use super::groups::Groups;
 use super::question::Question;
+use super::server::Received;
 use super::udp::{self, Ended};
 use crate::wire::{Form, Records};
 use crate::{Name, RecordType};
@@ -42,6 +44,28 @@ pub(super) async fn resolve(
         };
     }
     Err(last)
+}
+
+impl Groups {
+    /// The addresses of `name`, asked of the first group.
+    pub(crate) async fn lookup(&self, name: &Name) -> io::Result<Vec<IpAddr>> {
+        let ask = async |rtype| {
+            let question = Question::plain(name.clone(), rtype);
+            self.ask(0, &question)
+                .await
+                .map(|Received { wire, form }| addresses(&wire, &form, rtype))
+        };
+        let (v4, v6) = tokio::join!(ask(RecordType::A), ask(RecordType::AAAA));
+        if let (Err(why), Err(_)) = (&v4, &v6) {
+            return Err(io::Error::other(why.to_string()));
+        }
+        let mut found = v4.unwrap_or_default();
+        found.extend(v6.unwrap_or_default());
+        match found.is_empty() {
+            true => Err(io::Error::other(format!("{name} has no address"))),
+            false => Ok(found.into_iter().map(|(address, _)| address).collect()),
+        }
+    }
 }
 
 async fn ask(server: SocketAddr, name: &Name, rtype: RecordType) -> io::Result<Vec<(IpAddr, u32)>> {
