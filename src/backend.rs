@@ -9,6 +9,7 @@ mod names;
 mod pauses;
 mod sharing;
 mod status;
+mod upstreams;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -201,6 +202,7 @@ impl Backend for Daemon {
                 started: self.started,
                 counters: self.parts.dns.counters(),
                 over_limit: self.parts.dns.over_limit(),
+                upstreams: self.parts.dns.upstream_status(),
                 blocked_names: statuses.iter().filter_map(|l| l.entries).sum(),
                 url: self.parts.url.clone(),
                 partner_url: self.partner_url(),

@@ -70,6 +70,8 @@ pub(crate) enum FailureKind {
     Timeout,
     /// None could be reached.
     Unreachable,
+    /// None could prove who it is.
+    Untrusted,
     /// They answered with this error.
     Answered(Rcode),
     /// Their answer made no sense.
@@ -260,23 +262,23 @@ impl FailureKind {
     fn code(self) -> u16 {
         match self {
             Self::NoForwarder | Self::Timeout => Ede::NO_REACHABLE_AUTHORITY,
-            Self::Unreachable | Self::Garbled => Ede::NETWORK_ERROR,
+            Self::Unreachable | Self::Untrusted | Self::Garbled => Ede::NETWORK_ERROR,
             Self::Answered(_) | Self::Overload => Ede::OTHER,
         }
     }
 
-    fn text(self, out: &mut Vec<u8>) {
-        let text = match self {
+    fn as_str(self) -> &'static str {
+        match self {
             Self::NoForwarder => "no upstream resolver is configured",
             Self::Timeout => "no upstream resolver answered in time",
             Self::Unreachable => "no upstream resolver could be reached",
+            Self::Untrusted => "no upstream resolver could prove who it is",
             Self::Garbled => "the upstream resolver's answer could not be read",
             Self::Overload => "too many questions are waiting for upstream resolvers",
             Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",
             Self::Answered(Rcode::SERV_FAIL) => "the upstream resolver answered SERVFAIL",
             Self::Answered(_) => "the upstream resolver answered with an error",
-        };
-        out.extend_from_slice(text.as_bytes());
+        }
     }
 
     /// Writes SERVFAIL with the reason; `remembered` when the failure is an earlier one's.
@@ -288,8 +290,14 @@ impl FailureKind {
         out: &mut Vec<u8>,
     ) {
         let code = if remembered { Ede::CACHED_ERROR } else { self.code() };
-        let text = |out: &mut Vec<u8>| self.text(out);
+        let text = |out: &mut Vec<u8>| out.extend_from_slice(self.as_str().as_bytes());
         Reply::to(query, Rcode::SERV_FAIL, out).finish(limit, Some(Ede { code, text: &text }));
+    }
+}
+
+impl std::fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

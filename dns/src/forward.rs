@@ -22,6 +22,7 @@ use crate::server::{Clock, ReplyTo};
 use crate::wire::{Form, Query};
 use crate::{Answered, Shared};
 
+mod bootstrap;
 mod connection;
 mod groups;
 mod health;
@@ -29,6 +30,8 @@ mod question;
 mod server;
 mod status;
 mod stream;
+mod streams;
+mod tls;
 mod udp;
 
 pub(crate) use groups::Groups;
@@ -98,7 +101,7 @@ impl Forwarding {
     /// Runs until all senders of the queue are gone.
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
-        let signals = self.shared.snapshot.load().groups.signals.clone();
+        let common = self.shared.snapshot.load().groups.common.clone();
         loop {
             let due = self.late.front().map(|(due, _)| *due);
             tokio::select! {
@@ -110,9 +113,12 @@ impl Forwarding {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.serve_late();
                 }
-                () = signals.probe.notified() => self.probe(),
+                () = common.probe.notified() => self.probe(),
                 Some(_) = self.probes.join_next() => {}
-                _ = housekeeping.tick() => self.shared.free_retired(),
+                _ = housekeeping.tick() => {
+                    self.shared.free_retired();
+                    self.resolve_anew();
+                }
             }
         }
     }
@@ -200,12 +206,21 @@ impl Forwarding {
     /// Looks after servers that are not up.
     fn probe(&mut self) {
         let groups = self.shared.snapshot.load().groups.clone();
-        if groups.signals.has_recovered() {
+        if groups.common.has_recovered() {
             self.pipeline.cache.clear_failures();
         }
         for (_, server) in groups.servers() {
             if let Some(probing) = server.watch() {
                 self.probes.spawn(probing);
+            }
+        }
+    }
+
+    /// Asks again where servers are whose addresses have had their time.
+    fn resolve_anew(&mut self) {
+        for (_, server) in self.shared.snapshot.load().groups.servers() {
+            if let Some(resolving) = server.resolve_when_due() {
+                self.probes.spawn(resolving);
             }
         }
     }

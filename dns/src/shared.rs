@@ -12,7 +12,7 @@ use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::{Clock, InForce};
 use crate::{
-    Certificate, Counters, Discovery, EmptyFilter, Filter, LocalNames, Pauses, Policies,
+    Certificate, Counters, Discovery, EmptyFilter, Filter, LocalNames, Name, Pauses, Policies,
     Protection, UpstreamStatus, Upstreams,
 };
 
@@ -147,6 +147,21 @@ impl Shared {
         self.change(|snapshot| {
             snapshot.groups = Arc::new(Groups::new(upstreams, &snapshot.groups));
         });
+        // Some may have names only, and be nowhere yet.
+        self.snapshot.load().groups.common.probe.notify_one();
+    }
+
+    /// Says whose certificates are believed of encrypted upstream servers. None of them can be asked
+    /// before the first call.
+    pub fn set_upstream_tls(&self, config: Arc<rustls::ClientConfig>) {
+        self.snapshot.load().groups.common.tls.store(Some(config));
+    }
+
+    /// The addresses of `name`, asked of the first group of upstream servers, past all stages and
+    /// the cache.
+    pub async fn lookup(&self, name: &Name) -> std::io::Result<Vec<IpAddr>> {
+        let groups = self.snapshot.load().groups.clone();
+        groups.lookup(name).await
     }
 
     /// What is known of each upstream server, group after group.

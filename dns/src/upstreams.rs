@@ -13,6 +13,23 @@ use crate::Name;
 pub enum UpstreamTransport {
     /// UDP, and TCP when an answer does not fit or seems forged.
     Plain,
+    /// DNS over TLS (RFC 7858).
+    Tls {
+        /// The name or address that its certificate must be for.
+        name: Arc<str>,
+    },
+    /// DNS over HTTPS, HTTP/2 (RFC 8484).
+    Https {
+        /// The name or address that its certificate must be for.
+        name: Arc<str>,
+        /// Where it answers, e.g. `/dns-query`.
+        path: Arc<str>,
+    },
+    /// DNS over dedicated QUIC connections (RFC 9250).
+    Quic {
+        /// The name or address that its certificate must be for.
+        name: Arc<str>,
+    },
 }
 
 /// One server that answers questions for us.
@@ -22,7 +39,8 @@ pub struct UpstreamServer {
     pub label: Arc<str>,
     /// How it is spoken to.
     pub transport: UpstreamTransport,
-    /// Where it is; when a connection to one fails the next is tried.
+    /// Where it is; when a connection to one fails the next is tried. None: wherever the bootstrap
+    /// servers say that the transport's name is.
     pub addresses: Vec<IpAddr>,
     /// The port of all of them.
     pub port: u16,
@@ -71,6 +89,8 @@ pub struct Upstreams {
     pub groups: Vec<UpstreamGroup>,
     /// Zones with groups of their own.
     pub zones: Vec<ForwardZone>,
+    /// Plain servers that resolve the names of servers whose settings give no address.
+    pub bootstrap: Vec<SocketAddr>,
     /// After this a question counts as failed, all servers taken together.
     pub timeout: Duration,
     /// When a server has not answered for so long, the next is asked as well.
@@ -87,6 +107,7 @@ impl Default for Upstreams {
         Self {
             groups: Vec::new(),
             zones: Vec::new(),
+            bootstrap: Vec::new(),
             timeout: Duration::from_secs(5),
             hedge_after: Duration::from_millis(300),
             stale_after: Duration::from_millis(1800),
@@ -104,6 +125,16 @@ impl Upstreams {
             order: Order::Listed,
         };
         Self { groups: vec![group], ..Self::default() }
+    }
+}
+
+impl UpstreamTransport {
+    /// The name that the server must prove to have.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Plain => None,
+            Self::Tls { name } | Self::Https { name, .. } | Self::Quic { name } => Some(name),
+        }
     }
 }
 
@@ -136,9 +167,13 @@ impl UpstreamGroup {
         };
         add(self.id.as_bytes());
         for server in &self.servers {
-            match &server.transport {
-                UpstreamTransport::Plain => add(b"plain"),
-            }
+            let parts: &[&str] = match &server.transport {
+                UpstreamTransport::Plain => &["plain"],
+                UpstreamTransport::Tls { name } => &["tls", name],
+                UpstreamTransport::Https { name, path } => &["https", name, path],
+                UpstreamTransport::Quic { name } => &["quic", name],
+            };
+            parts.iter().for_each(|part| add(part.as_bytes()));
             for address in &server.addresses {
                 add(address.to_string().as_bytes());
             }

@@ -13,7 +13,7 @@ use lanward_web::view::{
     Status,
 };
 
-use super::{changes, pauses};
+use super::{changes, pauses, upstreams};
 use crate::control::{PartnerSays, Reading, Standing};
 use crate::service_addresses::{Holder, Shown};
 use crate::settings;
@@ -23,6 +23,8 @@ use crate::settings::effective::PauseSpec;
 pub(super) struct Around {
     pub(super) started: Timestamp,
     pub(super) counters: lanward_dns::Counters,
+    /// What is known of the upstream servers.
+    pub(super) upstreams: Vec<lanward_dns::UpstreamStatus>,
     /// Who asked too much.
     pub(super) over_limit: Vec<OverLimit>,
     pub(super) blocked_names: u64,
@@ -60,6 +62,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     problems.extend(daemon_problems(&ha, around.says.as_ref()));
     problems.extend(around.over_limit.iter().filter_map(|over| over_limit_problem(reading, over)));
     problems.extend(around.services.iter().filter_map(service_problem));
+    problems.extend(upstreams::problems(&around.upstreams));
     problems.extend(collision_problem(collisions));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     let counters = around.counters.clone();
@@ -78,6 +81,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
         },
         blocked_names: around.blocked_names,
         service_addresses: around.services.into_iter().map(service).collect(),
+        upstreams: around.upstreams.iter().map(upstreams::view).collect(),
         networks: reading.node.effective().networks.iter().map(|n| n.id.to_string()).collect(),
         pauses: pauses::views(reading, &around.pauses),
         collisions,

@@ -27,6 +27,8 @@ pub(super) struct Shown {
     blocked_names: u64,
     #[serde(default)]
     service_addresses: Vec<Service>,
+    #[serde(default)]
+    upstreams: Vec<Upstream>,
     pauses: Vec<Paused>,
     problems: Vec<Problem>,
 }
@@ -54,6 +56,17 @@ struct Service {
     network: String,
     holder: Option<String>,
     why: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Upstream {
+    group: String,
+    server: String,
+    state: String,
+    reason: Option<String>,
+    latency_us: Option<u64>,
+    asked: u64,
+    failed: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,6 +139,30 @@ impl Shown {
         }
     }
 
+    fn tell_upstreams(&self) {
+        if self.upstreams.is_empty() {
+            return;
+        }
+        let rows = self.upstreams.iter().map(|server| {
+            let latency = match server.latency_us {
+                Some(micros) => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
+                None => "-".to_owned(),
+            };
+            let counts = [server.asked, server.failed].map(|count| count.to_string());
+            let texts = [&server.server, &server.group, &server.state].map(String::clone);
+            [&texts[..], &[latency], &counts].concat()
+        });
+        let rows: Vec<Vec<String>> = rows.collect();
+        text::print_line("");
+        let head = ["UPSTREAM", "GROUP", "", "USUALLY", "ASKED", "FAILED"];
+        text::table(&head, &rows).iter().for_each(|line| text::print_line(line));
+        for server in &self.upstreams {
+            if let Some(reason) = &server.reason {
+                text::print_text(&format!("{}: {reason}", server.server));
+            }
+        }
+    }
+
     fn tell(&self) {
         self.tell_pair();
         let dns = &self.dns;
@@ -143,6 +180,7 @@ impl Shown {
             "{} names are blocked. Lanward {}.",
             self.blocked_names, self.version
         ));
+        self.tell_upstreams();
         if !self.service_addresses.is_empty() {
             let rows = self.service_addresses.iter().map(|service| {
                 let holder = service.holder.as_deref().unwrap_or("nobody");

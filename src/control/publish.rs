@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lanward_dns::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, Name, NameError,
-    NetworkId, RecordData, Upstreams,
+    NetworkId, RecordData,
 };
 use tracing::debug;
 
@@ -147,9 +147,4 @@ fn strings(text: &str) -> Vec<Vec<u8>> {
         return vec![Vec::new()];
     }
     text.as_bytes().chunks(255).map(<[u8]>::to_vec).collect()
-}
-
-/// The upstream servers.
-pub(super) fn upstreams(settings: &Effective) -> Upstreams {
-    Upstreams::plain(settings.upstreams.iter().copied())
 }

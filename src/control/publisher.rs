@@ -16,7 +16,6 @@ use super::actor::Changes;
 use super::handle::{Handle, Stopping};
 use super::{publish, wall};
 use crate::hosts_file::HostsFile;
-use crate::io::resolve::UpstreamResolver;
 use crate::lists::{ListKeeper, ListSettings};
 use crate::names::{self, Names, Others};
 use crate::node::Node;
@@ -82,7 +81,7 @@ impl Snapshot {
 /// a device's name is never denied, nor asked upstream, because the host has just started.
 pub(super) fn publish_restored(node: &Node, own: &[IpAddr], file: Arc<HostsFile>, dns: &Shared) {
     let snapshot = Snapshot::of(node, own, file);
-    dns.set_upstreams(publish::upstreams(&snapshot.settings));
+    dns.set_upstreams(snapshot.settings.upstreams.clone());
     dns.set_protection(snapshot.settings.protection.clone());
     dns.set_local(snapshot.local_names(&snapshot.names(), clock_serial()));
 }
@@ -98,7 +97,6 @@ pub(super) struct Publisher {
     pub(super) control: Handle,
     pub(super) dns: Arc<Shared>,
     pub(super) lists: ListKeeper,
-    pub(super) resolver: UpstreamResolver,
     pub(super) own: watch::Receiver<Vec<IpAddr>>,
     pub(super) hosts_file: watch::Receiver<Arc<HostsFile>>,
 }
@@ -142,9 +140,8 @@ impl Publisher {
             self.control.ask(move |reading| Snapshot::of(reading.node, &own, file)).await?;
         if all {
             let settings = &snapshot.settings;
-            self.dns.set_upstreams(publish::upstreams(settings));
+            self.dns.set_upstreams(settings.upstreams.clone());
             self.dns.set_protection(settings.protection.clone());
-            self.resolver.set_upstreams(settings.upstreams.clone());
             self.lists.set_settings(ListSettings::from(&**settings));
         }
         // It may not stand still while the content changes, nor go back (RFC 1982).

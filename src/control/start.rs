@@ -38,7 +38,7 @@ use crate::backend::{Daemon, Parts};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
 use crate::io::clock::NodeClock;
-use crate::io::fetch::{Fetcher, Limits};
+use crate::io::fetch::{Fetcher, Limits, client_tls};
 use crate::io::interfaces::{self, OwnAddress, Watcher};
 use crate::io::netlink;
 use crate::io::port_owner;
@@ -122,11 +122,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     publisher::publish_restored(&node, &reachable, Arc::clone(&hosts_file), &dns);
     let (hosts_to, hosts_file) = watch::channel(hosts_file);
     let (pauser, pauses) = Pauser::start(Arc::clone(&dns), &node);
-    let resolver = UpstreamResolver::default();
-    resolver.set_upstreams(node.effective().upstreams.clone());
+    dns.set_upstream_tls(client_tls().into_diagnostic()?);
     let (to_partner, for_partner) = mpsc::channel(16);
     let settings = ListSettings::from(&**node.effective());
-    let lists = start_lists(&data_dir, &dns, &resolver, settings, to_partner).await?;
+    let lists = start_lists(&data_dir, &dns, settings, to_partner).await?;
     tokio::spawn(carry_lists(control.clone(), for_partner));
     let mut server = start_dns(&host, &dns).await?;
     let answers = SavedAnswers::new(&data_dir, server.cache());
@@ -187,7 +186,6 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         control: control.clone(),
         dns: Arc::clone(&dns),
         lists: lists.clone(),
-        resolver,
         own: own_seen.clone(),
         hosts_file: hosts_file.clone(),
     };
@@ -315,11 +313,11 @@ fn draw() -> Option<[u8; 16]> {
 async fn start_lists(
     data_dir: &Path,
     dns: &Arc<Shared>,
-    resolver: &UpstreamResolver,
     settings: ListSettings,
     to_partner: mpsc::Sender<Vec<u8>>,
 ) -> miette::Result<ListKeeper> {
-    let fetcher = Fetcher::new(Arc::new(resolver.clone()), Limits::default());
+    let resolver = UpstreamResolver::new(Arc::clone(dns));
+    let fetcher = Fetcher::new(Arc::new(resolver), Limits::default());
     let fetcher = fetcher.into_diagnostic().wrap_err("lists could not be fetched")?;
     let dns = Arc::clone(dns);
     let [a, b, c, d, e, f, g, h, ..] = seed()?;

@@ -330,6 +330,11 @@ pub(crate) fn unpack(packed: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, FetchE
     Ok(body)
 }
 
+/// A TLS client that believes the host's roots and Mozilla's.
+pub fn client_tls() -> Result<Arc<rustls::ClientConfig>, FetchError> {
+    tls_config(&[]).map(Arc::new)
+}
+
 fn tls_config(more: &[CertificateDer<'static>]) -> Result<rustls::ClientConfig, FetchError> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(more.iter().cloned());

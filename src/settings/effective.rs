@@ -11,9 +11,10 @@ mod options;
 mod pools;
 mod reservations;
 mod service;
+mod upstreams;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::problem::{Place, Problem};
 use super::records::{
-    List, ListKind, LocalRecord, Network, Pause, PauseScope, Policy, Record, RecordData,
-    Reservation, Rule, RuleKind, Settings, Source, default_policy, default_upstreams,
+    Forward, List, ListKind, LocalRecord, Network, Pause, PauseScope, Policy, Record, RecordData,
+    Reservation, Rule, RuleKind, Settings, Source, UpstreamGroup, default_policy,
 };
 
 /// The label of the name, in the household's domain, that leads to its DNS on either host.
@@ -81,8 +82,8 @@ pub struct Effective {
     pub domain: Arc<str>,
     /// Limits of what devices ask, and rebinding.
     pub protection: lanward_dns::Protection,
-    /// The resolvers everything else is forwarded to, in order.
-    pub upstreams: Vec<SocketAddr>,
+    /// Who is asked what nobody here knows.
+    pub upstreams: lanward_dns::Upstreams,
     /// How long one host may lend alone beyond what the other knows (MCLT).
     pub mclt: Duration,
     /// After how long a silence the partner is taken for off without anybody saying so.
@@ -254,6 +255,7 @@ pub fn derive(records: &BTreeMap<String, String>, host: &HostView) -> Effective 
     filtering::derive(&household, &mut effective);
     networks::derive(&household, host, &mut effective);
     local::derive(&household, &mut effective);
+    upstreams::derive(&household, &mut effective);
     pauses(&household, &mut effective);
     effective
 }
@@ -283,6 +285,8 @@ struct Household {
     lists: BTreeMap<String, List>,
     rules: BTreeMap<String, Rule>,
     records: BTreeMap<String, LocalRecord>,
+    upstreams: BTreeMap<String, UpstreamGroup>,
+    forwards: BTreeMap<String, Forward>,
     pauses: BTreeMap<String, Pause>,
     settings: Settings,
 }
@@ -296,6 +300,8 @@ impl Household {
             lists: Household::read_kind(records, problems),
             rules: Household::read_kind(records, problems),
             records: Household::read_kind(records, problems),
+            upstreams: Household::read_kind(records, problems),
+            forwards: Household::read_kind(records, problems),
             pauses: Household::read_kind(records, problems),
             settings: Household::read_settings(records, problems),
         }
@@ -336,6 +342,7 @@ impl Household {
             let read = read.unwrap_or_default();
             settings.domain = settings.domain.or(read.domain);
             settings.upstreams = settings.upstreams.or(read.upstreams);
+            settings.bootstrap = settings.bootstrap.or(read.bootstrap);
             settings.rate_limit = settings.rate_limit.or(read.rate_limit);
             settings.rebinding_protection =
                 settings.rebinding_protection.or(read.rebinding_protection);
@@ -344,11 +351,6 @@ impl Household {
             settings.auto_partner_down = settings.auto_partner_down.or(read.auto_partner_down);
         }
         settings
-    }
-
-    fn upstreams(&self) -> Vec<SocketAddr> {
-        let upstreams = self.settings.upstreams.clone().filter(|given| !given.is_empty());
-        upstreams.unwrap_or_else(default_upstreams).into_iter().map(|upstream| upstream.0).collect()
     }
 }
 

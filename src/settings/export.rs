@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::records::Settings;
 
 /// The kinds of records a `household.toml` holds, in the order they are written.
-pub const KINDS: [&str; 6] = ["network", "reservation", "policy", "list", "rule", "record"];
+pub const KINDS: [&str; 8] =
+    ["network", "reservation", "upstream", "forward", "policy", "list", "rule", "record"];
 
 /// Whether the record `key` is one that a `household.toml` can hold.
 pub fn belongs(key: &str) -> bool {

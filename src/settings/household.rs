@@ -9,7 +9,8 @@ use super::fields::{Fields, Wrong};
 use super::host::read_version;
 use super::problem::{Place, Problem};
 use super::records::{
-    List, LocalRecord, Network, Policy, Record, Reservation, Rule, RuleKind, Settings,
+    Forward, List, LocalRecord, Network, Policy, Record, Reservation, Rule, RuleKind, Settings,
+    UpstreamGroup,
 };
 use super::report::Report;
 use super::toml_file::TomlFile;
@@ -122,6 +123,11 @@ impl Reading {
                 (None, None) => String::new(),
             };
             Some(format!("{}-{who}", reservation.network))
+        });
+        self.kind(fields, "upstream", |_: &UpstreamGroup| None);
+        self.kind(fields, "forward", |forward: &Forward| {
+            let zone = forward.zones.first()?;
+            Some(zone.to_string().replace('/', "-"))
         });
         self.kind(fields, "policy", |_: &Policy| None);
         self.kind(fields, "list", |_: &List| None);

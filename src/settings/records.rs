@@ -5,6 +5,7 @@ mod filtering;
 mod local;
 mod network;
 mod pause;
+mod upstream;
 
 use std::net::IpAddr;
 
@@ -13,12 +14,13 @@ use serde_json::Value;
 
 use super::fields::{Fields, Wrong, nearest, shown};
 use super::problem::{Place, Problem};
-use super::words::{Id, Name, Period, Upstream};
+use super::words::{Id, Name, Period};
 
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
 pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
 pub use pause::{Pause, PauseScope};
+pub use upstream::{Forward, PlainServer, Upstream, UpstreamGroup};
 
 /// A kind of record.
 pub trait Record: Serialize + Sized {
@@ -61,9 +63,12 @@ pub struct Settings {
     /// The domain of local names (default `home.arpa`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Name>,
-    /// Resolvers that are asked for everything else.
+    /// Resolvers that are asked for everything else, while no group `default` of them is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<Vec<Upstream>>,
+    /// Plain resolvers that say where encrypted ones are that are known by name only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Vec<PlainServer>>,
     /// Questions a second that one device may ask, in the long run; five times as many at once
     /// (default 200; 0: as many as it likes).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,9 +90,10 @@ pub struct Settings {
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 7] = [
+    pub const KEYS: [&'static str; 8] = [
         "domain",
         "upstreams",
+        "bootstrap",
         "rate_limit",
         "rebinding_protection",
         "private_names",
@@ -103,6 +109,7 @@ impl Settings {
         Settings {
             domain,
             upstreams,
+            bootstrap: fields.has("bootstrap").then(|| fields.list("bootstrap")),
             rate_limit: fields.optional("rate_limit"),
             rebinding_protection: fields.optional("rebinding_protection"),
             private_names: fields.has("private_names").then(|| fields.list("private_names")),
@@ -135,6 +142,6 @@ pub fn default_upstreams() -> Vec<Upstream> {
     // Two operators, so that one of them failing is not the household's failure.
     [[9, 9, 9, 9], [1, 1, 1, 1]]
         .into_iter()
-        .map(|addr| Upstream((IpAddr::from(addr), 53).into()))
+        .map(|addr| Upstream::plain((IpAddr::from(addr), 53).into()))
         .collect()
 }

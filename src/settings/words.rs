@@ -5,9 +5,10 @@ mod addresses;
 mod names;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -37,9 +38,25 @@ pub struct Mac(pub [u8; 6]);
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hex(pub Vec<u8>);
 
-/// An upstream resolver, written `9.9.9.9`, `9.9.9.9:5353` or `[2620:fe::fe]:53`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Upstream(pub SocketAddr);
+/// A zone, written as a domain (`corp.example`) or, for the names of addresses, as a network
+/// (`192.168.0.0/16`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Zone {
+    /// The domain and all names below it.
+    Domain(Name),
+    /// The reverse zones of its addresses.
+    Reverse(IpNet),
+}
+
+impl Zone {
+    /// The zones' names.
+    pub fn names(&self) -> Vec<lanward_dns::Name> {
+        match self {
+            Zone::Domain(name) => name.as_str().parse().into_iter().collect(),
+            Zone::Reverse(network) => lanward_dns::Name::reverse_zones(*network),
+        }
+    }
+}
 
 impl Range {
     /// Whether `addr` is one of them.
@@ -87,9 +104,12 @@ impl fmt::Display for Hex {
     }
 }
 
-impl fmt::Display for Upstream {
+impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.port() == 53 { write!(f, "{}", self.0.ip()) } else { write!(f, "{}", self.0) }
+        match self {
+            Zone::Domain(name) => name.fmt(f),
+            Zone::Reverse(network) => network.fmt(f),
+        }
     }
 }
 
@@ -103,7 +123,7 @@ macro_rules! serialize_by_display {
         }
     )*};
 }
-serialize_by_display!(Period, Range, Mac, Hex, Name, Owner, Upstream, Id);
+serialize_by_display!(Period, Range, Mac, Hex, Name, Owner, Zone, Id);
 
 fn text(value: &Value, what: &str, example: &str) -> Result<String, Wrong> {
     match value {
@@ -231,16 +251,19 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-impl Read for Upstream {
-    fn read(value: &Value) -> Result<Upstream, Wrong> {
-        let text = text(value, "an upstream resolver", "9.9.9.9")?;
-        let plain = text.parse::<IpAddr>().ok().map(|addr| SocketAddr::new(addr, 53));
-        plain.or_else(|| text.parse().ok()).map(Upstream).ok_or_else(|| {
-            Wrong::new(
-                format!("{} is not the address of a resolver.", shown(value)),
-                "Write an IP address such as 9.9.9.9, or with a port: 9.9.9.9:5353.",
-            )
-        })
+impl Read for Zone {
+    fn read(value: &Value) -> Result<Zone, Wrong> {
+        let text = text(value, "a zone", "corp.example")?;
+        if text.contains('/') {
+            let network: IpNet = text.parse().map_err(|_| {
+                Wrong::new(
+                    format!("{} is not a network.", shown(value)),
+                    "Write a domain, or a network such as 192.168.0.0/16.",
+                )
+            })?;
+            return Ok(Zone::Reverse(network.trunc()));
+        }
+        Name::parse(&text).map(Zone::Domain)
     }
 }
 

@@ -23,6 +23,7 @@ pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};
 pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
 pub use status::{
     About, DnsCounters, Health, NetworkView, PolicyView, Problem, ServiceAddress, Severity, Status,
+    UpstreamView,
 };
 pub use why::{WhyAnswer, WhyMatch, WhyPolicy, WhyQuestion, WhyVerdict};
 

@@ -14,14 +14,17 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
+use super::groups::Common;
 use super::question::{Question, Shape};
 use super::server::{Failed, Tally};
-use super::stream;
+use super::{stream, streams, tls};
+use crate::UpstreamTransport;
 use crate::cache::FailureKind;
 use crate::wire::{Form, Rcode};
 
-/// For a connection to be there, handshakes included.
+/// For a connection to one address to be there, handshakes included.
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// What a server replied to a request.
@@ -48,6 +51,11 @@ impl Request {
         self.reply.is_closed()
     }
 
+    /// Ends when nobody waits for the reply any more.
+    pub(super) async fn abandoned(&mut self) {
+        self.reply.closed().await;
+    }
+
     /// The question with this id; names are not disguised where nobody can forge an answer.
     pub(super) fn message(&self, id: u16, padded: bool) -> Vec<u8> {
         self.question.message(id, None, Shape { edns: self.edns, padded })
@@ -67,39 +75,94 @@ impl Request {
 /// Where and how to connect.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    addresses: Vec<SocketAddr>,
+    transport: UpstreamTransport,
+    addresses: Mutex<Vec<SocketAddr>>,
     /// Index of the address to try first: the last that worked.
     first: AtomicUsize,
+    common: Arc<Common>,
 }
 
 impl Endpoint {
-    pub(super) fn new(addresses: Vec<SocketAddr>) -> Self {
-        Self { addresses, first: AtomicUsize::new(0) }
+    pub(super) fn new(
+        transport: UpstreamTransport,
+        addresses: Vec<SocketAddr>,
+        common: Arc<Common>,
+    ) -> Self {
+        let (addresses, first) = (Mutex::new(addresses), AtomicUsize::new(0));
+        Self { transport, addresses, first, common }
+    }
+
+    pub(super) fn set_addresses(&self, addresses: Vec<SocketAddr>) {
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// All addresses, the one to ask now first.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = self.first.load(Ordering::Relaxed) % all.len().max(1);
+        all.rotate_left(first);
+        all
     }
 
     /// The address to ask now.
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.addresses.get(self.first.load(Ordering::Relaxed)).or(self.addresses.first()).copied()
+        let all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(self.first.load(Ordering::Relaxed) % all.len().max(1)).copied()
     }
 
-    async fn connect(&self) -> Result<TcpStream, Failed> {
-        let mut last = Failed::new(FailureKind::Unreachable, "it has no address");
-        let first = self.first.load(Ordering::Relaxed);
-        for step in 0..self.addresses.len() {
-            let index = (first + step) % self.addresses.len();
-            let Some(&addr) = self.addresses.get(index) else { continue };
-            match TcpStream::connect(addr).await {
-                Ok(stream) => {
-                    // Questions are whole messages; waiting to fill a segment only delays them.
-                    let _ = stream.set_nodelay(true);
-                    self.first.store(index, Ordering::Relaxed);
-                    return Ok(stream);
+    async fn connect(&self) -> Result<Link, Failed> {
+        let mut last = Failed::new(FailureKind::Unreachable, "its address is not known");
+        for (step, addr) in self.addresses().into_iter().enumerate() {
+            match timeout(CONNECT, self.connect_to(addr)).await {
+                Ok(Ok(link)) => {
+                    self.first.fetch_add(step, Ordering::Relaxed);
+                    return Ok(link);
                 }
-                Err(error) => last = error.into(),
+                Ok(Err(why)) => last = why,
+                Err(_) => last = Failed::new(FailureKind::Timeout, "it cannot be connected to"),
             }
         }
         Err(last)
     }
+
+    async fn connect_to(&self, addr: SocketAddr) -> Result<Link, Failed> {
+        let tls = || {
+            let config = self.common.tls.load_full();
+            config.ok_or_else(|| Failed::new(FailureKind::Untrusted, "no roots are known to trust"))
+        };
+        if let UpstreamTransport::Quic { name } = &self.transport {
+            let (endpoint, connection) = tls::connect_quic(addr, name, &*tls()?).await?;
+            return Ok(Link::Quic(endpoint, connection));
+        }
+        let stream = TcpStream::connect(addr).await?;
+        // Questions are whole messages; waiting to fill a segment only delays them.
+        let _ = stream.set_nodelay(true);
+        Ok(match &self.transport {
+            UpstreamTransport::Plain | UpstreamTransport::Quic { .. } => Link::Tcp(stream),
+            UpstreamTransport::Tls { name } => {
+                Link::Tls(Box::new(tls::connect(stream, name, &*tls()?, b"dot").await?))
+            }
+            UpstreamTransport::Https { name, path } => {
+                let stream = tls::connect(stream, name, &*tls()?, b"h2").await?;
+                let authority = match (name.contains(':'), addr.port()) {
+                    (true, port) => format!("[{name}]:{port}"),
+                    (false, 443) => name.to_string(),
+                    (false, port) => format!("{name}:{port}"),
+                };
+                let uri = format!("https://{authority}{path}").parse();
+                let uri = uri.map_err(|_| tls::unreachable("its path is none".to_owned()))?;
+                Link::Https(Box::new(stream), uri)
+            }
+        })
+    }
+}
+
+/// An open connection.
+enum Link {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Https(Box<TlsStream<TcpStream>>, http::Uri),
+    Quic(quinn::Endpoint, quinn::Connection),
 }
 
 /// A server's connection, and the way to the next one.
@@ -165,17 +228,27 @@ impl Pool {
 
 /// One connection's life.
 async fn run(endpoint: Arc<Endpoint>, mut requests: mpsc::UnboundedReceiver<Request>) {
-    let connected = match timeout(CONNECT, endpoint.connect()).await {
-        Ok(connected) => connected,
-        Err(_) => Err(Failed::new(FailureKind::Timeout, "it cannot be connected to")),
-    };
-    match connected {
-        Ok(stream) => stream::serve(stream, requests, false).await,
+    let link = match endpoint.connect().await {
+        Ok(link) => link,
         Err(why) => {
             requests.close();
             while let Some(request) = requests.recv().await {
                 request.reply(Err(why.clone()));
             }
+            return;
+        }
+    };
+    match link {
+        Link::Tcp(stream) => stream::serve(stream, requests, false).await,
+        Link::Tls(stream) => stream::serve(*stream, requests, true).await,
+        Link::Https(stream, uri) => {
+            if let Err(why) = streams::serve_https(*stream, &uri, requests).await {
+                tracing::debug!(reason = why.text, "an upstream server does not speak HTTP/2");
+            }
+        }
+        Link::Quic(endpoint, connection) => {
+            streams::serve_quic(&connection, requests).await;
+            endpoint.wait_idle().await;
         }
     }
 }

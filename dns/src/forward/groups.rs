@@ -1,12 +1,15 @@
 //! The groups of upstream servers of one settings snapshot: who is asked first, and who next.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rustls::ClientConfig;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -23,18 +26,22 @@ const TRIES: usize = 3;
 /// that has become faster is found.
 const EXPLORE: u16 = 32;
 
-/// What servers tell the forwarding task.
+/// What all servers share, and what they tell the forwarding task.
 #[derive(Debug, Default)]
-pub(crate) struct Signals {
+pub(crate) struct Common {
+    /// Whose certificates are believed.
+    pub(crate) tls: ArcSwapOption<ClientConfig>,
     /// Some server wants to be probed.
     pub(crate) probe: Notify,
     /// A server that was down answers: whoever waits for others may ask it.
     recovered: Notify,
+    /// Plain servers that know where others are.
+    pub(super) bootstrap: ArcSwap<Vec<SocketAddr>>,
     /// As `recovered`, for the forwarding task, which forgets what failed meanwhile.
     forget: AtomicBool,
 }
 
-impl Signals {
+impl Common {
     pub(super) fn recover(&self) {
         self.forget.store(true, Ordering::Relaxed);
         self.recovered.notify_waiters();
@@ -52,7 +59,7 @@ impl Signals {
 pub(crate) struct Groups {
     pub(crate) upstreams: Upstreams,
     groups: Vec<Group>,
-    pub(crate) signals: Arc<Signals>,
+    pub(crate) common: Arc<Common>,
 }
 
 #[derive(Debug)]
@@ -65,7 +72,8 @@ impl Groups {
     /// The groups of `upstreams`, with the connections, health and counters of servers that were
     /// there `before`.
     pub(crate) fn new(upstreams: Upstreams, before: &Groups) -> Self {
-        let signals = before.signals.clone();
+        let common = before.common.clone();
+        common.bootstrap.store(Arc::new(upstreams.bootstrap.clone()));
         let mut all: Vec<Arc<Server>> =
             before.groups.iter().flat_map(|group| group.servers.iter().cloned()).collect();
         let mut groups = Vec::with_capacity(upstreams.groups.len());
@@ -74,14 +82,14 @@ impl Groups {
             for config in &group.servers {
                 let known = all.iter().find(|server| server.config == *config).cloned();
                 servers.push(known.unwrap_or_else(|| {
-                    let server = Arc::new(Server::new(config.clone(), signals.clone()));
+                    let server = Arc::new(Server::new(config.clone(), common.clone()));
                     all.push(server.clone());
                     server
                 }));
             }
             groups.push(Group { servers, order: group.order });
         }
-        Self { upstreams, groups, signals }
+        Self { upstreams, groups, common }
     }
 
     pub(super) fn servers(&self) -> impl Iterator<Item = (usize, &Arc<Server>)> {
@@ -153,7 +161,7 @@ impl Groups {
                     }
                 }
                 () = hedge.as_mut(), if hedging => silent.of(order).for_each(|server| server.late()),
-                () = self.signals.recovered.notified(), if !hedging => {}
+                () = self.common.recovered.notified(), if !hedging => {}
             }
             let at = tries % order.len();
             if let Some(server) = order.get(at) {

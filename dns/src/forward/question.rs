@@ -76,6 +76,11 @@ impl Question {
         Self { name: Name::root(), qtype: RecordType::NS, dnssec_ok: false, cd: false }
     }
 
+    /// A question for a name's records.
+    pub(crate) fn plain(name: Name, qtype: RecordType) -> Self {
+        Self { name, qtype, dnssec_ok: false, cd: false }
+    }
+
     /// The message, with this id and, where there are dice, a random mix of upper and lower case.
     pub(crate) fn message(&self, id: u16, case: Option<&Dice>, shape: Shape) -> Vec<u8> {
         let mut out = Vec::with_capacity(if shape.padded { 2 * PADDED_TO } else { 96 });

@@ -7,17 +7,21 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::bootstrap;
 use super::connection::{Endpoint, Pool, Replied};
-use super::groups::Signals;
+use super::groups::Common;
 use super::health::{Health, UpstreamState};
 use super::question::Question;
 use super::udp::{self, Ended};
 use crate::cache::FailureKind;
 use crate::wire::{Form, Rcode};
-use crate::{UpstreamServer, UpstreamTransport};
+use crate::{NameError, UpstreamServer, UpstreamTransport};
 
-/// How often a server that is not up is probed, and how long it has to answer.
+/// How often a server that is not up is probed, ...
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// ... and how long it has to answer, connecting included.
+const PROBE_WAITS: Duration = Duration::from_millis(1500);
 
 /// Upper bounds of the latency histogram's buckets, milliseconds; the last bucket has none.
 pub(crate) const LATENCY_BUCKETS_MS: [u64; 7] = [5, 10, 25, 50, 100, 300, 1000];
@@ -94,25 +98,34 @@ pub(crate) struct Server {
     endpoint: Arc<Endpoint>,
     connections: Pool,
     health: Mutex<Health>,
+    /// Until when the addresses that its name has are good; `None` before they are known.
+    resolved_until: Mutex<Option<Instant>>,
     /// Somebody is probing it, or should.
     probed: AtomicBool,
     pub(super) tally: Arc<Tally>,
-    signals: Arc<Signals>,
+    common: Arc<Common>,
     started: Instant,
 }
 
 impl Server {
-    pub(super) fn new(config: UpstreamServer, signals: Arc<Signals>) -> Self {
+    pub(super) fn new(config: UpstreamServer, common: Arc<Common>) -> Self {
         let addresses = config.addresses.iter().map(|ip| SocketAddr::new(*ip, config.port));
-        let endpoint = Arc::new(Endpoint::new(addresses.collect()));
+        let (transport, addresses) = (config.transport.clone(), addresses.collect());
+        let endpoint = Arc::new(Endpoint::new(transport, addresses, common.clone()));
+        let mut health = Health::default();
+        if config.addresses.is_empty() {
+            let text = "its name has not been resolved yet".to_owned();
+            health.failed(FailureKind::Unreachable, text, Duration::ZERO);
+        }
         let tally = Arc::new(Tally::default());
         Self {
             connections: Pool::new(endpoint.clone(), tally.clone()),
             endpoint,
-            health: Mutex::default(),
+            health: Mutex::new(health),
+            resolved_until: Mutex::default(),
             probed: AtomicBool::new(false),
             tally,
-            signals,
+            common,
             started: Instant::now(),
             config,
         }
@@ -125,6 +138,11 @@ impl Server {
         let started = Instant::now();
         let result = match self.config.transport {
             UpstreamTransport::Plain => self.ask_plain(question, fresh).await,
+            _ if self.endpoint.address().is_none() => {
+                let text = self.reason().map(|(reason, _)| reason).unwrap_or_default();
+                Err(Failed::new(FailureKind::Unreachable, text))
+            }
+            _ => self.ask_connected(question, true, fresh).await,
         };
         match &result {
             Ok(_) => self.answered(started.elapsed()),
@@ -174,7 +192,7 @@ impl Server {
         self.tally.took(took);
         if self.health(|health, now| health.answered(took, now)) {
             tracing::info!(server = %self.config.label, "an upstream server answers again");
-            self.signals.recover();
+            self.common.recover();
         }
     }
 
@@ -204,7 +222,7 @@ impl Server {
 
     fn want_probe(&self) {
         if !self.probed.load(Ordering::Relaxed) {
-            self.signals.probe.notify_one();
+            self.common.probe.notify_one();
         }
     }
 
@@ -216,8 +234,42 @@ impl Server {
         Some(probe(Arc::downgrade(self)))
     }
 
+    /// Looks up where it is once that may have changed, when only its name is known.
+    pub(super) fn resolve_when_due(
+        self: &Arc<Self>,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let until = *self.resolved_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.filter(|until| *until <= Instant::now())?;
+        let server = self.clone();
+        Some(async move {
+            // The old addresses serve until there are new ones.
+            let _ = server.resolve().await;
+        })
+    }
+
+    async fn resolve(&self) -> Result<(), Failed> {
+        let name = self.config.transport.name().unwrap_or_default();
+        let unresolved = |why: String| {
+            Failed::new(FailureKind::Unreachable, format!("its name {name} is not resolved: {why}"))
+        };
+        let parsed = name.parse().map_err(|error: NameError| unresolved(error.to_string()))?;
+        let servers = self.common.bootstrap.load_full();
+        let (addresses, lives) = bootstrap::resolve(&parsed, &servers).await.map_err(unresolved)?;
+        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, self.config.port));
+        self.endpoint.set_addresses(addresses.collect());
+        let until = Instant::now() + lives;
+        *self.resolved_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        Ok(())
+    }
+
     async fn probe_once(&self) {
-        match timeout(PROBE_EVERY, self.ask(&Question::probe(), true)).await {
+        if self.config.addresses.is_empty()
+            && let Err(why) = self.resolve().await
+            && self.endpoint.address().is_none()
+        {
+            return self.down(why);
+        }
+        match timeout(PROBE_WAITS, self.ask(&Question::probe(), true)).await {
             Ok(_) => {}
             Err(_) => self.down(Failed::new(FailureKind::Timeout, "it does not answer")),
         }

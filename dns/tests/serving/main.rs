@@ -4,11 +4,13 @@
 mod clients;
 mod compliance;
 mod encrypted;
+mod encrypted_upstreams;
 mod faults;
 mod forwarding;
 mod limits;
 mod listeners;
 mod lying;
 mod secure;
+mod secure_upstream;
 mod support;
 mod upstreams;

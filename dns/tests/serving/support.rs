@@ -122,7 +122,7 @@ async fn serve_tcp(listener: TcpListener) {
     }
 }
 
-async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
+pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
     let asked = query.queries.first()?.clone();
     let own = asked.name().clone();
     let mut answer = Message::response(query.metadata.id, query.metadata.op_code);

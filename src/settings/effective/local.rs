@@ -1,4 +1,4 @@
-//! Local DNS records, upstreams, and the other settings the household has once.
+//! Local DNS records, and the other settings the household has once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,6 @@ fn protection(settings: &Settings) -> Protection {
 }
 
 pub(super) fn derive(household: &Household, effective: &mut Effective) {
-    effective.upstreams = household.upstreams();
     effective.protection = protection(&household.settings);
     let mclt = household.settings.mclt.map_or(MCLT, |mclt| mclt.0);
     effective.mclt = mclt.clamp(MCLT_LEAST, MCLT_MOST);

@@ -488,6 +488,11 @@ fn any_json() -> impl Strategy<Value = Value> {
         "prefixes6",
         "dns",
         "enabled",
+        "servers",
+        "zones",
+        "networks",
+        "order",
+        "upstreams",
         "strange",
     ]);
     leaf.prop_recursive(4, 64, 12, move |inner| {
@@ -515,6 +520,9 @@ fn any_records() -> impl Strategy<Value = BTreeMap<String, String>> {
             "record/2",
             "setting/domain",
             "setting/upstreams",
+            "setting/bootstrap",
+            "upstream/a",
+            "forward/a",
             "setting/mclt",
             "user/1",
             "network/",

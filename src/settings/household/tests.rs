@@ -29,7 +29,9 @@ fn the_sample_has_no_mistakes_and_says_what_its_comments_say() {
     let home = &effective.dhcp.networks["home"];
     assert_eq!(home.server_addr, Some([10, 0, 10, 12].into()));
     assert_eq!(home.pools.len(), 3, "two holes");
-    assert_eq!(effective.upstreams.len(), 2);
+    assert_eq!(effective.upstreams.groups[0].servers.len(), 2);
+    assert_eq!(effective.upstreams.groups.len(), 3);
+    assert_eq!(effective.upstreams.zones.len(), 2);
     assert_eq!(effective.mclt.as_secs(), 3600);
 }
 

@@ -21,6 +21,9 @@ pub struct Policy {
     pub block_mode: BlockMode,
     /// How long that answer may be kept (default 10s).
     pub blocked_ttl: Period,
+    /// The group of upstream servers that is asked (default: `default`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstreams: Option<Id>,
 }
 
 /// What a blocked question is answered with.
@@ -128,6 +131,7 @@ impl Record for Policy {
             blocking: fields.or("blocking", true),
             block_mode: BlockMode::read(fields),
             blocked_ttl: fields.or("blocked_ttl", Period(lanward_dns::Policy::BLOCKED_TTL)),
+            upstreams: fields.optional("upstreams"),
         })
     }
 }

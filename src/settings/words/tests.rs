@@ -20,7 +20,7 @@ fn values_are_written_the_way_they_are_read() {
     same::<Mac>(&["02:00:5e:10:00:01"]);
     same::<Hex>(&["ff0a0b"]);
     same::<Name>(&["nas", "nas.home.arpa", "_ipp._tcp.home.arpa"]);
-    same::<Upstream>(&["9.9.9.9", "9.9.9.9:5353", "2620:fe::fe", "[2620:fe::fe]:5353"]);
+    same::<Zone>(&["corp.example", "192.168.0.0/16", "fd00::/8"]);
     same::<Id>(&["iot", "a-1_b.c"]);
 }
 
@@ -69,11 +69,11 @@ proptest! {
             let _ = read::<Mac>(&text);
             let _ = read::<Hex>(&text);
             let _ = read::<Name>(&text);
-            let _ = read::<Upstream>(&text);
+            let _ = read::<Zone>(&text);
             let _ = read::<Id>(&text);
             let _ = read::<Ipv4Net>(&text);
             let _ = read::<IpNet>(&text);
-            let _ = read::<SocketAddr>(&text);
+            let _ = read::<Zone>(&text);
         }
     }
 

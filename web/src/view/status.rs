@@ -37,6 +37,8 @@ pub struct Status {
     pub blocked_names: u64,
     /// The addresses devices ask for DNS that either host may hold, and who does.
     pub service_addresses: Vec<ServiceAddress>,
+    /// Who is asked what this house does not know, group after group.
+    pub upstreams: Vec<UpstreamView>,
     /// The ids of all networks, in the order of the settings.
     pub networks: Vec<String>,
     /// Who is not filtered at present.
@@ -62,6 +64,37 @@ pub struct DnsCounters {
     pub forwarded: u64,
     /// Answered with SERVFAIL, or not at all.
     pub failed: u64,
+}
+
+/// An upstream server of one group, as this node sees it; counted since it was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UpstreamView {
+    /// The group's id; `forward/ID` for the servers of a zone.
+    pub group: String,
+    /// The server as the settings write it.
+    pub server: String,
+    /// `up`, `slow` or `down`.
+    pub state: &'static str,
+    /// Why it is not up, such as `it does not answer`.
+    pub reason: Option<String>,
+    /// For how many seconds it has not been up.
+    pub for_secs: Option<u64>,
+    /// Usual time of its answers, microseconds.
+    pub latency_us: Option<u64>,
+    /// Questions it was asked, probes included.
+    pub asked: u64,
+    /// Of those, how many it did not answer, or with an error.
+    pub failed: u64,
+    /// How often the next server was asked because this one was slow.
+    pub late: u64,
+    /// Packets that looked like its answers and were none.
+    pub ignored: u64,
+    /// Questions that wait for it now.
+    pub in_flight: u64,
+    /// Sum of the times of all its answers, microseconds.
+    pub latency_sum_us: u64,
+    /// Answers by time: upper bound in microseconds (none: no bound), and how many.
+    pub latency_buckets: Vec<(Option<u64>, u64)>,
 }
 
 /// What a problem is about, so that the page can point there.

@@ -1,0 +1,76 @@
+//! Encrypted connections to upstream servers (RFC 7858, 8484, 9250). Certificates are always checked.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::server::Failed;
+use crate::cache::FailureKind;
+
+/// `config` for a connection that speaks `protocol` (RFC 7301).
+fn speaking(config: &ClientConfig, protocol: &[u8]) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Arc::new(config)
+}
+
+/// Shakes hands over `stream` with a server that must prove to be `name`.
+pub(super) async fn connect(
+    stream: TcpStream,
+    name: &str,
+    config: &ClientConfig,
+    protocol: &[u8],
+) -> Result<TlsStream<TcpStream>, Failed> {
+    let server = ServerName::try_from(name.to_owned()).map_err(|_| bad_name(name))?;
+    let connector = TlsConnector::from(speaking(config, protocol));
+    connector.connect(server, stream).await.map_err(|error| of_handshake(&error))
+}
+
+/// Opens a QUIC connection to a server that must prove to be `name`.
+pub(super) async fn connect_quic(
+    addr: SocketAddr,
+    name: &str,
+    config: &ClientConfig,
+) -> Result<(quinn::Endpoint, quinn::Connection), Failed> {
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(speaking(config, b"doq"));
+    let crypto = crypto.map_err(|error| unreachable(error.to_string()))?;
+    let any: SocketAddr = match addr {
+        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let endpoint = quinn::Endpoint::client(any)?;
+    let config = quinn::ClientConfig::new(Arc::new(crypto));
+    let connecting = endpoint
+        .connect_with(config, addr, name)
+        .map_err(|error| unreachable(format!("it cannot be connected to: {error}")))?;
+    match connecting.await {
+        Ok(connection) => Ok((endpoint, connection)),
+        Err(quinn::ConnectionError::TransportError(error)) => Err(untrusted(&error.reason.clone())),
+        Err(error) => Err(unreachable(format!("it cannot be connected to: {error}"))),
+    }
+}
+
+fn of_handshake(error: &io::Error) -> Failed {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(error) => untrusted(&error.to_string()),
+        None => unreachable(format!("its TLS handshake broke off: {error}")),
+    }
+}
+
+fn bad_name(name: &str) -> Failed {
+    untrusted(&format!("{name} is no name that a certificate can have"))
+}
+
+fn untrusted(why: &str) -> Failed {
+    Failed::new(FailureKind::Untrusted, format!("it could not prove who it is: {why}"))
+}
+
+pub(super) fn unreachable(text: String) -> Failed {
+    Failed::new(FailureKind::Unreachable, text)
+}

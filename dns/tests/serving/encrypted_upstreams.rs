@@ -1,0 +1,140 @@
+//! Upstream servers behind TLS, HTTPS and QUIC.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RecordType;
+use lanward_dns::{Order, UpstreamGroup, UpstreamServer, UpstreamState, Upstreams};
+
+use crate::secure_upstream::{NAME, SecureUpstream, Speaks, Trust};
+use crate::support::{House, Upstream, ask, ede, question};
+
+const ALL: [Speaks; 3] = [Speaks::Tls, Speaks::Https, Speaks::Quic];
+
+fn only(server: UpstreamServer) -> Upstreams {
+    let group = UpstreamGroup { id: "all".into(), servers: vec![server], order: Order::Listed };
+    Upstreams { groups: vec![group], ..Upstreams::default() }
+}
+
+async fn house(trust: &Trust, upstreams: Upstreams) -> House {
+    let house = House::start(Upstreams::default()).await;
+    house.shared.set_upstream_tls(trust.client());
+    house.shared.set_upstreams(upstreams);
+    house
+}
+
+fn is_good(answer: &Message) -> bool {
+    answer.metadata.response_code == ResponseCode::NoError && answer.answers.len() == 1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_misses_at_once_over_one_connection_are_all_answered() {
+    for speaks in ALL {
+        let trust = Trust::new();
+        let upstream = SecureUpstream::start(speaks, &trust).await;
+        let house = house(&trust, only(upstream.server(NAME))).await;
+        let queries: Vec<_> =
+            (0..500).map(|i| question(&format!("host{i}.example."), RecordType::A)).collect();
+        let answers = join_all(queries.iter().map(|query| ask(house.addr, query))).await;
+        let good = answers.iter().flatten().filter(|answer| is_good(answer)).count();
+        assert_eq!(good, 500, "{speaks:?}");
+        assert!(upstream.connections() <= 3, "{speaks:?}: {}", upstream.connections());
+        let status = house.shared.upstream_status().remove(0);
+        assert_eq!((status.failed, status.in_flight), (0, 0), "{speaks:?}: {status:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_are_padded_and_only_streams_need_no_id() {
+    for speaks in ALL {
+        let trust = Trust::new();
+        let upstream = SecureUpstream::start(speaks, &trust).await;
+        let house = house(&trust, only(upstream.server(NAME))).await;
+        for text in ["a.example.", "a-much-longer-name-than-the-other.example."] {
+            assert!(is_good(&house.ask(text, RecordType::A).await), "{speaks:?}");
+        }
+        let asked = upstream.seen.asked.lock().expect("lock").clone();
+        assert!(asked.iter().all(|(_, len)| *len == 128), "{speaks:?}: {asked:?}");
+        let no_id = asked.iter().all(|(id, _)| *id == 0);
+        assert_eq!(no_id, speaks != Speaks::Tls, "{speaks:?}: {asked:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_prove_its_name_is_not_asked() {
+    for speaks in ALL {
+        let trust = Trust::new();
+        let upstream = SecureUpstream::start(speaks, &trust).await;
+        let house = house(&trust, only(upstream.server("other.upstream.example"))).await;
+        let answer = house.ask("www.example.", RecordType::A).await;
+        let told = "no upstream resolver could prove who it is".to_owned();
+        assert_eq!(ede(&answer), Some((23, told)), "{speaks:?}");
+        let status = house.shared.upstream_status().remove(0);
+        assert_eq!(status.state, UpstreamState::Down);
+        let reason = status.reason.expect("a reason");
+        assert!(reason.starts_with("it could not prove who it is: "), "{speaks:?}: {reason}");
+        assert_eq!(upstream.asked(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_the_server_closes_costs_no_question() {
+    let trust = Trust::new();
+    let upstream = SecureUpstream::start(Speaks::Tls, &trust).await;
+    upstream.seen.close_after.store(2, Ordering::Relaxed);
+    let house = house(&trust, only(upstream.server(NAME))).await;
+    for index in 0..9 {
+        let answer = house.ask(&format!("n{index}.example."), RecordType::A).await;
+        assert!(is_good(&answer), "{index}: {answer:?}");
+    }
+    assert!(upstream.connections() >= 4, "{}", upstream.connections());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_restarted_is_in_use_within_two_seconds() {
+    for speaks in ALL {
+        let trust = Trust::new();
+        let mut upstream = SecureUpstream::start(speaks, &trust).await;
+        let house = house(&trust, only(upstream.server(NAME))).await;
+        assert!(is_good(&house.ask("one.example.", RecordType::A).await));
+        upstream.stop().await;
+        let addr = house.addr;
+        let failing =
+            tokio::spawn(async move { ask(addr, &question("two.example.", RecordType::A)).await });
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let _again = SecureUpstream::start_at(upstream.addr, speaks, &trust).await;
+        let back = Instant::now();
+        loop {
+            if is_good(&house.ask("two.example.", RecordType::A).await) {
+                break;
+            }
+            assert!(back.elapsed() < Duration::from_secs(2), "{speaks:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(back.elapsed() < Duration::from_secs(2), "{speaks:?}: {:?}", back.elapsed());
+        let _ = failing.await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_known_by_name_is_found_through_the_bootstrap_servers() {
+    let trust = Trust::new();
+    // The test's server says that every name is at 192.0.2.1, where nobody is.
+    let bootstrap = Upstream::start().await;
+    let upstream = SecureUpstream::start(Speaks::Tls, &trust).await;
+    let server = UpstreamServer { addresses: Vec::new(), ..upstream.server(NAME) };
+    let house = house(&trust, only(server.clone())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let status = house.shared.upstream_status().remove(0);
+    let told = format!("its name {NAME} is not resolved: no bootstrap server is configured");
+    assert!(status.reason.expect("a reason").starts_with(&told));
+    let upstreams = Upstreams { bootstrap: vec![bootstrap.addr], ..only(server) };
+    house.shared.set_upstreams(upstreams);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(bootstrap.asked() >= 2, "A and AAAA");
+    // Found; that nobody answers there is another matter.
+    let status = house.shared.upstream_status().remove(0);
+    assert!(!status.reason.expect("a reason").contains("not resolved"));
+}

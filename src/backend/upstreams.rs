@@ -1,0 +1,103 @@
+//! What the pages and the command line show of the upstream servers.
+
+use lanward_dns::{UpstreamState, UpstreamStatus};
+use lanward_web::view::{About, Problem, Severity, UpstreamView};
+
+fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// One server.
+pub(super) fn view(of: &UpstreamStatus) -> UpstreamView {
+    let buckets = of.latency_buckets.iter();
+    UpstreamView {
+        group: of.group.to_string(),
+        server: of.server.to_string(),
+        state: match of.state {
+            UpstreamState::Up => "up",
+            UpstreamState::Slow => "slow",
+            UpstreamState::Down => "down",
+        },
+        reason: of.reason.clone(),
+        for_secs: of.lasting.map(|lasting| lasting.as_secs()),
+        latency_us: of.latency.map(micros),
+        asked: of.asked,
+        failed: of.failed,
+        late: of.late,
+        ignored: of.ignored,
+        in_flight: of.in_flight,
+        latency_sum_us: micros(of.latency_sum),
+        latency_buckets: buckets.map(|(most, count)| (most.map(micros), *count)).collect(),
+    }
+}
+
+/// A problem for each server that is down; a bad one where no other of its group answers.
+pub(super) fn problems(all: &[UpstreamStatus]) -> Vec<Problem> {
+    let down = |status: &&UpstreamStatus| status.state == UpstreamState::Down;
+    all.iter()
+        .filter(down)
+        .map(|server| {
+            let group = all.iter().filter(|other| other.group == server.group);
+            let alone = group.filter(|other| !down(other)).count() == 0;
+            let reason = server.reason.as_deref().unwrap_or("it does not answer");
+            let (severity, rest) = match alone {
+                true => (
+                    Severity::Bad,
+                    "and no other of its group does: only what is kept is answered.",
+                ),
+                false => (Severity::Warning, "others of its group are asked."),
+            };
+            let (name, group) = (&server.server, &server.group);
+            Problem {
+                severity,
+                about: About::Settings,
+                what: format!(
+                    "The upstream server {name} ({group}) does not answer: {reason}; {rest}"
+                ),
+                fix: "It is tried every second. See whether the internet is there, or name other \
+                      servers in the settings."
+                    .into(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(group: &str, name: &str, state: UpstreamState) -> UpstreamStatus {
+        UpstreamStatus {
+            group: group.into(),
+            server: name.into(),
+            state,
+            reason: (state != UpstreamState::Up).then(|| "it does not answer".into()),
+            lasting: None,
+            latency: Some(std::time::Duration::from_millis(12)),
+            asked: 5,
+            failed: 1,
+            late: 1,
+            ignored: 0,
+            in_flight: 0,
+            latency_sum: std::time::Duration::from_millis(60),
+            latency_buckets: vec![(None, 4)],
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_down_is_worse_when_no_other_answers() {
+        use UpstreamState::{Down, Slow, Up};
+        let all = [
+            server("a", "one", Down),
+            server("a", "two", Slow),
+            server("b", "three", Down),
+            server("c", "four", Up),
+        ];
+        let told = problems(&all);
+        assert_eq!(told.len(), 2);
+        assert_eq!((told[0].severity, told[1].severity), (Severity::Warning, Severity::Bad));
+        assert!(told[1].what.contains("three (b)"), "{}", told[1].what);
+        let view = view(&all[0]);
+        assert_eq!((view.state, view.latency_us), ("down", Some(12_000)));
+    }
+}
