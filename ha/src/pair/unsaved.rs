@@ -111,7 +111,8 @@ impl Pair {
         }
     }
 
-    /// A lone node begins: its life before may have prolonged what runs without saving it.
+    /// A lone node begins: its life before may have prolonged what runs without saving it. Written
+    /// down with its first state, so that a node that is a lone one no more knows it too.
     pub(super) fn keep_what_was_unsaved(&mut self, now: Time) {
         let until = now + AT_A_TIME;
         let ends_sooner = |binding: &&Binding| {
@@ -119,7 +120,7 @@ impl Pair {
         };
         let kept: Vec<Binding> = self.table.iter().filter(ends_sooner).cloned().collect();
         for binding in kept {
-            self.table.put(Binding { client_expiry: until, ..binding });
+            self.put(Binding { client_expiry: until, ..binding });
         }
     }
 }

@@ -141,3 +141,19 @@ fn a_node_of_a_pair_that_cannot_save_repeats_its_own_word_only() {
         assert_eq!(bench.may(0, addr, n), Err(Refusal::NotDurable));
     }
 }
+
+#[test]
+fn what_a_lone_node_prolonged_unsaved_is_known_to_the_pair_it_becomes() {
+    let mut bench = lone();
+    bench.pass(HOUR * 23);
+    bench.disk_fails(0);
+    bench.pass(HOUR * 2);
+    assert_eq!(bench.leased(0, EVEN, 1, DAY), HOUR);
+    let promised = bench.now + HOUR;
+    // It is paired while nothing can be saved, and starts twice as a host of the pair.
+    bench.restart(0);
+    bench.pass(Duration::from_secs(11));
+    bench.restart(0);
+    let known = bench.sides[0].pair.binding(EVEN).cloned().expect("on the disk");
+    assert!(known.client_expiry >= promised);
+}
