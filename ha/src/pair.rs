@@ -184,6 +184,8 @@ pub struct Pair {
     state_written: u64,
     /// When this node was started.
     started: Time,
+    /// Names this start.
+    life: u64,
     /// The latest time it heard of.
     clock: Time,
     stopping: Option<Stopping>,
@@ -224,6 +226,7 @@ impl Pair {
             ),
             state_written: 0,
             started: now,
+            life: now.as_millis(),
             clock: now,
             stopping: None,
             reserved: Reserved::default(),
@@ -251,6 +254,13 @@ impl Pair {
     /// The pools of every network, for the counts of free addresses the nodes tell each other.
     pub fn set_pools(&mut self, pools: BTreeMap<NetworkId, Vec<RangeInclusive<Ipv4Addr>>>) {
         self.pools = pools;
+    }
+
+    /// Names this start of the node as no other: to be given at random, right after it. Its time
+    /// does not tell it from a start from an older copy of the store, which goes on at the time
+    /// the copy was made.
+    pub fn set_life(&mut self, life: u64) {
+        self.life = life;
     }
 
     /// The addresses of this node's host, which the partner is told.
