@@ -47,6 +47,7 @@ mod exchange;
 mod join;
 mod link;
 mod meeting;
+mod offered;
 mod operator;
 mod origin;
 mod pledge;
@@ -73,6 +74,7 @@ use crate::table::Table;
 use crate::wire;
 use crate::{Batch, Event, EventKind, PairConfig, PairState, Rank, Restored};
 use link::Link;
+use offered::Offered;
 pub use operator::PartnerOffRefusal;
 use operator::Stopping;
 use pledge::Reserved;
@@ -150,6 +152,8 @@ pub enum Fault {
     RecoveringWins,
     /// A recovering node does not wait until both have everything of the other.
     NotDrained,
+    /// A node that lets its partner in forgets what it offered of the partner's half.
+    OffersForgotten,
 }
 
 /// A state that is written down and not in effect yet.
@@ -195,6 +199,7 @@ pub struct Pair {
     link: Option<Link>,
     seen: PartnerSeen,
     proposals: Proposals,
+    offered: Offered,
     pools: BTreeMap<NetworkId, Vec<RangeInclusive<Ipv4Addr>>>,
     /// Free addresses of the own half by network, as last told to the partner.
     own_free: BTreeMap<NetworkId, u64>,
@@ -234,6 +239,7 @@ impl Pair {
             link: None,
             seen: PartnerSeen::default(),
             proposals: Proposals::default(),
+            offered: Offered::default(),
             pools: BTreeMap::new(),
             own_free: BTreeMap::new(),
             addresses: Vec::new(),
