@@ -78,8 +78,9 @@ impl Node {
         let mut pair = Pair::new(pair_config, restored, now);
         host.partner_addresses = pair.partner_addresses().to_vec();
         pair.set_addresses(host.addresses.clone());
-        let [a, b, c, d, e, f, g, h, ..] = seed;
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = seed;
         let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        pair.set_life(u64::from_le_bytes([i, j, k, l, m, n, o, p]));
         let mut node = Node {
             server: Server::new(Arc::new(Config::default()), seed),
             pair,

@@ -123,6 +123,15 @@ pub trait LeaseBook {
     /// its hardware address where its binding is keyed by its identifier.
     fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal>;
 
+    /// Whether `addr`, which may be granted, may be offered: the client asks for it a moment later,
+    /// and the book may know that it will refuse it then.
+    fn may_offer(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal> {
+        self.may_grant(now, addr, client)
+    }
+
+    /// `addr` was offered to `client`, which is about to ask for it.
+    fn offered(&mut self, _now: Time, _addr: Ipv4Addr, _client: &Client) {}
+
     /// Whether an address may be granted to a client that claims to have it already and that no
     /// record names (REBINDING, INIT-REBOOT): only where the partner, which may have promised it
     /// to anybody, serves nobody. The server probes the address first.

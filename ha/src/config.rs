@@ -94,6 +94,8 @@ pub struct Times {
     pub(crate) solo_after: Duration,
     /// How long an orderly stop may take.
     pub(crate) stop: Duration,
+    /// How long after an offer its client may be about to ask for it.
+    pub(crate) offer: Duration,
 }
 
 impl Default for Times {
@@ -107,6 +109,7 @@ impl Default for Times {
             sync_wait: Duration::from_millis(300),
             solo_after: Duration::from_secs(120),
             stop: Duration::from_secs(3),
+            offer: Duration::from_secs(5),
         }
     }
 }
@@ -130,6 +133,7 @@ impl Times {
             sync_wait: Duration::from_millis(300),
             solo_after: contact * 120,
             stop: contact * 3,
+            offer: contact * 5,
         })
     }
 

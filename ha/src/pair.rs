@@ -47,6 +47,7 @@ mod exchange;
 mod join;
 mod link;
 mod meeting;
+mod offered;
 mod operator;
 mod origin;
 mod pledge;
@@ -73,6 +74,7 @@ use crate::table::Table;
 use crate::wire;
 use crate::{Batch, Event, EventKind, PairConfig, PairState, Rank, Restored};
 use link::Link;
+use offered::Offered;
 pub use operator::PartnerOffRefusal;
 use operator::Stopping;
 use pledge::Reserved;
@@ -150,6 +152,8 @@ pub enum Fault {
     RecoveringWins,
     /// A recovering node does not wait until both have everything of the other.
     NotDrained,
+    /// A node that lets its partner in forgets what it offered of the partner's half.
+    OffersForgotten,
 }
 
 /// A state that is written down and not in effect yet.
@@ -184,6 +188,8 @@ pub struct Pair {
     state_written: u64,
     /// When this node was started.
     started: Time,
+    /// Names this start.
+    life: u64,
     /// The latest time it heard of.
     clock: Time,
     stopping: Option<Stopping>,
@@ -193,6 +199,7 @@ pub struct Pair {
     link: Option<Link>,
     seen: PartnerSeen,
     proposals: Proposals,
+    offered: Offered,
     pools: BTreeMap<NetworkId, Vec<RangeInclusive<Ipv4Addr>>>,
     /// Free addresses of the own half by network, as last told to the partner.
     own_free: BTreeMap<NetworkId, u64>,
@@ -224,6 +231,7 @@ impl Pair {
             ),
             state_written: 0,
             started: now,
+            life: now.as_millis(),
             clock: now,
             stopping: None,
             reserved: Reserved::default(),
@@ -231,6 +239,7 @@ impl Pair {
             link: None,
             seen: PartnerSeen::default(),
             proposals: Proposals::default(),
+            offered: Offered::default(),
             pools: BTreeMap::new(),
             own_free: BTreeMap::new(),
             addresses: Vec::new(),
@@ -251,6 +260,13 @@ impl Pair {
     /// The pools of every network, for the counts of free addresses the nodes tell each other.
     pub fn set_pools(&mut self, pools: BTreeMap<NetworkId, Vec<RangeInclusive<Ipv4Addr>>>) {
         self.pools = pools;
+    }
+
+    /// Names this start of the node as no other: to be given at random, right after it. Its time
+    /// does not tell it from a start from an older copy of the store, which goes on at the time
+    /// the copy was made.
+    pub fn set_life(&mut self, life: u64) {
+        self.life = life;
     }
 
     /// The addresses of this node's host, which the partner is told.

@@ -162,9 +162,9 @@ pub(crate) struct Remembered {
 pub(crate) struct Life {
     /// How often the node had started from this store.
     pub(crate) incarnation: u64,
-    /// When it started, on its own clock: tells the life of a restored copy from the one it was
+    /// The name it gave itself at its start: tells the life of a restored copy from the one it was
     /// copied from.
-    pub(crate) started_ms: u64,
+    pub(crate) name: u64,
 }
 
 impl Remembered {
@@ -224,7 +224,7 @@ struct StateRecord {
     #[prost(uint64, tag = "13")]
     partner_incarnation: u64,
     #[prost(uint64, tag = "14")]
-    partner_started_ms: u64,
+    partner_life: u64,
     #[prost(bool, tag = "15")]
     solo: bool,
     #[prost(uint64, tag = "16")]
@@ -260,7 +260,7 @@ impl Remembered {
             partner_lost: self.partner_lost,
             partner_protocol: self.partner_protocol,
             partner_incarnation: self.partner_life.incarnation,
-            partner_started_ms: self.partner_life.started_ms,
+            partner_life: self.partner_life.name,
             solo: self.solo,
             even_held: self.halves_held[0].as_millis(),
             odd_held: self.halves_held[1].as_millis(),
@@ -290,7 +290,7 @@ impl Remembered {
             partner_protocol: record.partner_protocol,
             partner_life: Life {
                 incarnation: record.partner_incarnation,
-                started_ms: record.partner_started_ms,
+                name: record.partner_life,
             },
             solo: record.solo,
             halves_held: [Time::from_millis(record.even_held), Time::from_millis(record.odd_held)],

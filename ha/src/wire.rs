@@ -127,9 +127,9 @@ pub(crate) struct Hello {
     /// In STARTUP, the state the sender would go on in.
     #[prost(uint32, tag = "13")]
     pub(crate) resumes: u32,
-    /// When the sender started, on its own clock.
+    /// Names this start of the sender; in earlier releases when it started, on its own clock.
     #[prost(uint64, tag = "14")]
-    pub(crate) started_ms: u64,
+    pub(crate) life: u64,
     /// For how long addresses without a record are held back, by half.
     #[prost(uint64, tag = "15")]
     pub(crate) even_held_ms: u64,

@@ -29,7 +29,9 @@
 //! - I9: no node serves beside one that serves everybody with every address, or enters NORMAL
 //!   before that one has left PARTNER-DOWN;
 //! - I10: all of the above, with clocks that are a day off or at 1970 after a boot;
-//! - I11: no device takes more than five addresses a node out of service.
+//! - I11: no device takes more than five addresses a node out of service;
+//! - I12, at every REQUEST: a node that runs on honours what it offered a moment ago, whatever
+//!   state it has entered meanwhile.
 //!
 //! What is left out, and why, is in `sim/exclude.rs`.
 

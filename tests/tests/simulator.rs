@@ -60,6 +60,7 @@ fn every_broken_rule_is_noticed() {
         (Fault::NoWait, Focus::LostDisks),
         (Fault::RecoveringWins, Focus::PartnerDown),
         (Fault::NoDurability, Focus::Everything),
+        (Fault::OffersForgotten, Focus::Everything),
     ];
     for (fault, focus) in rules {
         let options = Options { fault: Some(fault), focus, trace: false };

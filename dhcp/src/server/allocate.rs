@@ -92,7 +92,7 @@ impl Server {
             && scope.network.server_addr != Some(addr)
             && !self.offers.is_held_for_another(now, addr, key)
             && !self.probes.is_conflict(now, addr)
-            && book.may_grant(now, addr, client).is_ok()
+            && book.may_offer(now, addr, client).is_ok()
     }
 
     /// Searches the pools from a place that depends on the client.

@@ -65,6 +65,7 @@ impl Server {
         let desired = Self::desired_lease(scope, &exchange);
         let lease = book.assured_lease(now, addr, &exchange.key, desired);
         self.send(&exchange, exchange.destination(addr)?, Say::Offer { addr, lease })?;
+        book.offered(now, addr, &exchange.client());
         let (network, client) = (exchange.network, exchange.key);
         self.event(Event::Offered { network, addr, client });
         Ok(())

@@ -38,6 +38,15 @@ impl LeaseBook for Pair {
         }
     }
 
+    fn may_offer(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal> {
+        self.may_grant(now, addr, client)?;
+        if self.is_worth_an_offer(addr, client) { Ok(()) } else { Err(Refusal::PartnersHalf) }
+    }
+
+    fn offered(&mut self, now: Time, addr: Ipv4Addr, client: &Client) {
+        self.note_offer(now, addr, client);
+    }
+
     /// In PARTNER-DOWN, and after a double fault, a client may rightly hold a lease of the
     /// partner's that this node never heard of.
     fn may_adopt(&self, now: Time, addr: Ipv4Addr, client: &ClientKey) -> bool {
@@ -170,7 +179,8 @@ impl Pair {
         if let State::Conflict(_) = self.state {
             return Err(Refusal::AwaitingPartner);
         }
-        if self.is_alone() || self.is_surely_over(now, binding) {
+        let offered = self.was_offered_alone(now, addr, &client.key);
+        if self.is_alone() || offered || self.is_surely_over(now, binding) {
             return Ok(());
         }
         if self.is_pledged_otherwise(binding) && self.owns(addr) {

@@ -25,6 +25,7 @@ impl Pair {
         client: Client,
         desired: Duration,
     ) -> Ticket {
+        self.offered.take(addr);
         let mut binding = self.table.get_or_untouched(addr);
         let key = client.key.clone();
         let prolongs = binding.is_leased_to(&key);

@@ -149,7 +149,7 @@ impl Pair {
         }
         let yields = self.fault != Some(Fault::RecoveringWins);
         let (mine_from, theirs_from) = self.stances(sent_in);
-        let promised = theirs.latest_promise();
+        let (promised, was_free) = (theirs.latest_promise(), theirs.state == BindingState::Free);
         let around = Circumstances {
             now,
             guard: self.config.times.guard,
@@ -183,7 +183,7 @@ impl Pair {
         };
         // The partner must not act on its own word before it knows of the hold.
         let (seq, accepted) = if was_damaged {
-            (self.hold_damaged(now, addr, promised), false)
+            (self.hold_damaged(now, addr, promised, was_free), false)
         } else {
             (seq, accepted)
         };
@@ -195,9 +195,14 @@ impl Pair {
     }
 
     /// The record could not be read, and the partner told what it knows, up to a promise: what this
-    /// node promised its last client unseen, beyond that, is held back, on both nodes.
-    fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr, promised: Time) -> u64 {
+    /// node promised its last client unseen, beyond that, is held back, on both nodes. Where the
+    /// partner calls it free, this node may have given it to another client since: the last one
+    /// the partner knows of has no claim to it.
+    fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr, promised: Time, was_free: bool) -> u64 {
         let mut binding = self.table.get_or_untouched(addr);
+        if was_free {
+            binding.client = None;
+        }
         let until = self.beyond(now, promised.max(binding.latest_promise()));
         binding.hold_until = binding.hold_until.max(until);
         self.change(binding)

@@ -32,7 +32,7 @@ impl Pair {
             incarnation: remembered.incarnation,
             you_lost: remembered.partner_lost,
             resumes: pair_state_number(remembered.state),
-            started_ms: self.started.as_millis(),
+            life: self.life,
             even_held_ms: even_held,
             odd_held_ms: odd_held,
             meetings: remembered.meetings,

@@ -92,7 +92,7 @@ impl PartnerFacts {
                 1 => PairState::CommunicationsInterrupted,
                 _ => pair_state_from(hello.resumes)?,
             },
-            life: Life { incarnation: hello.incarnation, started_ms: hello.started_ms },
+            life: Life { incarnation: hello.incarnation, name: hello.life },
             meetings: hello.meetings,
         })
     }

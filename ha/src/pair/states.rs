@@ -67,7 +67,8 @@ pub(crate) struct Interrupted;
 ///
 /// **Owns** its half; the partner's half when what the partner may have promised is over.
 /// **May** answer everybody, grant and prolong for the full time.
-/// **Leaves by** the partner having recovered, and having all this node has: NORMAL; by the
+/// **Leaves by** the partner having recovered, and having all this node has, and no client being
+/// about to ask for what it was offered of the partner's half: NORMAL; by the
 /// partner having served after all: CONFLICT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartnerDown {

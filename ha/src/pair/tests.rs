@@ -4,6 +4,7 @@
 mod faults;
 mod leases;
 mod meeting;
+mod offered;
 mod operator;
 mod recovery;
 mod releases;

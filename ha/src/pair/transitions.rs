@@ -221,7 +221,8 @@ impl Pair {
                 }
             }
         };
-        if in_step {
+        let alone = matches!(self.state, State::Standalone(_));
+        if in_step && (!alone || self.is_free_of_offers(now)) {
             let why = format!("connected to {}, and both have all leases", self.seen.name);
             self.enter(now, PairState::Normal, why);
         }
@@ -231,7 +232,7 @@ impl Pair {
     fn let_partner_in(&mut self, now: Time) {
         let recovered =
             self.partner().is_some_and(|partner| partner.state == PairState::RecoverDone);
-        if recovered && self.is_drained() {
+        if recovered && self.is_drained() && self.is_free_of_offers(now) {
             let why = format!("{} has recovered, and both have all leases", self.seen.name);
             self.enter(now, PairState::Normal, why);
         }
@@ -329,6 +330,10 @@ impl Pair {
             State::Recover(Recover { solo_at }) if self.link.is_none() => solo_at
                 .filter(|_| self.stopping.is_none())
                 .map(|at| (at, "the patience of a recovering node ends")),
+            State::PartnerDown(_) | State::Standalone(_) if self.partner().is_some() => self
+                .offered
+                .open_until(self.clock)
+                .map(|until| (until, "an offer of the partner's half ends")),
             State::RecoverWait(RecoverWait { until }) if self.clock < until => {
                 Some((until, "the wait after a lost disk ends"))
             }

@@ -79,6 +79,7 @@ impl ValueEnum for Choice<Fault> {
             Choice(Fault::RecoveringWins),
             Choice(Fault::NotDrained),
             Choice(Fault::NoDurability),
+            Choice(Fault::OffersForgotten),
         ]
     }
 
@@ -94,6 +95,7 @@ impl ValueEnum for Choice<Fault> {
             Fault::RecoveringWins => "recovering-wins",
             Fault::NotDrained => "not-drained",
             Fault::NoDurability => "no-durability",
+            Fault::OffersForgotten => "offers-forgotten",
         }))
     }
 }

@@ -5,16 +5,19 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use lanward::node::Node;
-use lanward_dhcp::{BindingState, ClientKey, HwAddr, Time};
+use lanward_dhcp::{BindingState, ClientKey, Dropped, HwAddr, Refusal, Time};
 use lanward_ha::{Batch, Binding, PairState, Rank, Versions};
 
 use super::client::Held;
+use super::host::Moment;
 use super::world::{LEASE_SECS, MCLT, World};
 use crate::dhcp_client::{Kind, Reply};
 
 /// What delays may add between the two disks: a promise may be as old as silence may last when
 /// it is heard. The guard covers it.
 pub(super) const SLACK_MS: u64 = 13_000;
+/// How long after an offer its client may still ask for it: as long as a node waits for that.
+const HONOURED_FOR: Moment = 20_000;
 /// How many addresses one node lets a device decline.
 const DECLINES: u32 = 5;
 
@@ -32,6 +35,9 @@ struct Seen {
     bindings: Vec<Option<Known>>,
     /// Declines believed, by device, since the node started.
     declines: Vec<u32>,
+    /// When the node last offered something to each device, and in which exchange, since it
+    /// started.
+    offers: Vec<Option<(u32, Moment)>>,
     /// The addresses declined: for an hour, longer than a run lasts, the node offers them to
     /// nobody, even where the lease went on at its partner.
     declined: BTreeSet<Ipv4Addr>,
@@ -58,10 +64,16 @@ impl Shadow {
         let seen = &mut self.hosts[host];
         seen.bindings = vec![None; 256];
         seen.declines = vec![0; 256];
+        seen.offers = vec![None; 256];
         seen.declined.clear();
         for binding in node.pair().bindings() {
             seen.bindings[usize::from(binding.addr.octets()[3])] = Some(Known::of(binding));
         }
+    }
+
+    /// The owner changed the place the node has: while that is written down, it is of neither.
+    pub(super) fn forget_offers(&mut self, host: usize) {
+        self.hosts[host].offers.fill(None);
     }
 
     /// Whether a device declined the address at this node.
@@ -203,6 +215,46 @@ impl World {
             return Err(format!("I11: device {device} declined {count} addresses at one node"));
         }
         Ok(())
+    }
+
+    /// What a device has, or what is reserved for it, it may lose for reasons of its own before it
+    /// asks: the offer of such an address promises nothing.
+    pub(super) fn remember_offer(&mut self, host: usize, reply: &Reply) {
+        let Some(node) = &self.hosts[host].node else { return };
+        let hw = HwAddr::ethernet(reply.mac);
+        let has = |binding: &Binding| {
+            let client = binding.client.as_ref();
+            let theirs = client.is_some_and(|client| client.key == ClientKey::Hw(hw));
+            theirs && binding.state == BindingState::Active
+        };
+        let networks = node.effective().dhcp.networks.values();
+        let mut reservations = networks.flat_map(|network| &network.reservations);
+        let promises = reply.kind == Kind::Offer
+            && !node.pair().binding(reply.yiaddr).is_some_and(has)
+            && !reservations.any(|reservation| reservation.addr == reply.yiaddr);
+        if let Some(slot) = self.shadow.hosts[host].offers.get_mut(usize::from(reply.mac[5])) {
+            *slot = promises.then_some((reply.xid, self.now));
+        }
+    }
+
+    /// I12: a node that goes on serving does not refuse what it offered a moment ago because of
+    /// whose half it is: the partner knows nothing of the offer.
+    pub(super) fn check_honoured(
+        &self,
+        host: usize,
+        client: usize,
+        xid: u32,
+        reason: &Dropped,
+    ) -> Result<(), String> {
+        let Dropped::Refused(Refusal::PartnersHalf) = reason else { return Ok(()) };
+        let offered = self.shadow.hosts[host].offers.get(client).copied().flatten();
+        match offered.filter(|(of, at)| *of == xid && self.now < at + HONOURED_FOR) {
+            Some((_, at)) => self.promise(|| {
+                let (name, ago) = (self.hosts[host].name, self.now - at);
+                format!("I12: {name} refuses device {client} its offer of {ago} ms ago: {reason}")
+            }),
+            None => Ok(()),
+        }
     }
 
     /// I3, I5, I9 and R4, for what a node says to a client.

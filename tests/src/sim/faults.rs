@@ -45,6 +45,10 @@ impl World {
         }
         match event {
             Event::Step(number) => self.deed(number),
+            Event::Bustle { left } => {
+                self.bustle(left);
+                Ok(())
+            }
             Event::Reset { host, life } => {
                 if self.is_alive(host, life) && self.hosts[host].disk.has_failed() {
                     self.crash(host, Down::Process);
@@ -353,6 +357,7 @@ impl World {
     pub(super) fn remove_partner(&mut self, survivor: usize) -> Result<(), String> {
         self.note(|| format!("the partner of {} is removed", ["a", "b"][survivor]));
         self.hosts[survivor].paired = None;
+        self.shadow.forget_offers(survivor);
         let config = self.hosts[survivor].config();
         self.feed(survivor, Input::Unpaired(config))
     }

@@ -34,6 +34,8 @@ pub(super) struct Shape {
     /// Operators may say that a host is off which is not. No promise of uniqueness is left then;
     /// what is checked is that the two find together again.
     pub(super) lies: bool,
+    /// Many devices look for an address whenever a host is back.
+    pub(super) bustle: bool,
     /// How long faults happen.
     pub(super) length: Moment,
 }
@@ -175,7 +177,8 @@ impl Plan {
     /// The plan of a seed.
     pub(super) fn draw(seed: u64, focus: Focus) -> Plan {
         let mut rng = Rng::stream(seed, 1);
-        let shape = draw_shape(&mut rng, focus);
+        let mut shape = draw_shape(&mut rng, focus);
+        shape.bustle = Rng::stream(seed, 6).chance(25);
         let mut steps = Vec::new();
         draw_devices(&mut rng, &shape, &mut steps);
         draw_faults(&mut rng, &shape, focus, &mut steps);
@@ -224,6 +227,7 @@ fn draw_shape(rng: &mut Rng, focus: Focus) -> Shape {
         loss: rng.pick(&[0, 0, 20, 70, 150]),
         doubled: rng.pick(&[0, 0, 20, 100]),
         lies: focus == Focus::Lies || (focus == Focus::Everything && rng.chance(5)),
+        bustle: false,
         length: rng.pick(&[250_000, 400_000, 700_000]),
     }
 }

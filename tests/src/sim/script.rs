@@ -4,7 +4,7 @@ use lanward::node::Input;
 use lanward::settings::records::{Network, Record, Reservation};
 use lanward_ha::{ClusterId, Rank};
 
-use super::client::Held;
+use super::client::{Held, Manner};
 use super::host::{Down, Paired};
 use super::plan::{Deed, Wall};
 use super::rng::Rng;
@@ -90,6 +90,9 @@ impl World {
             self.shadow.restart(host, node);
         }
         self.note(|| format!("{} starts", ["a", "b"][host]));
+        if self.plan.shape.bustle && self.troubled {
+            self.after(500, Event::Bustle { left: 30 });
+        }
         self.obey(host)?;
         self.dial();
         Ok(())
@@ -118,6 +121,25 @@ impl World {
         match self.clients[client].claims(self.now) {
             None => self.discover(client),
             Some(held) => self.act_on_lease(client, held, &mut rng),
+        }
+    }
+
+    /// While a host comes back, devices come one after another; of two, one gives back what it has
+    /// first.
+    pub(super) fn bustle(&mut self, left: u8) {
+        let client = self.rng.range(0, self.clients.len() as u64) as usize;
+        let manner = self.clients[client].manner;
+        match self.clients[client].valid(self.now) {
+            None if manner != Manner::Deaf => self.discover(client),
+            Some(held) if manner == Manner::Polite && self.rng.chance(50) => {
+                let packet = self.clients[client].release(held);
+                self.send_packet(&packet);
+            }
+            _ => {}
+        }
+        if left > 0 {
+            let pause = self.rng.range(20, 400);
+            self.after(pause, Event::Bustle { left: left - 1 });
         }
     }
 

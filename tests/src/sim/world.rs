@@ -75,6 +75,10 @@ pub(super) enum Event {
         xid: u32,
         left: u8,
     },
+    /// A device comes, while a host is coming back.
+    Bustle {
+        left: u8,
+    },
     /// A step of the plan.
     Step(usize),
     MendLink {
@@ -183,6 +187,8 @@ pub(super) struct World {
     same_moment: u32,
     /// What a node does now, it does because it heard a frame.
     learning: bool,
+    /// The device whose packet a node has just heard, and which exchange it belongs to.
+    heard: Option<(usize, u32)>,
 }
 
 impl World {
@@ -212,6 +218,7 @@ impl World {
             trace: Vec::new(),
             same_moment: 0,
             learning: false,
+            heard: None,
         }
     }
 
@@ -304,7 +311,12 @@ impl World {
             Event::Packet { host, dst, src, payload } => {
                 let src = SocketAddrV4::new(src, 67);
                 let received = Received { network: None, src, dst, payload: &payload };
-                self.feed(host, Input::Dhcp(received))
+                let xid = payload.get(4..8).and_then(|xid| xid.try_into().ok());
+                let xid = u32::from_be_bytes(xid.unwrap_or_default());
+                self.heard = payload.get(33).map(|last| (usize::from(*last), xid));
+                self.feed(host, Input::Dhcp(received))?;
+                self.heard = None;
+                Ok(())
             }
             Event::Reply { client, payload, reserved } => self.reply(client, &payload, reserved),
             Event::Carried { connection, to, what } => self.carried(connection, to, what),
@@ -407,6 +419,9 @@ impl World {
             }
             Output::Dropped(reason) => {
                 self.note(|| format!("{} is silent: {reason}", ["a", "b"][host]));
+                if let Some((client, xid)) = self.heard {
+                    self.check_honoured(host, client, xid, &reason)?;
+                }
             }
             Output::DhcpEvent(event) => {
                 self.note(|| format!("{} {event:?}", ["a", "b"][host]));
@@ -452,6 +467,7 @@ impl World {
         let reply = Reply::parse(&transmit.payload)
             .ok_or_else(|| "a node sent something that is no DHCP reply".to_owned())?;
         self.check_reply(host, &reply)?;
+        self.remember_offer(host, &reply);
         let client = usize::from(reply.mac[5]);
         if !self.troubled || !self.rng.per_mille(self.plan.shape.loss / 2) {
             let takes = self.rng.range(1, 40);

@@ -361,3 +361,25 @@ fn a_host_that_served_alone_says_so_though_its_disk_fails_at_the_start() {
     bench.link();
     assert_eq!(bench.states()[1], PairState::Recover, "it learns first");
 }
+
+#[test]
+fn a_free_address_whose_record_is_damaged_is_not_given_back_to_its_last_client() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    bench.propose(0, Change::Release { addr: EVEN, client: client(1).key });
+    assert_eq!(bench.state_of(1, EVEN), Some(BindingState::Free));
+    bench.cut();
+    bench.leased(0, EVEN, 2, DAY);
+    let entries = bench.sides[0].disk.clone().into_iter();
+    let entries = entries.filter(|(key, _)| *key != Binding::store_key(EVEN)).collect();
+    let damaged = vec![Binding::store_key(EVEN)];
+    let restored = Restored { entries, damaged, ..Restored::default() };
+    bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, bench.now);
+    bench.settle();
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    for side in 0..2 {
+        assert_ne!(bench.may(side, EVEN, 1), Ok(()), "client 2 has it");
+    }
+    assert!(bench.tables_are_equal());
+}

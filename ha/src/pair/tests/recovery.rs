@@ -365,3 +365,30 @@ fn a_store_that_lost_its_state_twice_is_noticed_twice() {
         assert!(bench.tables_are_equal());
     }
 }
+
+/// The copy was made in the last meeting that both remember, and its clock goes on where that of
+/// the store it replaces did: only the name of its start tells that it lacks what was confirmed.
+#[test]
+fn a_copy_that_starts_as_the_store_it_replaces_did_is_told_everything() {
+    let mut bench = Bench::normal();
+    let copy = bench.sides[0].disk.clone();
+    let begun = bench.now;
+    bench.restart(0);
+    bench.a().set_life(1);
+    bench.link();
+    bench.leased(1, ODD, 1, DAY);
+    bench.propose(1, Change::Release { addr: ODD, client: client(1).key });
+    assert!(bench.tables_are_equal());
+    bench.cut();
+    bench.now = begun;
+    bench.put_back(0, copy);
+    bench.a().set_life(2);
+    for _ in 0..3 {
+        bench.link();
+        bench.cut();
+    }
+    bench.link();
+    bench.pass(HOUR + Duration::from_secs(100));
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    assert!(bench.tables_are_equal());
+}
