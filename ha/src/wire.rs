@@ -45,7 +45,7 @@ pub(crate) enum WireError {
 /// One frame.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 6, 7, 11, 12, 13, 20, 21, 22")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 6, 7, 11, 12, 13, 20, 21, 22, 23")]
     pub(crate) body: Option<Body>,
 }
 

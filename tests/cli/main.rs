@@ -84,6 +84,20 @@ fn cached_answers_are_forgotten() {
 }
 
 #[test]
+fn the_certificate_authority_is_printed_for_people_and_for_a_file() {
+    let household = Household::in_order();
+    let ran = ask(&household, &["ca"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for said in ["0B:0B", "2036-11-25", "dns.home.arpa", "-----END CERTIFICATE-----\n"] {
+        assert!(ran.out.contains(said), "{said} in {ran:?}");
+    }
+    let ran = ask(&household, &["ca", "--pem"]);
+    let pem = "-----BEGIN CERTIFICATE-----\nTUFERSBVUA==\n-----END CERTIFICATE-----\n";
+    assert_eq!((ran.code, ran.out.as_str()), (0, pem));
+    assert_eq!(ask(&household, &["ca", "--json"]).json()["name"], "dns.home.arpa");
+}
+
+#[test]
 fn without_a_daemon_it_says_so_and_what_to_do() {
     let folder = tempfile::tempdir().expect("folder");
     let socket = folder.path().join("admin.sock");

@@ -35,7 +35,7 @@ pub(super) async fn serve(
 ) {
     let limits = place.limits();
     let mut builder = h3::server::builder();
-    builder.max_field_section_size(u64::from(MAX_HEADERS));
+    builder.max_field_section_size(u64::from(MAX_HEADERS)).send_grease(false);
     let Ok(mut connection) = builder.build(h3_quinn::Connection::new(quic.clone())).await else {
         return tally.dropped(DropReason::Stream);
     };

@@ -49,7 +49,7 @@ async fn kdig_is_answered_over_every_transport() {
     ];
     for (to, how, seen) in asks {
         let args = format!(
-            "@{} -p {} {how} +tls-ca={ca} +tls-hostname={NAME} +time=5 printer.home.arpa",
+            "@{} -p {} +tls-ca={ca} +tls-hostname={NAME} {how} +time=5 printer.home.arpa",
             to.ip(),
             to.port()
         );

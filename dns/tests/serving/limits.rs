@@ -76,8 +76,8 @@ async fn with_all_files_used_up_udp_and_new_clients_are_still_answered() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("starts");
-    let lines = BufReader::new(server.stdout.take().expect("its output")).lines();
-    let told = lines.map_while(Result::ok).find_map(|line| {
+    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
+    let told = lines.by_ref().map_while(Result::ok).find_map(|line| {
         line.split_once("listening ").and_then(|(_, addr)| addr.parse::<SocketAddr>().ok())
     });
     let addr = told.expect("it says where it listens");

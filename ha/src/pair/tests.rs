@@ -49,6 +49,7 @@ struct Side {
     outcomes: BTreeMap<Ticket, Outcome>,
     events: Vec<Event>,
     closed: Vec<String>,
+    asides: Vec<(Aside, Vec<u8>)>,
     stopped: Option<bool>,
     holds_disk: bool,
     holds_frames: bool,
@@ -66,6 +67,7 @@ impl Side {
             outcomes: BTreeMap::new(),
             events: Vec::new(),
             closed: Vec::new(),
+            asides: Vec::new(),
             stopped: None,
             holds_disk: false,
             holds_frames: false,
@@ -85,6 +87,7 @@ impl Side {
                     let again = self.outcomes.insert(ticket, outcome);
                     assert_eq!(again, None, "an outcome comes once");
                 }
+                PairOutput::Aside(about, message) => self.asides.push((about, message)),
                 PairOutput::Event(event) => self.events.push(event),
                 PairOutput::Stopped { handed_over } => self.stopped = Some(handed_over),
                 _ => {}

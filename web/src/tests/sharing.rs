@@ -160,3 +160,19 @@ async fn what_the_hosts_tell_each_other_of_a_session_does_not_open_the_door() {
     house.cookie = Some(cookie);
     assert_eq!(house.get("/leases").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn the_certificate_authority_is_shown_and_downloaded_by_the_owner_only() {
+    let mut house = House::open(Scene::BothUp).await;
+    let page = house.get("/system").await;
+    page.says("dns.home.arpa");
+    page.says("https://dns.home.arpa/dns-query");
+    page.says("0B:0B");
+    page.says("href=\"/system/lanward-ca.crt\"");
+    let file = house.get("/system/lanward-ca.crt").await;
+    assert_eq!(file.headers["content-type"], "application/x-x509-ca-cert");
+    assert!(file.body.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(house.get("/api/v1/encrypted").await.json()["name"], "dns.home.arpa");
+    house.cookie = None;
+    assert_eq!(house.get("/system/lanward-ca.crt").await.status, StatusCode::SEE_OTHER);
+}

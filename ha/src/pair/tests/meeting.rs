@@ -227,3 +227,14 @@ fn clocks_that_differ_are_shown_and_change_nothing() {
     assert_eq!(clock(1), Some(86_400_000));
     assert_eq!(clock(0), Some(-86_400_000));
 }
+
+#[test]
+fn words_beside_the_leases_reach_the_partner_whatever_they_are_about() {
+    let mut bench = Bench::normal();
+    for about in [Aside::Sessions, Aside::Lists, Aside::Authority] {
+        bench.a().send_aside(about, b"word".to_vec());
+        bench.settle();
+        let heard = std::mem::take(&mut bench.sides[1].asides);
+        assert_eq!(heard, [(about, b"word".to_vec())]);
+    }
+}
