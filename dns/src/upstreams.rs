@@ -13,6 +13,9 @@ use crate::Name;
 pub enum UpstreamTransport {
     /// UDP, and TCP when an answer does not fit or seems forged.
     Plain,
+    /// It is no server: the name servers of the zones are asked, from the root's, which its
+    /// addresses are, down.
+    Recursion,
 }
 
 /// One server that answers questions for us.
@@ -108,6 +111,16 @@ impl Upstreams {
 }
 
 impl UpstreamServer {
+    /// Own recursion from the root's name servers down.
+    pub fn recursion() -> Self {
+        Self {
+            label: "own recursion".into(),
+            transport: UpstreamTransport::Recursion,
+            addresses: crate::forward::ROOT_SERVERS.to_vec(),
+            port: 53,
+        }
+    }
+
     /// A server spoken to over UDP and TCP.
     pub fn plain(addr: SocketAddr) -> Self {
         let label = match addr.port() {
@@ -138,6 +151,7 @@ impl UpstreamGroup {
         for server in &self.servers {
             match &server.transport {
                 UpstreamTransport::Plain => add(b"plain"),
+                UpstreamTransport::Recursion => add(b"recursion"),
             }
             for address in &server.addresses {
                 add(address.to_string().as_bytes());

@@ -84,6 +84,7 @@ pub(super) fn publish_restored(node: &Node, own: &[IpAddr], file: Arc<HostsFile>
     let snapshot = Snapshot::of(node, own, file);
     dns.set_upstreams(publish::upstreams(&snapshot.settings));
     dns.set_protection(snapshot.settings.protection.clone());
+    dns.set_dnssec(snapshot.settings.dnssec.clone());
     dns.set_local(snapshot.local_names(&snapshot.names(), clock_serial()));
 }
 
@@ -144,6 +145,7 @@ impl Publisher {
             let settings = &snapshot.settings;
             self.dns.set_upstreams(publish::upstreams(settings));
             self.dns.set_protection(settings.protection.clone());
+            self.dns.set_dnssec(settings.dnssec.clone());
             self.resolver.set_upstreams(settings.upstreams.clone());
             self.lists.set_settings(ListSettings::from(&**settings));
         }

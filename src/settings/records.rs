@@ -1,6 +1,7 @@
 //! The household's records, version 1: one value each in the replicated document, one table each
 //! in `household.toml`. A later version adds fields with defaults or gets types of its own.
 
+mod dnssec;
 mod filtering;
 mod local;
 mod network;
@@ -15,6 +16,7 @@ use super::fields::{Fields, Wrong, nearest, shown};
 use super::problem::{Place, Problem};
 use super::words::{Id, Name, Period, Upstream};
 
+pub use dnssec::{DnssecMode, Exemption, TrustAnchor};
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
 pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
@@ -75,6 +77,15 @@ pub struct Settings {
     /// (default `plex.direct`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_names: Option<Vec<Name>>,
+    /// Whether the answers of upstreams are validated (default: yes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dnssec: Option<DnssecMode>,
+    /// Names that are not validated (RFC 7646).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dnssec_exempt: Option<Vec<Exemption>>,
+    /// Keys that validation trusts (default: those of the root).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_anchors: Option<Vec<TrustAnchor>>,
     /// How long one host may lend alone beyond what the other knows (MCLT, default 1h).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mclt: Option<Period>,
@@ -91,6 +102,9 @@ impl Settings {
         "rate_limit",
         "rebinding_protection",
         "private_names",
+        "dnssec",
+        "dnssec_exempt",
+        "trust_anchors",
         "mclt",
         "auto_partner_down",
     ];
@@ -99,6 +113,9 @@ impl Settings {
     pub fn read(fields: &mut Fields<'_>) -> Settings {
         let domain = fields.optional("domain");
         let upstreams = fields.has("upstreams").then(|| fields.list("upstreams"));
+        let dnssec = fields.optional("dnssec");
+        let dnssec_exempt = fields.has("dnssec_exempt").then(|| fields.list("dnssec_exempt"));
+        let trust_anchors = fields.has("trust_anchors").then(|| fields.list("trust_anchors"));
         let mclt = fields.optional("mclt");
         Settings {
             domain,
@@ -106,6 +123,9 @@ impl Settings {
             rate_limit: fields.optional("rate_limit"),
             rebinding_protection: fields.optional("rebinding_protection"),
             private_names: fields.has("private_names").then(|| fields.list("private_names")),
+            dnssec,
+            dnssec_exempt,
+            trust_anchors,
             mclt,
             auto_partner_down: fields.optional("auto_partner_down"),
         }

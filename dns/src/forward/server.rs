@@ -11,7 +11,9 @@ use super::connection::{Endpoint, Pool, Replied};
 use super::groups::Signals;
 use super::health::{Health, UpstreamState};
 use super::question::Question;
+use super::recurse::Recursion;
 use super::udp::{self, Ended};
+use super::validate::Ask;
 use crate::cache::FailureKind;
 use crate::wire::{Form, Rcode};
 use crate::{UpstreamServer, UpstreamTransport};
@@ -93,6 +95,7 @@ pub(crate) struct Server {
     pub(super) config: UpstreamServer,
     endpoint: Arc<Endpoint>,
     connections: Pool,
+    recursion: Option<Recursion>,
     health: Mutex<Health>,
     /// Somebody is probing it, or should.
     probed: AtomicBool,
@@ -108,6 +111,10 @@ impl Server {
         let tally = Arc::new(Tally::default());
         Self {
             connections: Pool::new(endpoint.clone(), tally.clone()),
+            recursion: match config.transport {
+                UpstreamTransport::Recursion => Recursion::new(&config.addresses),
+                UpstreamTransport::Plain => None,
+            },
             endpoint,
             health: Mutex::default(),
             probed: AtomicBool::new(false),
@@ -121,10 +128,16 @@ impl Server {
     /// Asks it, without a bound in time. `fresh` for a second try: not over a connection that may
     /// be dead.
     pub(super) async fn ask(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {
+        let recursing = self.config.transport == UpstreamTransport::Recursion;
+        // It has tries of its own; a second one beside the first finds nothing else.
+        if recursing && fresh && *question != Question::probe() {
+            return Err(Failed::new(FailureKind::Lame, "it is at it"));
+        }
         let _in_flight = InFlight::new(&self.tally);
         let started = Instant::now();
         let result = match self.config.transport {
             UpstreamTransport::Plain => self.ask_plain(question, fresh).await,
+            UpstreamTransport::Recursion => self.recurse(question).await,
         };
         match &result {
             Ok(_) => self.answered(started.elapsed()),
@@ -133,9 +146,24 @@ impl Server {
                 self.tally.failed.fetch_add(1, Ordering::Relaxed);
                 self.answered(started.elapsed());
             }
+            // One zone's servers are not all there is.
+            Err(_) if recursing => {
+                self.tally.failed.fetch_add(1, Ordering::Relaxed);
+            }
             Err(why) => self.failed(why.clone()),
         }
         result
+    }
+
+    async fn recurse(&self, question: &Question) -> Result<Received, Failed> {
+        let garbled = || Failed::new(FailureKind::Garbled, "its answer cannot be written");
+        let (Some(recursion), Some(lookup)) = (&self.recursion, question.lookup()) else {
+            return Err(Failed::new(FailureKind::NoForwarder, "it has no root servers"));
+        };
+        let asked = recursion.ask(lookup).await;
+        let message = asked.map_err(|kind| Failed::new(kind, "it found no answer"))?;
+        let wire = message.to_vec().map_err(|_| garbled())?;
+        Ok(Received { wire, form: Form::Other(Box::new(message)) })
     }
 
     async fn ask_plain(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {
