@@ -96,7 +96,7 @@ pub struct Settings {
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 7] = [
+    pub const KEYS: [&'static str; 10] = [
         "domain",
         "upstreams",
         "rate_limit",

@@ -18,6 +18,7 @@ use hickory_proto::dnssec::Proof;
 use hickory_proto::op::{DnsRequest, DnsRequestOptions, Message, Query as Asked, ResponseCode};
 use hickory_proto::rr::{Name, Record, RecordType};
 use quick_cache::sync::Cache;
+use tokio::time::Instant;
 
 use crate::cache::FailureKind;
 use crate::{Bogus, Dnssec, DnssecMode, DnssecState, Suspended, Validation};
@@ -148,6 +149,13 @@ impl Validator {
 
     pub(crate) fn mode(&self) -> DnssecMode {
         self.settings.mode
+    }
+
+    /// Whether it need not be asked for now: the upstreams strip signatures, and are not looked at
+    /// again yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let readiness = self.readiness.lock().unwrap_or_else(PoisonError::into_inner);
+        readiness.known(Instant::now()) == Some(Some(Suspended::Stripped))
     }
 
     /// Whether it was made from these settings.

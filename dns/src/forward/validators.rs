@@ -68,7 +68,7 @@ impl Validators {
     /// Who is to validate the answer, when anybody is.
     pub(super) fn checking(&self, question: &Question, route: Route) -> Option<Checking> {
         let validator = &self.of_group.get(route.group)?.validator;
-        if route.exempt || validator.mode() == DnssecMode::Off {
+        if route.exempt || validator.mode() == DnssecMode::Off || validator.is_waiting() {
             return None;
         }
         let lookup = question.lookup().filter(|lookup| !lookup.cd)?;

@@ -59,7 +59,7 @@ impl Readiness {
     }
 
     /// What is known, while it is still good.
-    fn known(&self, now: Instant) -> Option<Option<Suspended>> {
+    pub(super) fn known(&self, now: Instant) -> Option<Option<Suspended>> {
         if self.until.is_none_or(|until| until <= now) {
             return None;
         }

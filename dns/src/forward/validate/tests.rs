@@ -7,6 +7,8 @@ use super::*;
 use crate::TrustAnchors;
 use crate::forward::world::{Denies, World, Zone as Signed, name};
 
+mod serving;
+
 const NSEC3: Denies = Denies::Nsec3 { opt_out: false, iterations: 0 };
 const OPT_OUT: Denies = Denies::Nsec3 { opt_out: true, iterations: 0 };
 
