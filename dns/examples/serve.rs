@@ -1,8 +1,10 @@
 //! A DNS server with fixed settings, for load tests and for trying things out with dig:
 //!
 //!     serve --listen 127.0.0.1:5353 [--upstream 127.0.0.1:5301]... [--threads N] [--list FILE]
+//!           [--trust-anchor DNSKEY]
 //!           [--cert FILE --key FILE [--tls ADDR] [--https ADDR] [--http3 ADDR] [--quic ADDR]]
 //!
+//! Answers are validated when there is a trust anchor, such as ". IN DNSKEY 257 3 15 ...".
 //! FILE holds a domain a line, each blocked with everything below it, and is read again on SIGHUP.
 //! Serves every client, knows `printer.home.arpa`, and prints its counters at the end (Ctrl-C or
 //! SIGTERM).
@@ -15,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lanward_dns::{
-    Answered, BlockMode, Certificate, ClientNetwork, Config, Encrypted, Filter, ListId, LocalHost,
-    LocalNames, LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server, Shared, Upstreams,
-    Verdict,
+    Answered, BlockMode, Certificate, ClientNetwork, Config, Dnssec, DnssecMode, Encrypted, Filter,
+    ListId, LocalHost, LocalNames, LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server,
+    Shared, TrustAnchors, Upstreams, Verdict,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -57,6 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
     let (mut servers, mut list) = (Vec::new(), None);
     let mut encrypted = Encrypted::default();
+    let mut dnssec = Dnssec { mode: DnssecMode::Off, ..Dnssec::default() };
     let (mut cert, mut key) = (None, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -65,6 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--listen" => config.listen.push(value.parse()?),
             "--upstream" => servers.push(value.parse::<SocketAddr>()?),
             "--threads" => config.udp_workers = value.parse()?,
+            "--trust-anchor" => {
+                dnssec.mode = DnssecMode::Validate;
+                dnssec.anchors = TrustAnchors::parse(&value)?;
+            }
             "--list" => list = Some(PathBuf::from(value)),
             "--cert" => cert = Some(PathBuf::from(value)),
             "--key" => key = Some(PathBuf::from(value)),
@@ -80,21 +87,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     tokio::runtime::Runtime::new()?.block_on(async {
         let certificate = cert.zip(key).map(|(cert, key)| certificate(&cert, &key)).transpose()?;
-        serve(config, Upstreams::plain(servers), list, encrypted, certificate).await
+        let shared = Shared::new();
+        shared.set_upstreams(Upstreams::plain(servers));
+        shared.set_dnssec(dnssec);
+        serve(config, shared, list, encrypted, certificate).await
     })
 }
 
 async fn serve(
     config: Config,
-    upstreams: Upstreams,
+    shared: Arc<Shared>,
     list: Option<PathBuf>,
     encrypted: Encrypted,
     certificate: Option<Certificate>,
 ) -> Result<(), Box<dyn Error>> {
-    let shared = Shared::new();
     shared.set_policies(everybody()?);
     shared.set_local(house()?);
-    shared.set_upstreams(upstreams);
     shared.set_filter(Arc::new(Names::read(list.as_ref())?));
     let mut server = Server::start(config, shared.clone()).await?;
     println!("listening on {:?}", server.listening());

@@ -13,7 +13,7 @@ use quick_cache::sync::Cache as Sharded;
 
 use crate::name::MAX_WIRE;
 use crate::wire::{CLASS_IN, Ede, Query, Rcode, Reply};
-use crate::{Name, RecordType};
+use crate::{Bogus, Name, RecordType};
 
 mod entry;
 mod saved;
@@ -78,6 +78,14 @@ pub(crate) enum FailureKind {
     Garbled,
     /// Too many questions are in flight already.
     Overload,
+    /// Its aliases lead in a circle or too far.
+    Circle,
+    /// Finding it would take more questions than any is worth.
+    TooMuch,
+    /// No name server of its zone gives a usable answer.
+    Lame,
+    /// The answer does not validate.
+    Bogus(Bogus),
 }
 
 /// What the cache knows about a question.
@@ -226,6 +234,11 @@ impl Cache {
         self.failures.clear();
     }
 
+    /// Forgets the answer under `key`.
+    pub(crate) fn remove(&self, key: &[u8]) {
+        self.answers.remove_if(&self.hash(key), |entry| entry.key() == key);
+    }
+
     /// Forgets what is kept under `name`, of any type, and under names below it when `below`. How
     /// many answers those were.
     pub(crate) fn forget(&self, name: &Name, below: bool) -> usize {
@@ -261,9 +274,10 @@ impl FailureKind {
 
     fn code(self) -> u16 {
         match self {
-            Self::NoForwarder | Self::Timeout => Ede::NO_REACHABLE_AUTHORITY,
+            Self::NoForwarder | Self::Timeout | Self::Lame => Ede::NO_REACHABLE_AUTHORITY,
             Self::Unreachable | Self::Untrusted | Self::Garbled => Ede::NETWORK_ERROR,
-            Self::Answered(_) | Self::Overload => Ede::OTHER,
+            Self::Answered(_) | Self::Overload | Self::Circle | Self::TooMuch => Ede::OTHER,
+            Self::Bogus(why) => why.code(),
         }
     }
 
@@ -278,6 +292,10 @@ impl FailureKind {
             Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",
             Self::Answered(Rcode::SERV_FAIL) => "the upstream resolver answered SERVFAIL",
             Self::Answered(_) => "the upstream resolver answered with an error",
+            Self::Circle => "the name's aliases lead in a circle or too far",
+            Self::TooMuch => "finding it would take too many questions",
+            Self::Lame => "no name server of the zone gives a usable answer",
+            Self::Bogus(why) => why.as_str(),
         }
     }
 
@@ -289,6 +307,8 @@ impl FailureKind {
         limit: usize,
         out: &mut Vec<u8>,
     ) {
+        // What is wrong with a zone's signatures matters more than when that was found.
+        let remembered = remembered && !matches!(self, Self::Bogus(_));
         let code = if remembered { Ede::CACHED_ERROR } else { self.code() };
         let text = |out: &mut Vec<u8>| out.extend_from_slice(self.as_str().as_bytes());
         Reply::to(query, Rcode::SERV_FAIL, out).finish(limit, Some(Ede { code, text: &text }));

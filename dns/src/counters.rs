@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::Validation;
+
 /// Why a packet or connection got no answer at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DropReason {
@@ -138,6 +140,21 @@ pub struct Counters {
     pub upstream_latency_sum: Duration,
     /// The slowest upstream answer of the last one to two minutes.
     pub upstream_latency_max: Duration,
+    /// What validation made of upstreams' answers.
+    pub validated: Validated,
+}
+
+/// Upstreams' answers by what validation made of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Validated {
+    /// Signed, rightly.
+    pub secure: u64,
+    /// Not signed, rightly.
+    pub insecure: u64,
+    /// Refused.
+    pub bogus: u64,
+    /// Not looked at.
+    pub unchecked: u64,
 }
 
 impl Counters {
@@ -177,6 +194,8 @@ pub(crate) struct UpstreamTally {
     queries: AtomicU64,
     failures: AtomicU64,
     latency_sum_micros: AtomicU64,
+    /// Secure, insecure, bogus, unchecked.
+    validated: [AtomicU64; 4],
     window: AtomicU64,
     max_micros: AtomicU64,
     max_before_micros: AtomicU64,
@@ -191,6 +210,16 @@ impl UpstreamTally {
 
     pub(crate) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn validated(&self, validation: Validation) {
+        let at = match validation {
+            Validation::Secure => 0,
+            Validation::Insecure => 1,
+            Validation::Bogus(_) => 2,
+            Validation::Unchecked => 3,
+        };
+        self.validated[at].fetch_add(1, Ordering::Relaxed);
     }
 
     /// `uptime` is the time since the server started. Called from one task only.
@@ -241,6 +270,9 @@ impl Registry {
         sum.upstream_queries = upstream.queries.load(Ordering::Relaxed);
         sum.upstream_failures = upstream.failures.load(Ordering::Relaxed);
         sum.upstream_latency_sum = micros(&upstream.latency_sum_micros);
+        let [secure, insecure, bogus, unchecked] =
+            upstream.validated.each_ref().map(|of| of.load(Ordering::Relaxed));
+        sum.validated = Validated { secure, insecure, bogus, unchecked };
         sum.upstream_latency_max =
             micros(&upstream.max_micros).max(micros(&upstream.max_before_micros));
         sum

@@ -18,27 +18,38 @@ use tokio::time::{Instant, sleep_until};
 use crate::cache::{Entry, FailureKind, Key};
 use crate::counters::Tally;
 use crate::pipeline::{Asker, Errand, Outcome, Pipeline, Result as Ended};
+use crate::routes::Route;
 use crate::server::{Clock, ReplyTo};
+use crate::shared::Snapshot;
 use crate::wire::{Form, Query};
-use crate::{Answered, Shared};
+use crate::{Answered, Shared, Validation};
 
 mod bootstrap;
 mod connection;
 mod groups;
 mod health;
 mod question;
+mod recurse;
 mod server;
 mod status;
 mod stream;
 mod streams;
 mod tls;
 mod udp;
+mod validate;
+mod validators;
+#[cfg(test)]
+mod world;
 
 pub(crate) use groups::Groups;
 pub use health::UpstreamState;
 pub(crate) use question::Question;
+pub(crate) use recurse::ROOT_SERVERS;
 use server::Received;
 pub use status::UpstreamStatus;
+pub(crate) use validate::Checked;
+use validators::Got;
+pub(crate) use validators::Validators;
 
 /// Clients that wait for one question's answer, at most.
 const MAX_WAITERS: usize = 512;
@@ -79,7 +90,7 @@ struct Flight {
 /// How a question came back.
 struct Landed {
     key: Key,
-    result: Result<Received, FailureKind>,
+    result: Result<Got, FailureKind>,
     took: Duration,
 }
 
@@ -160,37 +171,58 @@ impl Forwarding {
             let at = self.late.partition_point(|(other, _)| *other <= due);
             self.late.insert(at, (due, key.clone()));
         }
-        self.ask(key.clone(), question, groups.clone(), route.group);
+        self.ask(key.clone(), question, &snapshot, route);
         self.flights.insert(key, Flight { waiters: vec![job], late: false });
     }
 
-    fn ask(&mut self, key: Key, question: Question, groups: Arc<Groups>, group: usize) {
+    fn ask(&mut self, key: Key, question: Question, snapshot: &Snapshot, route: Route) {
         self.shared.upstream_tally().asked();
+        let started = Instant::now();
+        if let Some(checking) = snapshot.validators.checking(&question, route) {
+            // Signatures take their time: others' questions must not wait for it.
+            let asked = tokio::spawn(checking.run());
+            self.asking.push(Box::pin(async move {
+                let result = asked.await.unwrap_or(Err(FailureKind::Garbled));
+                Landed { key, result: result.map(Got::Checked), took: started.elapsed() }
+            }));
+            return;
+        }
+        let groups = snapshot.groups.clone();
         self.asking.push(Box::pin(async move {
-            let started = Instant::now();
-            let result = groups.ask(group, &question).await;
-            Landed { key, result, took: started.elapsed() }
+            let result = groups.ask(route.group, &question).await;
+            Landed { key, result: result.map(Got::Received), took: started.elapsed() }
         }));
     }
 
     fn land(&mut self, landed: Landed) {
         let Landed { key, result, took } = landed;
         let now = self.clock.now();
-        let entry = result.and_then(|Received { wire, form }| {
-            let entry = match form {
-                Form::Plain(layout) => Entry::from_layout(&wire, layout, &key, now),
-                Form::Other(message) => Entry::from_answer(*message, &key, now),
+        let entry = result.and_then(|got| {
+            let entry = match got {
+                Got::Received(Received { wire, form }) => match form {
+                    Form::Plain(layout) => Entry::from_layout(&wire, layout, &key, now),
+                    Form::Other(message) => {
+                        Entry::from_checked(Checked::unchecked(*message), &key, now)
+                    }
+                },
+                Got::Checked(checked) => Entry::from_checked(checked, &key, now),
             };
             entry.ok_or(FailureKind::Garbled)
         });
         let ended = match entry {
             Ok(entry) => {
                 self.shared.upstream_tally().took(took, now.0);
+                self.shared.upstream_tally().validated(entry.validation());
                 self.pipeline.cache.insert(&entry);
                 Ended::Answer(entry)
             }
             Err(why) => {
                 self.shared.upstream_tally().failed();
+                if let FailureKind::Bogus(why) = why {
+                    self.shared.upstream_tally().validated(Validation::Bogus(why));
+                    // What was true once must not stand in for what is forged now.
+                    self.pipeline.cache.remove(key.as_bytes());
+                }
                 if why.is_lasting() {
                     self.pipeline.cache.insert_failure(key.as_bytes(), why, now);
                 }

@@ -7,6 +7,7 @@
 mod cache;
 mod counters;
 mod discovery;
+mod dnssec;
 mod filter;
 mod forward;
 mod limiter;
@@ -25,8 +26,12 @@ mod upstreams;
 mod wire;
 
 pub use cache::{DamagedCache, Now};
-pub use counters::{Answered, Counters, DropReason};
+pub use counters::{Answered, Counters, DropReason, Validated};
 pub use discovery::{Discovery, Ports};
+pub use dnssec::{
+    AnchorError, Bogus, Dnssec, DnssecMode, DnssecState, NegativeAnchor, Suspended, TrustAnchors,
+    Validation,
+};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
 pub use forward::{UpstreamState, UpstreamStatus};
 pub use local::{

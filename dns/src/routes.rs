@@ -16,6 +16,8 @@ pub(crate) struct Route {
     pub(crate) group: usize,
     /// What its answers are kept under; 0 while there is no group.
     pub(crate) tag: u64,
+    /// A zone's own servers are the household's own: what they say is not validated.
+    pub(crate) exempt: bool,
 }
 
 /// All routes there are.
@@ -41,7 +43,7 @@ impl Routes {
             .groups
             .iter()
             .enumerate()
-            .map(|(group, of)| Route { group, tag: of.tag() })
+            .map(|(group, of)| Route { group, tag: of.tag(), exempt: false })
             .collect();
         let default = routes.first().copied().unwrap_or_default();
         let named = |id: &str| {
@@ -56,6 +58,8 @@ impl Routes {
             let Some(&route) = routes.get(zone.group) else { continue };
             let networks = zone.networks.clone().into();
             let at = all.zones.entry(zone.zone.as_wire().into()).or_default();
+            // What was not validated must not answer those whose questions are.
+            let route = Route { tag: route.tag.rotate_left(1), exempt: true, ..route };
             at.push(ZoneRoute { networks, route });
             all.zone_labels |= 1 << zone.zone.labels().min(63);
         }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
-use crate::forward::Groups;
+use crate::forward::{Groups, Validators};
 use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::{Clock, InForce};
 use crate::{
-    Certificate, Counters, Discovery, EmptyFilter, Filter, LocalNames, Name, Pauses, Policies,
-    Protection, UpstreamStatus, Upstreams,
+    Certificate, Counters, Discovery, Dnssec, DnssecState, EmptyFilter, Filter, LocalNames, Name,
+    Pauses, Policies, Protection, UpstreamStatus, Upstreams,
 };
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
@@ -52,6 +52,9 @@ pub(crate) struct Snapshot {
     /// Derived from the policies and the groups, with each change.
     pub(crate) routes: Arc<Routes>,
     pub(crate) groups: Arc<Groups>,
+    pub(crate) dnssec: Arc<Dnssec>,
+    /// Derived from the groups and `dnssec`.
+    pub(crate) validators: Arc<Validators>,
 }
 
 impl Default for Snapshot {
@@ -66,6 +69,8 @@ impl Default for Snapshot {
             discovery: Arc::default(),
             routes: Arc::default(),
             groups: Arc::default(),
+            dnssec: Arc::default(),
+            validators: Arc::default(),
         }
     }
 }
@@ -146,6 +151,7 @@ impl Shared {
     pub fn set_upstreams(&self, upstreams: Upstreams) {
         self.change(|snapshot| {
             snapshot.groups = Arc::new(Groups::new(upstreams, &snapshot.groups));
+            snapshot.validators = Arc::new(Validators::of(snapshot));
         });
         // Some may have names only, and be nowhere yet.
         self.snapshot.load().groups.common.probe.notify_one();
@@ -172,6 +178,23 @@ impl Shared {
     /// Shows another certificate from the next handshake on. Without one no handshake succeeds.
     pub fn set_certificate(&self, certificate: Certificate) {
         self.certificate.set(certificate);
+    }
+
+    /// Puts other settings of DNSSEC in force.
+    pub fn set_dnssec(&self, dnssec: Dnssec) {
+        if *self.snapshot.load().dnssec == dnssec {
+            return;
+        }
+        let dnssec = Arc::new(dnssec);
+        self.change(|snapshot| {
+            snapshot.dnssec = dnssec;
+            snapshot.validators = Arc::new(Validators::of(snapshot));
+        });
+    }
+
+    /// How validation goes with each group of upstream servers, by the group's id.
+    pub fn dnssec_state(&self) -> Vec<(Arc<str>, DnssecState)> {
+        self.snapshot.load().validators.state()
     }
 
     /// Sums since start, over all workers.

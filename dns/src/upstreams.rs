@@ -30,6 +30,9 @@ pub enum UpstreamTransport {
         /// The name or address that its certificate must be for.
         name: Arc<str>,
     },
+    /// It is no server: the name servers of the zones are asked, from the root's, which its
+    /// addresses are, down.
+    Recursion,
 }
 
 /// One server that answers questions for us.
@@ -132,13 +135,23 @@ impl UpstreamTransport {
     /// The name that the server must prove to have.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Plain => None,
+            Self::Plain | Self::Recursion => None,
             Self::Tls { name } | Self::Https { name, .. } | Self::Quic { name } => Some(name),
         }
     }
 }
 
 impl UpstreamServer {
+    /// Own recursion from the root's name servers down.
+    pub fn recursion() -> Self {
+        Self {
+            label: "own recursion".into(),
+            transport: UpstreamTransport::Recursion,
+            addresses: crate::forward::ROOT_SERVERS.to_vec(),
+            port: 53,
+        }
+    }
+
     /// A server spoken to over UDP and TCP.
     pub fn plain(addr: SocketAddr) -> Self {
         let label = match addr.port() {
@@ -169,6 +182,7 @@ impl UpstreamGroup {
         for server in &self.servers {
             let parts: &[&str] = match &server.transport {
                 UpstreamTransport::Plain => &["plain"],
+                UpstreamTransport::Recursion => &["recursion"],
                 UpstreamTransport::Tls { name } => &["tls", name],
                 UpstreamTransport::Https { name, path } => &["https", name, path],
                 UpstreamTransport::Quic { name } => &["quic", name],

@@ -83,6 +83,7 @@ pub(super) fn publish_restored(node: &Node, own: &[IpAddr], file: Arc<HostsFile>
     let snapshot = Snapshot::of(node, own, file);
     dns.set_upstreams(snapshot.settings.upstreams.clone());
     dns.set_protection(snapshot.settings.protection.clone());
+    dns.set_dnssec(snapshot.settings.dnssec.clone());
     dns.set_local(snapshot.local_names(&snapshot.names(), clock_serial()));
 }
 
@@ -142,6 +143,7 @@ impl Publisher {
             let settings = &snapshot.settings;
             self.dns.set_upstreams(settings.upstreams.clone());
             self.dns.set_protection(settings.protection.clone());
+            self.dns.set_dnssec(settings.dnssec.clone());
             self.lists.set_settings(ListSettings::from(&**settings));
         }
         // It may not stand still while the content changes, nor go back (RFC 1982).

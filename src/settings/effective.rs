@@ -84,6 +84,8 @@ pub struct Effective {
     pub protection: lanward_dns::Protection,
     /// Who is asked what nobody here knows.
     pub upstreams: lanward_dns::Upstreams,
+    /// What DNSSEC validation goes by.
+    pub dnssec: lanward_dns::Dnssec,
     /// How long one host may lend alone beyond what the other knows (MCLT).
     pub mclt: Duration,
     /// After how long a silence the partner is taken for off without anybody saying so.
@@ -347,6 +349,9 @@ impl Household {
             settings.rebinding_protection =
                 settings.rebinding_protection.or(read.rebinding_protection);
             settings.private_names = settings.private_names.or(read.private_names);
+            settings.dnssec = settings.dnssec.or(read.dnssec);
+            settings.dnssec_exempt = settings.dnssec_exempt.or(read.dnssec_exempt);
+            settings.trust_anchors = settings.trust_anchors.or(read.trust_anchors);
             settings.mclt = settings.mclt.or(read.mclt);
             settings.auto_partner_down = settings.auto_partner_down.or(read.auto_partner_down);
         }

@@ -1,6 +1,7 @@
 //! The household's records, version 1: one value each in the replicated document, one table each
 //! in `household.toml`. A later version adds fields with defaults or gets types of its own.
 
+mod dnssec;
 mod filtering;
 mod local;
 mod network;
@@ -16,6 +17,7 @@ use super::fields::{Fields, Wrong, nearest, shown};
 use super::problem::{Place, Problem};
 use super::words::{Id, Name, Period};
 
+pub use dnssec::{DnssecMode, Exemption, TrustAnchor};
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
 pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
@@ -80,6 +82,15 @@ pub struct Settings {
     /// (default `plex.direct`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_names: Option<Vec<Name>>,
+    /// Whether the answers of upstreams are validated (default: yes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dnssec: Option<DnssecMode>,
+    /// Names that are not validated (RFC 7646).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dnssec_exempt: Option<Vec<Exemption>>,
+    /// Keys that validation trusts (default: those of the root).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_anchors: Option<Vec<TrustAnchor>>,
     /// How long one host may lend alone beyond what the other knows (MCLT, default 1h).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mclt: Option<Period>,
@@ -90,13 +101,16 @@ pub struct Settings {
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 8] = [
+    pub const KEYS: [&'static str; 11] = [
         "domain",
         "upstreams",
         "bootstrap",
         "rate_limit",
         "rebinding_protection",
         "private_names",
+        "dnssec",
+        "dnssec_exempt",
+        "trust_anchors",
         "mclt",
         "auto_partner_down",
     ];
@@ -105,6 +119,9 @@ impl Settings {
     pub fn read(fields: &mut Fields<'_>) -> Settings {
         let domain = fields.optional("domain");
         let upstreams = fields.has("upstreams").then(|| fields.list("upstreams"));
+        let dnssec = fields.optional("dnssec");
+        let dnssec_exempt = fields.has("dnssec_exempt").then(|| fields.list("dnssec_exempt"));
+        let trust_anchors = fields.has("trust_anchors").then(|| fields.list("trust_anchors"));
         let mclt = fields.optional("mclt");
         Settings {
             domain,
@@ -113,6 +130,9 @@ impl Settings {
             rate_limit: fields.optional("rate_limit"),
             rebinding_protection: fields.optional("rebinding_protection"),
             private_names: fields.has("private_names").then(|| fields.list("private_names")),
+            dnssec,
+            dnssec_exempt,
+            trust_anchors,
             mclt,
             auto_partner_down: fields.optional("auto_partner_down"),
         }

@@ -9,6 +9,8 @@ use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType};
 
 use super::{Key, Now, STALE_TTL_SECS};
+use crate::Validation;
+use crate::forward::Checked;
 use crate::name::Name;
 use crate::protection::{is_private_v4, is_private_v6};
 use crate::wire::{
@@ -31,8 +33,8 @@ const MAX_CHAIN: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Entry {
     rcode: Rcode,
-    /// AD: the forwarder has validated it.
-    authentic: bool,
+    /// What validation made of it.
+    validation: Validation,
     answers: u16,
     authorities: u16,
     /// The records; after them, two bytes each, where their TTLs stand; then the key. One
@@ -109,7 +111,10 @@ impl Entry {
         let (body, records_len, addresses) = encode(&message, key)?;
         Some(Self {
             rcode,
-            authentic: answer.metadata.authentic_data,
+            validation: match answer.metadata.authentic_data {
+                true => Validation::Secure,
+                false => Validation::Unchecked,
+            },
             answers: u16::try_from(message.answers.len()).ok()?,
             authorities: u16::try_from(message.authorities.len()).ok()?,
             body,
@@ -135,7 +140,7 @@ impl Entry {
         key: &Key,
         now: Now,
     ) -> Option<Arc<Self>> {
-        let Layout { rcode, authentic, start, end, answers, authorities, .. } = layout;
+        let Layout { rcode, start, end, answers, authorities, .. } = layout;
         let records = message.get(start..end)?;
         let key = key.as_bytes();
         let mut body = Vec::with_capacity(records.len() + 2 * layout.ttls.len() + key.len());
@@ -161,7 +166,7 @@ impl Entry {
         body.extend_from_slice(key);
         Some(Arc::new(Self {
             rcode,
-            authentic,
+            validation: Validation::Unchecked,
             answers,
             authorities,
             body: body.into(),
@@ -173,6 +178,24 @@ impl Entry {
             ttl_secs,
             refreshing: AtomicBool::new(false),
         }))
+    }
+
+    /// As [`Entry::from_answer`], with what validation made of it.
+    pub(crate) fn from_checked(checked: Checked, key: &Key, now: Now) -> Option<Arc<Self>> {
+        let mut entry = Self::from_answer(checked.message, key, now)?;
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            entry.validation = checked.validation;
+        }
+        Some(entry)
+    }
+
+    /// What validation made of it; of an answer from before a restart, only whether it was secure.
+    pub(crate) fn validation(&self) -> Validation {
+        self.validation
+    }
+
+    fn is_secure(&self) -> bool {
+        self.validation == Validation::Secure
     }
 
     pub(crate) fn expires(&self) -> Now {
@@ -216,7 +239,7 @@ impl Entry {
     ) {
         let mut reply = Reply::to(query, self.rcode, out);
         // RFC 6840, 5.8; never for what may have changed since.
-        if self.authentic && how == Use::Fresh && (query.ad || query.dnssec_ok()) {
+        if self.is_secure() && how == Use::Fresh && (query.ad || query.dnssec_ok()) {
             reply.authentic();
         }
         let (records, _) = self.parts();
@@ -242,7 +265,7 @@ impl Entry {
 
     /// The whole answer to `question`, as it was when it came.
     pub(super) fn to_wire(&self, question: &[u8]) -> Vec<u8> {
-        let low = self.rcode.0 as u8 | if self.authentic { flag::AD } else { 0 };
+        let low = self.rcode.0 as u8 | if self.is_secure() { flag::AD } else { 0 };
         let mut wire = vec![0, 0, flag::QR, low, 0, 1];
         for count in [self.answers, self.authorities, 0] {
             wire.extend_from_slice(&count.to_be_bytes());

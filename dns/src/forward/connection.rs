@@ -138,7 +138,10 @@ impl Endpoint {
         // Questions are whole messages; waiting to fill a segment only delays them.
         let _ = stream.set_nodelay(true);
         Ok(match &self.transport {
-            UpstreamTransport::Plain | UpstreamTransport::Quic { .. } => Link::Tcp(stream),
+            // Recursion has no connection of its own.
+            UpstreamTransport::Plain
+            | UpstreamTransport::Recursion
+            | UpstreamTransport::Quic { .. } => Link::Tcp(stream),
             UpstreamTransport::Tls { name } => {
                 Link::Tls(Box::new(tls::connect(stream, name, &*tls()?, b"dot").await?))
             }

@@ -1,5 +1,10 @@
 //! What is asked upstream, as a message.
 
+use hickory_proto::rr::{Name as HickoryName, RecordType as HickoryType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+use super::validate::Lookup;
+use crate::cache::to_name;
 use crate::name::MAX_WIRE;
 use crate::wire::{CLASS_IN, HEADER, Query, UDP_PAYLOAD, flag};
 use crate::{Name, RecordType};
@@ -68,6 +73,20 @@ impl Question {
     pub(crate) fn new(name: &[u8], like: &Query<'_>) -> Option<Self> {
         let name = Name::from_wire(name)?;
         Some(Self { name, qtype: like.qtype, dnssec_ok: like.dnssec_ok(), cd: like.cd() })
+    }
+
+    /// The same for the validator.
+    pub(crate) fn lookup(&self) -> Option<Lookup> {
+        let name = HickoryName::read(&mut BinDecoder::new(self.name.as_wire())).ok()?;
+        let rtype = HickoryType::from(self.qtype.0);
+        Some(Lookup { name, rtype, dnssec_ok: self.dnssec_ok, cd: self.cd })
+    }
+
+    /// What the validator asks.
+    pub(crate) fn of(lookup: &Lookup) -> Option<Self> {
+        let name = to_name(&lookup.name.to_lowercase())?;
+        let qtype = RecordType(lookup.rtype.into());
+        Some(Self { name, qtype, dnssec_ok: lookup.dnssec_ok, cd: lookup.cd })
     }
 
     /// What a server is asked to see whether it answers at all: the root's name servers, which

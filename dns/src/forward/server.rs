@@ -12,7 +12,9 @@ use super::connection::{Endpoint, Pool, Replied};
 use super::groups::Common;
 use super::health::{Health, UpstreamState};
 use super::question::Question;
+use super::recurse::Recursion;
 use super::udp::{self, Ended};
+use super::validate::Ask;
 use crate::cache::FailureKind;
 use crate::wire::{Form, Rcode};
 use crate::{NameError, UpstreamServer, UpstreamTransport};
@@ -97,6 +99,7 @@ pub(crate) struct Server {
     pub(super) config: UpstreamServer,
     endpoint: Arc<Endpoint>,
     connections: Pool,
+    recursion: Option<Recursion>,
     health: Mutex<Health>,
     /// Until when the addresses that its name has are good; `None` before they are known.
     resolved_until: Mutex<Option<Instant>>,
@@ -120,6 +123,10 @@ impl Server {
         let tally = Arc::new(Tally::default());
         Self {
             connections: Pool::new(endpoint.clone(), tally.clone()),
+            recursion: match config.transport {
+                UpstreamTransport::Recursion => Recursion::new(&config.addresses),
+                _ => None,
+            },
             endpoint,
             health: Mutex::new(health),
             resolved_until: Mutex::default(),
@@ -134,10 +141,16 @@ impl Server {
     /// Asks it, without a bound in time. `fresh` for a second try: not over a connection that may
     /// be dead.
     pub(super) async fn ask(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {
+        let recursing = self.config.transport == UpstreamTransport::Recursion;
+        // It has tries of its own; a second one beside the first finds nothing else.
+        if recursing && fresh && *question != Question::probe() {
+            return Err(Failed::new(FailureKind::Lame, "it is at it"));
+        }
         let _in_flight = InFlight::new(&self.tally);
         let started = Instant::now();
         let result = match self.config.transport {
             UpstreamTransport::Plain => self.ask_plain(question, fresh).await,
+            UpstreamTransport::Recursion => self.recurse(question).await,
             _ if self.endpoint.address().is_none() => {
                 let text = self.reason().map(|(reason, _)| reason).unwrap_or_default();
                 Err(Failed::new(FailureKind::Unreachable, text))
@@ -151,9 +164,24 @@ impl Server {
                 self.tally.failed.fetch_add(1, Ordering::Relaxed);
                 self.answered(started.elapsed());
             }
+            // One zone's servers are not all there is.
+            Err(_) if recursing => {
+                self.tally.failed.fetch_add(1, Ordering::Relaxed);
+            }
             Err(why) => self.failed(why.clone()),
         }
         result
+    }
+
+    async fn recurse(&self, question: &Question) -> Result<Received, Failed> {
+        let garbled = || Failed::new(FailureKind::Garbled, "its answer cannot be written");
+        let (Some(recursion), Some(lookup)) = (&self.recursion, question.lookup()) else {
+            return Err(Failed::new(FailureKind::NoForwarder, "it has no root servers"));
+        };
+        let asked = recursion.ask(lookup).await;
+        let message = asked.map_err(|kind| Failed::new(kind, "it found no answer"))?;
+        let wire = message.to_vec().map_err(|_| garbled())?;
+        Ok(Received { wire, form: Form::Other(Box::new(message)) })
     }
 
     async fn ask_plain(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {

@@ -10,8 +10,8 @@ use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use lanward_dns::{
-    BlockMode, ClientNetwork, Config, LocalHost, LocalNames, LocalRecord, LocalZone, Policies,
-    Policy, PolicyId, RecordData, Server, Shared, Upstreams,
+    BlockMode, ClientNetwork, Config, Dnssec, DnssecMode, LocalHost, LocalNames, LocalRecord,
+    LocalZone, Policies, Policy, PolicyId, RecordData, Server, Shared, Upstreams,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -265,6 +265,9 @@ impl House {
         shared.set_local(local());
         shared.set_filter(Arc::new(Ads));
         shared.set_upstreams(upstreams);
+        // These forwarders sign nothing.
+        let dnssec = Dnssec { mode: DnssecMode::Off, ..Dnssec::default() };
+        shared.set_dnssec(dnssec);
         let server = Server::start(config, shared.clone()).await.expect("starts");
         let addr = server.listening()[0];
         Self { server, shared, addr }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanward_dns::{Protection, RateLimit, Rebinding};
+use lanward_dns::{Dnssec, NegativeAnchor, Protection, RateLimit, Rebinding, TrustAnchors};
 
 use super::{Effective, Household, NamedRecord, filtering};
 use crate::settings::problem::{Place, Problem};
@@ -42,8 +42,24 @@ fn protection(settings: &Settings) -> Protection {
     Protection { rate_limit, rebinding }
 }
 
+/// What validation goes by. Each name and key has been read once already.
+fn dnssec(settings: &Settings) -> Dnssec {
+    let negative = settings.dnssec_exempt.iter().flatten().filter_map(|exemption| {
+        let name = exemption.name.as_str().parse().ok()?;
+        Some(NegativeAnchor { name, until: exemption.until.map(Into::into) })
+    });
+    let lines = settings.trust_anchors.iter().flatten().map(|anchor| anchor.0.as_str());
+    let lines: Vec<&str> = lines.collect();
+    Dnssec {
+        mode: settings.dnssec.unwrap_or_default().0,
+        anchors: TrustAnchors::parse(&lines.join("\n")).unwrap_or_default().or_root(),
+        negative: negative.collect(),
+    }
+}
+
 pub(super) fn derive(household: &Household, effective: &mut Effective) {
     effective.protection = protection(&household.settings);
+    effective.dnssec = dnssec(&household.settings);
     let mclt = household.settings.mclt.map_or(MCLT, |mclt| mclt.0);
     effective.mclt = mclt.clamp(MCLT_LEAST, MCLT_MOST);
     if effective.mclt != mclt {

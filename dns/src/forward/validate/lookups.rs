@@ -1,0 +1,134 @@
+//! Keys and delegations as upstreams tell them, each asked once at a time and kept a while.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, Stream, stream};
+use hickory_net::NetError;
+use hickory_net::runtime::TokioRuntimeProvider;
+use hickory_net::xfer::DnsHandle;
+use hickory_proto::op::{DnsRequest, DnsResponse, Message, MessageType};
+use hickory_proto::rr::{Name, RData, RecordType};
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use super::rrset::lean;
+use super::{Ask, Lookup};
+use crate::cache::FailureKind;
+
+/// Answers kept, and bytes of them.
+const ENTRIES: usize = 4096;
+const BYTES: u64 = 4 << 20;
+
+/// How long at most an answer is kept: a withdrawn key should not be trusted for long.
+const MAX_KEPT: Duration = Duration::from_secs(3600);
+/// How long what is no good answer is kept, so that a broken zone is not asked with every name.
+const FAILURE_KEPT: Duration = Duration::from_secs(5);
+
+type Key = (Name, RecordType);
+
+#[derive(Clone)]
+struct Kept {
+    result: Result<Arc<Message>, FailureKind>,
+    until: Instant,
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl quick_cache::Weighter<Key, Kept> for Weigh {
+    fn weight(&self, (name, _): &Key, kept: &Kept) -> u64 {
+        // A key or signature with its owner takes about so much.
+        let records = kept
+            .result
+            .as_ref()
+            .map_or(0, |message| message.answers.len() + message.authorities.len());
+        (200 + name.len() + records * 400) as u64
+    }
+}
+
+/// DNSKEY and DS answers.
+pub(super) struct Lookups {
+    ask: Arc<dyn Ask>,
+    kept: Cache<Key, Kept, Weigh>,
+}
+
+impl Lookups {
+    pub(super) fn new(ask: Arc<dyn Ask>) -> Self {
+        Self { ask, kept: Cache::with_weighter(ENTRIES, BYTES, Weigh) }
+    }
+
+    /// The answer to `name` and `rtype`, a DNSKEY or DS, with its signatures, not yet validated.
+    pub(super) async fn get(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+    ) -> Result<Arc<Message>, FailureKind> {
+        let key = (name.clone(), rtype);
+        self.kept.remove_if(&key, |kept| kept.until <= Instant::now());
+        let kept = self.kept.get_or_insert_async(&key, async {
+            let result = self.ask.ask(Lookup::signed(name.clone(), rtype)).await;
+            let result = result.map(|message| Arc::new(lean(message, name, rtype)));
+            let until = Instant::now() + result.as_deref().map_or(FAILURE_KEPT, lifetime);
+            Ok::<_, std::convert::Infallible>(Kept { result, until })
+        });
+        let Ok(kept) = kept.await;
+        kept.result
+    }
+
+    /// Forgets what is known of a zone's keys, because they did not fit.
+    pub(super) fn forget(&self, zone: &Name) {
+        for rtype in [RecordType::DNSKEY, RecordType::DS] {
+            self.kept.remove(&(zone.clone(), rtype));
+        }
+    }
+}
+
+fn lifetime(message: &Message) -> Duration {
+    let ttls =
+        message.answers.iter().chain(&message.authorities).map(|record| match &record.data {
+            RData::SOA(soa) => record.ttl.min(soa.minimum),
+            _ => record.ttl,
+        });
+    let ttl = ttls.min().map(|ttl| Duration::from_secs(u64::from(ttl)));
+    ttl.map_or(FAILURE_KEPT, |ttl| ttl.clamp(FAILURE_KEPT, MAX_KEPT))
+}
+
+/// What hickory's validator asks: it gets keys and delegations from [`Lookups`], and the answer to
+/// validate from the request itself, which carries it.
+#[derive(Clone)]
+pub(super) struct Source(pub(super) Arc<Lookups>);
+
+impl DnsHandle for Source {
+    type Response = Pin<Box<dyn Stream<Item = Result<DnsResponse, NetError>> + Send>>;
+    type Runtime = TokioRuntimeProvider;
+
+    fn send(&self, request: DnsRequest) -> Self::Response {
+        if !request.answers.is_empty() || !request.authorities.is_empty() {
+            let (message, _) = request.into_parts();
+            return Box::pin(stream::once(std::future::ready(as_response(message))));
+        }
+        let Some(query) = request.queries.first().cloned() else {
+            return Box::pin(stream::once(std::future::ready(Err(NetError::from("no question")))));
+        };
+        let lookups = self.0.clone();
+        let answer = async move {
+            match query.query_type() {
+                rtype @ (RecordType::DNSKEY | RecordType::DS) => {
+                    let found = lookups.get(query.name(), rtype).await;
+                    as_response(Message::clone(&*found.map_err(|_| NetError::Timeout)?))
+                }
+                // It looks for zone cuts by NS records, for unsigned records where there should be
+                // signed ones. Zone cuts are found by their DS records before it is asked.
+                _ => Err(NetError::from("neither a key nor a delegation")),
+            }
+        };
+        Box::pin(answer.into_stream())
+    }
+}
+
+fn as_response(mut message: Message) -> Result<DnsResponse, NetError> {
+    message.metadata.message_type = MessageType::Response;
+    Ok(DnsResponse::from_message(message)?)
+}

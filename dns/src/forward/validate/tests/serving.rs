@@ -1,0 +1,173 @@
+//! Validation as clients see it: a server before a forwarder of a signed name space.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::process::Stdio;
+
+use hickory_proto::dnssec::PublicKey;
+use hickory_proto::op::Edns;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use tokio::net::UdpSocket;
+
+use super::*;
+use crate::{ClientNetwork, Config, Policies, Policy, PolicyId, Server, Shared, Upstreams};
+
+/// Names ending in `test.` never leave the house, so these end otherwise.
+fn world() -> World {
+    let good = Signed::new("good.zone.", Denies::Nsec)
+        .a("www.good.zone.")
+        .a("*.wild.good.zone.")
+        .alias("alias.good.zone.", "www.nsec3.zone.")
+        .alias("out.good.zone.", "www.plain.zone.");
+    let nsec3 = Signed::new("nsec3.zone.", NSEC3).a("www.nsec3.zone.");
+    let plain = Signed::new("plain.zone.", Denies::Nsec).unsigned().a("www.plain.zone.");
+    let expired = Signed::new("expired.zone.", Denies::Nsec).a("www.expired.zone.").valid(-90, -30);
+    let zone = Signed::new("zone.", NSEC3).delegates(&good).delegates(&nsec3);
+    let zone = zone.delegates(&plain).delegates(&expired);
+    let root = Signed::new(".", Denies::Nsec).delegates(&zone);
+    World::new(vec![root, zone, good, nsec3, plain, expired])
+}
+
+struct House {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    key: String,
+    _server: Server,
+    _forwarder: tokio::task::JoinSet<()>,
+}
+
+impl House {
+    async fn start() -> Self {
+        let world = Arc::new(world());
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let upstream = socket.local_addr().expect("its address");
+        let mut forwarder = tokio::task::JoinSet::new();
+        let served = world.clone();
+        forwarder.spawn(async move {
+            let mut buf = [0; 4096];
+            while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+                let Ok(query) = Message::from_vec(&buf[..len]) else { continue };
+                let question = query.queries[0].clone();
+                let name = question.name().to_lowercase();
+                let mut answer = served.answer(&name, question.query_type());
+                answer.metadata.id = query.metadata.id;
+                answer.queries = vec![question];
+                let _ = socket.send_to(&answer.to_vec().expect("bytes"), from).await;
+            }
+        });
+        let shared = Shared::new();
+        let policy = Policy {
+            name: "all".into(),
+            filtering: false,
+            block_mode: crate::BlockMode::Null,
+            blocked_ttl_secs: 10,
+            upstreams: None,
+        };
+        let subnet = "127.0.0.0/8".parse().expect("a network");
+        let networks = vec![ClientNetwork { subnet, policy: PolicyId(0) }];
+        shared.set_policies(Policies { policies: vec![policy], networks });
+        shared.set_upstreams(Upstreams::plain([upstream]));
+        shared.set_dnssec(Dnssec { anchors: anchors(&world), ..Dnssec::default() });
+        let config = Config {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            udp_workers: NonZeroUsize::MIN,
+            ..Config::default()
+        };
+        let server = Server::start(config, shared.clone()).await.expect("it starts");
+        let key = world.zone(".").dnskey.public_key().public_bytes().to_vec();
+        let key = data_encoding::BASE64.encode(&key);
+        let addr = server.listening()[0];
+        Self { addr, shared, key, _server: server, _forwarder: forwarder }
+    }
+
+    async fn ask(&self, text: &str, dnssec_ok: bool, cd: bool) -> Message {
+        let mut message = Message::query();
+        message.metadata.recursion_desired = true;
+        message.metadata.authentic_data = true;
+        message.metadata.checking_disabled = cd;
+        message.queries.push(Asked::query(name(text), A));
+        let mut edns = Edns::new();
+        edns.set_dnssec_ok(dnssec_ok);
+        edns.set_max_payload(1232);
+        message.edns = Some(edns);
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let bytes = message.to_vec().expect("bytes");
+        socket.send_to(&bytes, self.addr).await.expect("sent");
+        let mut buf = [0; 4096];
+        let answer = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut buf)).await;
+        let len = answer.expect("in time").expect("an answer");
+        Message::from_vec(&buf[..len]).expect("a message")
+    }
+}
+
+/// The INFO-CODE of the extended error.
+fn ede(message: &Message) -> Option<u16> {
+    match message.edns.as_ref()?.options().get(EdnsCode::Unknown(15))? {
+        EdnsOption::Unknown(_, data) => Some(u16::from_be_bytes(data.get(..2)?.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_see_the_verdict() {
+    let house = House::start().await;
+    let signed = |message: &Message| message.answers.iter().any(|r| signature(r).is_some());
+    let secure = house.ask("www.good.zone.", false, false).await;
+    assert!(secure.metadata.authentic_data && !signed(&secure));
+    let secure = house.ask("www.good.zone.", true, false).await;
+    assert!(secure.metadata.authentic_data && signed(&secure));
+    let plain = house.ask("www.plain.zone.", true, false).await;
+    assert!(!plain.metadata.authentic_data && plain.answers.len() == 1);
+    for _ in 0..2 {
+        // The second comes from memory, with the same reason.
+        let bogus = house.ask("www.expired.zone.", true, false).await;
+        assert_eq!(bogus.metadata.response_code, ResponseCode::ServFail);
+        assert_eq!(ede(&bogus), Some(7));
+    }
+    let unchecked = house.ask("www.expired.zone.", true, true).await;
+    assert!(!unchecked.metadata.authentic_data && signed(&unchecked));
+    let counters = house.shared.counters().validated;
+    assert_eq!((counters.secure, counters.insecure), (2, 1));
+    assert_eq!((counters.bogus, counters.unchecked), (1, 1));
+    let state: Vec<DnssecState> =
+        house.shared.dnssec_state().into_iter().map(|(_, state)| state).collect();
+    assert_eq!(state, [DnssecState::Validating]);
+}
+
+/// BIND's validating stub, with the test's root key as its only anchor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validating_stub_sees_correct_chains_through_us() {
+    let house = House::start().await;
+    let file = std::env::temp_dir().join(format!("lanward-delv-{}", std::process::id()));
+    let anchor = format!("trust-anchors {{ . static-key 257 3 15 \"{}\"; }};\n", house.key);
+    std::fs::write(&file, anchor).expect("a file");
+    for (text, rtype, said) in [
+        ("www.good.zone", "A", "; fully validated"),
+        ("any.wild.good.zone", "A", "; fully validated"),
+        ("alias.good.zone", "A", "; fully validated"),
+        ("www.good.zone", "AAAA", "; negative response, fully validated"),
+        ("none.good.zone", "A", "; negative response, fully validated"),
+        ("none.nsec3.zone", "A", "; negative response, fully validated"),
+        ("good.zone", "DNSKEY", "; fully validated"),
+        ("www.plain.zone", "A", "; unsigned answer"),
+    ] {
+        let mut delv = tokio::process::Command::new("delv");
+        let server = format!("@{}", house.addr.ip());
+        let port = house.addr.port().to_string();
+        delv.args([&server, "-p", &port, "-a"]).arg(&file).args(["+root=.", "-t", rtype, text]);
+        let Ok(output) = delv.stdin(Stdio::null()).output().await else {
+            return skip("there is no delv (bind9-dnsutils)");
+        };
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(said), "{text} {rtype}: {told}{errors}");
+    }
+    std::fs::remove_file(&file).expect("removed");
+}
+
+#[allow(clippy::print_stderr, reason = "a test that is skipped must be seen")]
+fn skip(why: &str) {
+    let required = std::env::var("LANWARD_REQUIRE_LAB").is_ok_and(|value| value == "1");
+    assert!(!required, "needed here: {why}");
+    eprintln!("LOUD SKIP: {why}");
+}

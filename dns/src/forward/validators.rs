@@ -1,0 +1,114 @@
+//! One validator for each group of upstream servers, kept while the group stays the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use hickory_proto::op::Message;
+
+use super::recurse::Recursion;
+use super::server::Received;
+use super::validate::{Ask, Asking, Checked, Lookup, Validator};
+use super::{Groups, Question};
+use crate::cache::FailureKind;
+use crate::routes::Route;
+use crate::shared::Snapshot;
+use crate::wire::Form;
+use crate::{DnssecMode, DnssecState};
+
+/// What came of a question.
+pub(super) enum Got {
+    /// As it was received: nobody has looked at signatures.
+    Received(Received),
+    Checked(Checked),
+}
+
+/// All validators of one snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Validators {
+    of_group: Vec<OfGroup>,
+}
+
+struct OfGroup {
+    id: Arc<str>,
+    tag: u64,
+    ask: Arc<AskGroup>,
+    validator: Arc<Validator>,
+}
+
+/// A group as one who can be asked; it may move in the list of groups.
+struct AskGroup {
+    groups: ArcSwap<Groups>,
+    at: AtomicUsize,
+}
+
+impl Validators {
+    /// Those for a snapshot's groups, with what the snapshot's validators know already.
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        let before = &snapshot.validators.of_group;
+        let groups = snapshot.groups.upstreams.groups.iter().enumerate();
+        let of_group = groups.map(|(at, group)| {
+            let tag = group.tag();
+            let known = before.iter().find(|of| of.tag == tag);
+            if let Some(known) = known.filter(|of| of.validator.goes_by(&snapshot.dnssec)) {
+                known.ask.groups.store(snapshot.groups.clone());
+                known.ask.at.store(at, Ordering::Relaxed);
+                let (ask, validator) = (known.ask.clone(), known.validator.clone());
+                return OfGroup { id: group.id.clone(), tag, ask, validator };
+            }
+            let proven = known.is_some_and(|of| of.validator.is_proven());
+            let groups = ArcSwap::new(snapshot.groups.clone());
+            let ask = Arc::new(AskGroup { groups, at: AtomicUsize::new(at) });
+            let validator = Validator::new(ask.clone(), snapshot.dnssec.clone(), proven);
+            OfGroup { id: group.id.clone(), tag, ask, validator: Arc::new(validator) }
+        });
+        Self { of_group: of_group.collect() }
+    }
+
+    /// Who is to validate the answer, when anybody is.
+    pub(super) fn checking(&self, question: &Question, route: Route) -> Option<Checking> {
+        let validator = &self.of_group.get(route.group)?.validator;
+        if route.exempt || validator.mode() == DnssecMode::Off || validator.is_waiting() {
+            return None;
+        }
+        let lookup = question.lookup().filter(|lookup| !lookup.cd)?;
+        Some(Checking { validator: validator.clone(), lookup })
+    }
+
+    /// How it goes, by the groups' ids.
+    pub(crate) fn state(&self) -> Vec<(Arc<str>, DnssecState)> {
+        self.of_group.iter().map(|of| (of.id.clone(), of.validator.state())).collect()
+    }
+}
+
+/// A question to be asked and its answer to be validated.
+pub(super) struct Checking {
+    validator: Arc<Validator>,
+    lookup: Lookup,
+}
+
+impl Checking {
+    pub(super) async fn run(self) -> Result<Checked, FailureKind> {
+        Recursion::bounded(self.validator.resolve(self.lookup)).await
+    }
+}
+
+impl Ask for AskGroup {
+    fn ask(&self, lookup: Lookup) -> Asking {
+        let (groups, at) = (self.groups.load_full(), self.at.load(Ordering::Relaxed));
+        Box::pin(async move {
+            let question = Question::of(&lookup).ok_or(FailureKind::Garbled)?;
+            let Received { wire, form } = groups.ask(at, &question).await?;
+            match form {
+                Form::Other(message) => Ok(*message),
+                Form::Plain(_) => Message::from_vec(&wire).map_err(|_| FailureKind::Garbled),
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for OfGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfGroup").field("id", &self.id).finish_non_exhaustive()
+    }
+}
