@@ -380,7 +380,8 @@ fn not_encrypted(host: &HostConfig, error: &StartError) -> (String, String) {
     };
     let is_https = host.dns.https_listen.contains(addr);
     let (what, key) = match (is_https, *protocol) {
-        (true, _) => ("DNS over HTTPS", "https_listen"),
+        (true, "tcp") => ("DNS over HTTPS (HTTP/2)", "https_listen"),
+        (true, _) => ("DNS over HTTPS (HTTP/3)", "https_listen"),
         (false, "tcp") => ("DNS over TLS", "tls_listen"),
         (false, _) => ("DNS over QUIC", "tls_listen"),
     };
