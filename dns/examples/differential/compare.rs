@@ -71,7 +71,7 @@ pub(crate) fn compare(
     };
     let (a, b) = (Face::of(ours), Face::of(theirs));
     if a == b {
-        return ttl_difference(ours, theirs);
+        return ttl_difference(asked, ours, theirs);
     }
     let mut text = String::new();
     let mut line = |what: &str, ours: String, theirs: String| {
@@ -91,11 +91,18 @@ pub(crate) fn compare(
 }
 
 /// TTLs differ by what passed between the two questions upstream, no more.
-fn ttl_difference(ours: &Message, theirs: &Message) -> Option<Difference> {
+fn ttl_difference(asked: &Asked, ours: &Message, theirs: &Message) -> Option<Difference> {
     const TOLERANCE: u32 = 60;
     let least = |message: &Message| message.answers.iter().map(|record| record.ttl).min();
     let (a, b) = (least(ours)?, least(theirs)?);
-    let reason = None;
+    let through_dname = ours.answers.iter().any(|r| u16::from(r.record_type()) == 39);
+    let reason = match () {
+        () if through_dname && b == 0 => Some(
+            "an alias made from a DNAME: Unbound gives it no time to live, we that of the DNAME",
+        ),
+        () if is_localhost(asked) => Some("localhost: an hour with us, three there"),
+        () => None,
+    };
     (a.abs_diff(b) > TOLERANCE)
         .then(|| Difference { text: format!("  TTL: ours {a}, theirs {b}"), reason })
 }
@@ -118,8 +125,22 @@ fn reason(asked: &Asked, ours: &Face, theirs: &Face) -> Option<&'static str> {
         () if is_soa_of_ours(ours) && same_but_authority(ours, theirs) => {
             Some("a zone kept in the house: our SOA has other names and times")
         }
+        () if asked.rtype == RecordType::DS && is_localhost(asked) && is_soa_of_ours(ours) => {
+            Some("DS of localhost: Unbound asks the root, which knows no such name")
+        }
+        () if is_localhost(asked)
+            && asked.name.num_labels() > 1
+            && matches!(asked.rtype, RecordType::SOA | RecordType::NS)
+            && is_soa_of_ours(ours) =>
+        {
+            Some("SOA and NS below localhost: Unbound has them for every name there")
+        }
         () => None,
     }
+}
+
+fn is_localhost(asked: &Asked) -> bool {
+    asked.name.iter().last().is_some_and(|top| top.eq_ignore_ascii_case(b"localhost"))
 }
 
 fn is_for_address(rtype: RecordType) -> bool {

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use lanward_dns::{
-    BlockMode, ClientNetwork, Config, Policies, Policy, PolicyId, Server, Shared, Upstreams,
+    BlockMode, ClientNetwork, Config, Policies, Policy, PolicyId, Protection, Server, Shared,
+    Upstreams,
 };
 use tokio::net::TcpStream;
 
@@ -25,6 +26,7 @@ pub(crate) async fn lanward(upstream: SocketAddr) -> Result<(Server, SocketAddr)
         }],
         networks: vec![ClientNetwork { subnet: "127.0.0.0/8".parse()?, policy: PolicyId(0) }],
     });
+    shared.set_protection(Protection::OFF);
     shared.set_upstreams(Upstreams::plain([upstream]));
     let config = Config {
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
@@ -91,7 +93,7 @@ fn config(port: u16, upstream: SocketAddr, folder: &std::path::Path) -> String {
          \x20 module-config: \"iterator\"\n\
          \x20 do-not-query-localhost: no\n\
          \x20 do-ip6: no\n\
-         \x20 num-threads: 1\n\
+         \x20 num-threads: 1\n  incoming-num-tcp: 200\n\
          \x20 edns-buffer-size: 1232\n  max-udp-size: 1232\n\
          \x20 deny-any: yes\n\
          \x20 minimal-responses: no\n\

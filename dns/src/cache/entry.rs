@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, Query as Asked, ResponseCode};
 use hickory_proto::rr::rdata::svcb::SvcParamValue;
-use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
+use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType};
 
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::name::Name;
@@ -92,8 +92,9 @@ impl Entry {
             ResponseCode::NXDomain => Rcode::NX_DOMAIN,
             _ => return None,
         };
-        let (mut answers, targets) = chain(&asked, answer.answers, dnssec_ok);
-        let is_end = |r: &Record| r.record_type() == asked.query_type();
+        let (mut answers, targets, end) = chain(&asked, answer.answers, dnssec_ok)?;
+        // A DNAME above the name is part of the way (RFC 6672, 3.1).
+        let is_end = |r: &Record| r.record_type() == asked.query_type() && r.name == end;
         let negative = rcode == Rcode::NX_DOMAIN || !answers.iter().any(is_end);
         let mut authorities: Vec<Record> = answer
             .authorities
@@ -317,9 +318,13 @@ fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16, Option<Alike>
     Some((body.into(), records_len, addresses))
 }
 
-/// The records that the asked name leads to through its aliases, in order, and the names they lead
-/// to on the way.
-fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, Box<[Name]>) {
+/// The records that the asked name leads to through its aliases, in order, the names they lead to
+/// on the way, and the last of them. `None` when they lead nowhere: round in a circle, or on and on.
+fn chain(
+    asked: &Asked,
+    records: Vec<Record>,
+    dnssec_ok: bool,
+) -> Option<(Vec<Record>, Box<[Name]>, HickoryName)> {
     let mut names = vec![asked.name().clone()];
     let mut targets: Vec<Name> = Vec::new();
     // Forwarders send the chain in order nearly always; the outer loop puts up with others.
@@ -337,6 +342,17 @@ fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, 
             break;
         }
     }
+    let is_alias = |r: &Record| matches!(r.data, RData::CNAME(_));
+    let end = match asked.query_type() {
+        RecordType::CNAME => asked.name(),
+        _ => names.last()?,
+    };
+    if asked.query_type() != RecordType::CNAME
+        && records.iter().any(|r| is_alias(r) && r.name == *end)
+    {
+        return None;
+    }
+    let end = end.clone();
     let kept: Vec<Record> = records
         .into_iter()
         .map(|mut record| {
@@ -363,7 +379,7 @@ fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, 
             targets.extend(to_name(&service.target_name));
         }
     }
-    (kept, targets.into())
+    Some((kept, targets.into(), end))
 }
 
 pub(crate) fn to_name(name: &HickoryName) -> Option<Name> {

@@ -121,3 +121,25 @@ fn keys_differ_in_type_and_flags() {
         assert!(all.iter().skip(index + 1).all(|other| other.as_bytes() != one.as_bytes()));
     }
 }
+
+#[test]
+fn an_alias_that_leads_nowhere_is_no_answer() {
+    use hickory_proto::rr::rdata::CNAME;
+    let alias = |owner: &[u8], target: &[u8]| {
+        let name = |label| HickoryName::from_labels([label]).expect("name");
+        Record::from_rdata(name(owner), 60, RData::CNAME(CNAME(name(target))))
+    };
+    let kept = |rtype: RecordType, records: Vec<Record>| {
+        let mut message = Message::response(1, OpCode::Query);
+        let name = HickoryName::from_labels([&b"x"[..]]).expect("name");
+        message.queries.push(Asked::query(name, rtype.0.into()));
+        message.answers = records;
+        Entry::from_answer(message, &key_of(b"x", rtype), at(0)).is_some()
+    };
+    assert!(kept(RecordType::A, vec![alias(b"x", b"y")]), "it ends at a name without addresses");
+    assert!(!kept(RecordType::A, vec![alias(b"x", b"x")]));
+    assert!(!kept(RecordType::A, vec![alias(b"x", b"y"), alias(b"y", b"x")]));
+    assert!(kept(RecordType::CNAME, vec![alias(b"x", b"x")]), "the alias itself was asked for");
+    let long = (b'a'..b'z').map(|c| alias(&[c], &[c + 1])).chain([alias(b"x", b"a")]);
+    assert!(!kept(RecordType::A, long.collect()));
+}

@@ -1,11 +1,11 @@
 //! Names that the DNS proper knows nothing of, so that asking it would only tell strangers about
 //! this house. The whole table, with what each is answered, is in the tests of this file.
 
-use super::filtering::write_negative;
+use super::filtering::{soa, write_negative};
 use super::{Asked, Cx, Outcome, Step};
 use crate::local::is_plain;
 use crate::name::suffixes;
-use crate::wire::{Owner, Rcode, Reply};
+use crate::wire::{Owner, Rcode, Reply, flag};
 use crate::{Answered, RecordType};
 
 const TTL_SECS: u32 = 3600;
@@ -90,9 +90,11 @@ pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>)
         (Rule::Ipv4Only, RecordType::A) => &[&[192, 0, 0, 170], &[192, 0, 0, 171]],
         (Rule::Ipv4OnlyName, RecordType::PTR) => &[b"\x08ipv4only\x04arpa\0"],
         (Rule::Ipv4Only | Rule::Ipv4OnlyName, _) => return Step::Next,
-        (Rule::Loopback | Rule::LoopbackName | Rule::NoData, _) => {
+        (Rule::LoopbackName, _) => {
+            let zone = stays_inside(name).unwrap_or(zone);
             return negative(asked, Rcode::NO_ERROR, zone, out);
         }
+        (Rule::Loopback | Rule::NoData, _) => return exists(asked, zone, out),
         (Rule::NxDomain, _) => {
             let is_self_test = name == SELF_TEST;
             let step = negative(asked, Rcode::NX_DOMAIN, zone, out);
@@ -103,6 +105,7 @@ pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>)
         }
     };
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
+    reply.authoritative();
     for data in records {
         reply.answer(Owner::Question, asked.query.qtype, TTL_SECS, data);
     }
@@ -156,15 +159,32 @@ pub(super) fn keep_inside<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec
         // (RFC 8375, 4; RFC 6303, 7). The root says of the others that they do not exist, which is
         // of no use to whoever has them.
         RecordType::DS if at_apex && in_arpa => Step::Next,
-        _ if at_apex || asked.query.qtype == RecordType::DS => {
-            negative(asked, Rcode::NO_ERROR, zone, out)
-        }
+        _ if at_apex => exists(asked, zone, out),
         _ => negative(asked, Rcode::NX_DOMAIN, zone, out),
     }
 }
 
+/// Answers for a name that exists and has nothing but, at the top of its zone, SOA and NS (RFC
+/// 6303, 3).
+fn exists(asked: &Asked<'_>, zone: &[u8], out: &mut Vec<u8>) -> Step {
+    let qtype = asked.query.qtype;
+    let soa = soa(TTL_SECS);
+    let data: &[u8] = match qtype {
+        RecordType::SOA if asked.query.name() == zone => &soa,
+        RecordType::NS if asked.query.name() == zone => zone,
+        _ => return negative(asked, Rcode::NO_ERROR, zone, out),
+    };
+    let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
+    reply.authoritative();
+    reply.answer(Owner::Question, qtype, TTL_SECS, data);
+    reply.finish(asked.limit(), None);
+    Step::Done(Outcome::Answered(Answered::Special))
+}
+
 fn negative(asked: &Asked<'_>, rcode: Rcode, zone: &[u8], out: &mut Vec<u8>) -> Step {
     write_negative(asked, rcode, zone.len(), TTL_SECS, None, out);
+    // Zones served here are ours (RFC 6303, 3).
+    out[2] |= flag::AA;
     Step::Done(Outcome::Answered(Answered::Special))
 }
 

@@ -14,10 +14,10 @@ use crate::{
 };
 
 mod cached;
-
 mod local;
 mod protection;
 mod special;
+
 /// The address that is asked.
 const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 30, 2));
 
