@@ -140,6 +140,6 @@ fn an_alias_that_leads_nowhere_is_no_answer() {
     assert!(!kept(RecordType::A, vec![alias(b"x", b"x")]));
     assert!(!kept(RecordType::A, vec![alias(b"x", b"y"), alias(b"y", b"x")]));
     assert!(kept(RecordType::CNAME, vec![alias(b"x", b"x")]), "the alias itself was asked for");
-    let long = (b'a'..b'z').map(|c| alias(&[c], &[c + 1])).chain([alias(b"x", b"a")]);
+    let long = (b'a'..=b'y').map(|c| alias(&[c], &[c + 1])).chain([alias(b"x", b"a")]);
     assert!(!kept(RecordType::A, long.collect()));
 }
