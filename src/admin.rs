@@ -74,6 +74,8 @@ pub enum Request {
         /// Its address.
         address: Ipv4Addr,
     },
+    /// The names that this host answers itself.
+    Names,
     /// All lists.
     Lists,
     /// Add a list.

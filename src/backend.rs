@@ -5,6 +5,7 @@ mod changes;
 mod encrypted;
 mod leases;
 mod lists;
+mod names;
 mod pauses;
 mod sharing;
 mod status;
@@ -19,15 +20,16 @@ use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
     About, ChangeRow, CollisionRow, EditError, EncryptedView, FieldError, Health, InForce,
-    LeaseRow, ListRow, NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder,
-    PauseScope, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
+    LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent,
+    PairOrder, PauseScope, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
     Unavailable, WhyAnswer, WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control::{
-    Certificates, Handle, Journal, Pairing, PartnerSays, Reach, Reading, Standing, Stopping,
+    Certificates, Handle, Journal, NameSnapshot, Pairing, PartnerSays, Reach, Reading, Standing,
+    Stopping,
 };
 use crate::hosts_file::HostsFile;
 use crate::lists::ListKeeper;
@@ -191,6 +193,7 @@ impl Backend for Daemon {
                 let bad = Daemon::host_problem(what, fix);
                 problems.push(Problem { severity: Severity::Bad, ..bad });
             }
+            problems.extend(names::problem(&self.parts.hosts_file.borrow()));
             let encrypted = self.parts.certificates.shown().borrow().clone();
             let encrypted = encrypted.problems.into_iter();
             problems.extend(encrypted.map(|(what, fix)| Daemon::host_problem(what, fix)));
@@ -248,6 +251,18 @@ impl Backend for Daemon {
 
     fn leases(&self) -> Answer<'_, Result<Vec<LeaseRow>, Unavailable>> {
         Box::pin(self.read(leases::rows))
+    }
+
+    fn names(&self) -> Answer<'_, Result<LocalNames, Unavailable>> {
+        Box::pin(async move {
+            let (own, file) = {
+                let (own, file) = (self.parts.own.borrow(), self.parts.hosts_file.borrow());
+                (own.clone(), Arc::clone(&file))
+            };
+            let snapshot =
+                self.read(move |reading| NameSnapshot::of(reading.node, &own, file)).await?;
+            Ok(names::view(&snapshot))
+        })
     }
 
     fn reservations(&self) -> Answer<'_, Result<Vec<ReservationView>, Unavailable>> {

@@ -14,6 +14,7 @@ mod history;
 mod household;
 mod leases;
 mod lists;
+mod names;
 mod pair;
 mod passwd;
 mod pause;
@@ -76,6 +77,8 @@ enum Verb {
     Health(health::Health),
     /// List, release and reserve addresses.
     Leases(leases::Leases),
+    /// List the names that this host answers itself, and where they come from.
+    Names(names::Names),
     /// List, add, remove and update blocklists.
     Lists(lists::Lists),
     /// Tell why a name is blocked, or is not.
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Verb::Ca(verb) => verb.execute(&common),
         Verb::Status(verb) => verb.execute(&common),
         Verb::Leases(verb) => verb.execute(&common),
+        Verb::Names(verb) => verb.execute(&common),
         Verb::Lists(verb) => verb.execute(&common),
         Verb::Why(verb) => verb.execute(&common),
         Verb::Flush(verb) => verb.execute(&common),

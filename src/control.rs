@@ -31,6 +31,7 @@ pub(crate) use certificates::{Certificates, PublicAuthority, Shown as ShownCerti
 pub use handle::{Handle, Reach, Reading, Stopping};
 pub(crate) use journal::Journal;
 pub(crate) use pairing::Pairing;
+pub(crate) use publisher::Snapshot as NameSnapshot;
 
 use crate::cli::RunOptions;
 

@@ -230,14 +230,19 @@ impl Naming {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Refused { name, addr, source, why } = self;
-        let why = match why {
+        f.write_str(match self {
             Refusal::Special => "programs look for services under that name",
             Refusal::Settled => "the settings or the hosts file give it to somebody",
             Refusal::AnotherDevice => "another device has it",
-        };
+        })
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refused { name, addr, source, why } = self;
         match source {
             Source::HostsFile(line) => {
                 write!(f, "line {line} of the hosts file does not name {addr} {name}: {why}")

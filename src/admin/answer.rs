@@ -69,6 +69,7 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
         Request::Release { address } => {
             backend.release(address).await.map_err(Refusal::from).map(to_value)
         }
+        Request::Names => backend.names().await.map_err(Refusal::from).map(to_value),
         Request::Lists => backend.lists().await.map_err(Refusal::from).map(to_value),
         Request::AddList { id, name, source, allow, policies } => {
             add_list(backend, id, name, source, allow, policies).await

@@ -33,7 +33,7 @@ pub(crate) struct Snapshot {
     /// The running leases of devices with a name.
     leases: Vec<Lease>,
     hosts: Vec<(String, Vec<IpAddr>)>,
-    file: Arc<HostsFile>,
+    pub(crate) file: Arc<HostsFile>,
 }
 
 impl Snapshot {

@@ -201,6 +201,30 @@ impl Backend for Household {
         ready(Ok(vec![policy("family", "home"), policy("strict", "iot")]))
     }
 
+    fn names(&self) -> Answer<'_, Result<LocalNames, Unavailable>> {
+        let row = |name: &str, rtype: &str, value: &str, source| NameRow {
+            name: name.into(),
+            rtype: rtype.into(),
+            value: value.into(),
+            source,
+            line: (source == NameSource::HostsFile).then_some(3),
+            networks: Vec::new(),
+        };
+        ready(Ok(LocalNames {
+            names: vec![
+                row("camera.home.arpa", "A", "10.0.30.20", NameSource::Lease),
+                row("nas.home.arpa", "A", "10.0.10.5", NameSource::HostsFile),
+                row("nas.home.arpa", "TXT", "evil\u{1b}[2J", NameSource::Record),
+            ],
+            refused: vec![RefusedName {
+                name: "wpad.home.arpa".into(),
+                addr: [10, 0, 30, 21].into(),
+                why: "programs look for services under that name".into(),
+            }],
+            mistakes: vec![(4, "x is not an address.".into())],
+        }))
+    }
+
     fn leases(&self) -> Answer<'_, Result<Vec<LeaseRow>, Unavailable>> {
         let row = |network: &str, addr: [u8; 4], name: &str| LeaseRow {
             addr: addr.into(),

@@ -174,6 +174,23 @@ fn leases_fit_80_columns_sort_by_number_and_carry_no_control_characters() {
 }
 
 #[test]
+fn names_tell_where_they_come_from_and_what_is_wrong() {
+    let household = Household::in_order();
+    let ran = ask(&household, &["names"]);
+    assert_eq!(ran.code, 3, "a line of the hosts file is wrong: {ran:?}");
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
+    assert!(!ran.out.contains('\u{1b}'), "{:?}", ran.out);
+    for text in ["hosts file:3", "Line 4 of the hosts file: x", "wpad.home.arpa is not the name of"]
+    {
+        assert!(ran.out.contains(text), "{text}: {}", ran.out);
+    }
+    let ran = ask(&household, &["names", "10.0.30"]);
+    assert!(ran.out.contains("camera") && !ran.out.contains("nas."), "{}", ran.out);
+    let ran = ask(&household, &["names", "--json"]);
+    assert_eq!(ran.json()["names"][1]["source"], "hosts_file");
+}
+
+#[test]
 fn an_address_is_reserved_for_whoever_has_it_in_the_network_it_lies_in() {
     let household = Household::in_order();
     let ran = ask(&household, &["leases", "reserve", "10.0.30.20", "--name", "plug"]);

@@ -139,6 +139,11 @@ pub(crate) async fn networks(State(app): State<Shared>) -> Answered<Response> {
     Ok(Json(app.backend.networks().await?).into_response())
 }
 
+/// `GET /api/v1/names`
+pub(crate) async fn names(State(app): State<Shared>) -> Answered<Response> {
+    Ok(Json(app.backend.names().await?).into_response())
+}
+
 /// `GET /api/v1/policies`
 pub(crate) async fn policies(State(app): State<Shared>) -> Answered<Response> {
     Ok(Json(app.backend.policies().await?).into_response())

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::SessionId;
 use crate::view::{
     ChangeRow, CollisionRow, EditError, EncryptedView, Health, InForce, LeaseRow, ListRow,
-    NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView,
-    Removed, ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
+    LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope,
+    PolicyView, Removed, ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -50,6 +50,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Ends the lease on `addr` as if the client had given it back.
     fn release(&self, addr: std::net::Ipv4Addr) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// The names that this host answers itself, and where each comes from.
+    fn names(&self) -> Answer<'_, Result<LocalNames, Unavailable>>;
 
     /// All blocklists and allowlists, in the order of the settings.
     fn lists(&self) -> Answer<'_, Result<Vec<ListRow>, Unavailable>>;

@@ -5,6 +5,7 @@ mod frame;
 mod leases;
 mod lists;
 mod login;
+mod names;
 mod overview;
 mod pause;
 mod reservations;
@@ -31,6 +32,7 @@ pub(crate) use lists::{
     accept, add, check_source, lists, name_of, remove as remove_list, switch, update,
 };
 pub(crate) use login::{login, login_form, logout, logout_everywhere};
+pub(crate) use names::names;
 pub(crate) use overview::overview;
 pub(crate) use pause::{pause, resume};
 pub(crate) use reservations::{

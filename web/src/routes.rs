@@ -88,6 +88,7 @@ pub(crate) fn routes() -> Vec<Route> {
         owner("/reservations").post(pages::save),
         owner("/reservations/new").get(pages::new_reservation),
         owner("/reservations/remove").post(pages::remove_reservation),
+        owner("/names").get(pages::names),
         owner("/lists").get(pages::lists).post(pages::add),
         owner("/lists/remove").post(pages::remove_list),
         owner("/lists/switch").post(pages::switch),
@@ -105,6 +106,7 @@ pub(crate) fn routes() -> Vec<Route> {
         owner("/api/v1/leases/{addr}/release").post(api::release),
         owner("/api/v1/reservations").get(api::reservations).post(api::reserve),
         owner("/api/v1/reservations/{id}").on(Method::DELETE, api::unreserve),
+        owner("/api/v1/names").get(api::names),
         owner("/api/v1/lists").get(api::lists).post(api::add_list),
         owner("/api/v1/lists/update").post(api::update_all),
         owner("/api/v1/lists/{id}")

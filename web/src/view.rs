@@ -5,6 +5,7 @@ mod edit;
 mod encrypted;
 mod leases;
 mod lists;
+mod names;
 mod pair;
 mod pause;
 mod status;
@@ -17,6 +18,7 @@ pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
 pub use encrypted::{AuthorityView, EncryptedView};
 pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
+pub use names::{LocalNames, NameRow, NameSource, RefusedName};
 pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};
 pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
 pub use status::{
