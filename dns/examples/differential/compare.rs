@@ -139,8 +139,10 @@ fn reason(asked: &Asked, ours: &Face, theirs: &Face) -> Option<&'static str> {
     }
 }
 
+/// The name of this device, or of its address.
 fn is_localhost(asked: &Asked) -> bool {
-    asked.name.iter().last().is_some_and(|top| top.eq_ignore_ascii_case(b"localhost"))
+    let lower = asked.name.to_lowercase().to_ascii();
+    lower == "localhost." || lower.ends_with(".localhost.") || lower == "1.0.0.127.in-addr.arpa."
 }
 
 fn is_for_address(rtype: RecordType) -> bool {

@@ -53,6 +53,9 @@ pub(crate) struct Layout {
     pub(crate) targets: Vec<Name>,
 }
 
+/// Aliases in an answer that is taken over as it stands.
+const MAX_PLAIN_CHAIN: usize = 8;
+
 /// Reads what came back for `sent`.
 pub(crate) fn read(sent: &[u8], received: &[u8]) -> Reading {
     let (Some(question), Some(&[id0, id1, high, low, ..])) =
@@ -156,6 +159,11 @@ fn layout(message: &[u8], start: usize, rcode: Rcode) -> Option<Layout> {
             (RecordType::CNAME, len) if layout.negative && qtype != RecordType::CNAME => {
                 let (target, end) = name(message, rdata_at)?;
                 if end != rdata_at + len {
+                    return None;
+                }
+                // Whether a long or round chain is an answer is seen record by record.
+                let round = name(message, HEADER)?.0 == target || layout.targets.contains(&target);
+                if round || layout.targets.len() == MAX_PLAIN_CHAIN {
                     return None;
                 }
                 layout.targets.push(target);

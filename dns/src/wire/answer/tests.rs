@@ -135,6 +135,20 @@ fn what_does_not_fit_the_question_is_not_ours() {
 }
 
 #[test]
+fn aliases_that_go_round_are_not_taken_over_as_they_stand() {
+    let plain = |answers: Vec<Record>| {
+        let mut message = answer(Type::A);
+        message.answers = answers;
+        matches!(reading(&bytes(&message)), Reading::Answer(Form::Plain(_)))
+    };
+    assert!(plain(vec![alias("wWw.Example.", "a.example.")]));
+    assert!(!plain(vec![alias("wWw.Example.", "www.example.")]));
+    let round = [alias("wWw.Example.", "a.example."), alias("a.example.", "b.example.")];
+    assert!(plain(round.to_vec()));
+    assert!(!plain([&round[..], &[alias("b.example.", "a.example.")]].concat()));
+}
+
+#[test]
 fn a_name_that_points_at_itself_ends() {
     let message = [&[0; HEADER][..], b"\x01a\xc0\x0c", b"\xc0\x10"].concat();
     assert_eq!(name(&message, HEADER), None);
