@@ -136,7 +136,7 @@ fn what_does_not_fit_the_question_is_not_ours() {
 
 #[test]
 fn aliases_that_go_round_are_not_taken_over_as_they_stand() {
-    let plain = |answers: Vec<Record>| {
+    let plain = |answers: Vec<hickory_proto::rr::Record>| {
         let mut message = answer(Type::A);
         message.answers = answers;
         matches!(reading(&bytes(&message)), Reading::Answer(Form::Plain(_)))
