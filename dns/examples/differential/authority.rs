@@ -168,7 +168,7 @@ fn in_zone(asked: &Name, rtype: RecordType, rich: &Name, labels: &[&str]) -> Fou
         [label] if number(label, "a").is_some() => {
             let n = number(label, "a").unwrap_or(0);
             let types = [R::A, R::TXT, R::AAAA, R::SRV];
-            own(n, if n % 2 == 0 { &types[..2] } else { &types })
+            own(n, if n.is_multiple_of(2) { &types[..2] } else { &types })
         }
         ["c0"] => alias("a1.rich.example."),
         [label] if number(label, "c").is_some() => {
@@ -285,7 +285,7 @@ fn ns(owner: &Name, target: &str) -> Record {
 
 fn wire(name: &Name) -> Vec<u8> {
     let mut wire = Vec::new();
-    for label in name.iter() {
+    for label in name {
         wire.push(label.len() as u8);
         wire.extend_from_slice(label);
     }

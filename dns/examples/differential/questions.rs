@@ -66,7 +66,7 @@ pub(crate) fn recorded(text: &str) -> Result<Vec<Asked>, Box<dyn Error>> {
             let (Some(name), Some(rtype)) = (words.next(), words.next()) else {
                 return Err(format!("line {}: a name and a type", index + 1).into());
             };
-            Ok(rng.asked(Name::from_ascii(name)?, rtype.parse()?))
+            Ok(rng.asked(&Name::from_ascii(name)?, rtype.parse()?))
         })
         .collect()
 }
@@ -77,7 +77,7 @@ pub(crate) fn made(count: usize, seed: u64) -> Vec<Asked> {
     (0..count)
         .map(|_| {
             let (name, rtype) = (rng.name(), rng.rtype());
-            rng.asked(name, rtype)
+            rng.asked(&name, rtype)
         })
         .collect()
 }
@@ -102,11 +102,11 @@ impl Rng {
         all[self.below(all.len() as u64) as usize]
     }
 
-    fn asked(&mut self, name: Name, rtype: RecordType) -> Asked {
+    fn asked(&mut self, name: &Name, rtype: RecordType) -> Asked {
         let size = self.one_of(&[None, Some(512), Some(1232), Some(1232), Some(4096)]);
         Asked {
             id: self.next() as u16,
-            name: self.cased(&name),
+            name: self.cased(name),
             rtype,
             size,
             dnssec_ok: size.is_some() && self.below(4) == 0,
