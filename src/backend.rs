@@ -194,6 +194,7 @@ impl Backend for Daemon {
                 let bad = Daemon::host_problem(what, fix);
                 problems.push(Problem { severity: Severity::Bad, ..bad });
             }
+            problems.extend(names::problem(&self.parts.hosts_file.borrow()));
             let encrypted = self.parts.certificates.shown().borrow().clone();
             let encrypted = encrypted.problems.into_iter();
             problems.extend(encrypted.map(|(what, fix)| Daemon::host_problem(what, fix)));
