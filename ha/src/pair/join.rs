@@ -86,7 +86,9 @@ impl Pair {
         let is_behind = hello.met > self.remembered.meetings;
         let is_ahead = self.remembered.met > hello.meetings;
         let knows_another = my_store.is_some_and(|known| known != self.store());
-        let i_lost = !is_ahead && (hello.you_lost || knows_another);
+        // Nor is one to be believed about the other that forgot what it said itself.
+        let forgot = self.remembered.partner_lost || self.has_another_store(&facts);
+        let i_lost = !is_ahead && !forgot && (hello.you_lost || knows_another);
         if is_behind && self.remembered.partner_store.is_some() {
             self.remembered.partner_store = Some(facts.store);
         }
