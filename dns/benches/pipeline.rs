@@ -11,7 +11,7 @@ use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use lanward_dns::{
     Answered, Asker, BlockMode, ClientNetwork, Filter, ListId, LocalHost, LocalNames, LocalZone,
-    Now, Outcome, Pipeline, Policies, Policy, PolicyId, RuleRef, Shared, Verdict,
+    Now, Outcome, Pipeline, Policies, Policy, PolicyId, RuleRef, Shared, Transport, Verdict,
 };
 
 /// The cheapest filter that blocks something: what is measured is the pipeline.
@@ -86,7 +86,8 @@ fn pipeline(c: &mut Criterion) {
         answer.answers.push(Record::from_rdata(name, 300, RData::A(A([192, 0, 2, 1].into()))));
         assert!(pipeline.learn(&answer.to_vec().expect("encodes"), start));
     }
-    let asker = Asker { source: "10.0.3.7:40000".parse().expect("source"), udp: true };
+    let asker =
+        Asker { source: "10.0.3.7:40000".parse().expect("source"), transport: Transport::Udp };
     let now = Now(Duration::from_secs(60));
     for (label, name, how) in [
         ("cached", "www77.example.com.", Answered::Cached),

@@ -16,6 +16,7 @@ mod policy;
 mod record_type;
 mod server;
 mod shared;
+mod transport;
 mod upstreams;
 mod wire;
 
@@ -32,4 +33,5 @@ pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use record_type::RecordType;
 pub use server::{Config, Server, StartError, TcpLimits};
 pub use shared::Shared;
+pub use transport::Transport;
 pub use upstreams::{Forwarder, Upstreams};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, Reply, max_size};
-use crate::{Answered, DropReason, Policy, PolicyId, Shared};
+use crate::{Answered, DropReason, Policy, PolicyId, Shared, Transport};
 
 mod access;
 mod alias;
@@ -65,8 +65,8 @@ pub enum Outcome {
 pub struct Asker {
     /// Source address and port.
     pub source: SocketAddr,
-    /// Over UDP answers are limited in size; over TCP they are not.
-    pub udp: bool,
+    /// How the question came, and so how its answer goes back.
+    pub transport: Transport,
 }
 
 /// The stages and the cache they share.
@@ -94,7 +94,7 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     fn limit(&self) -> usize {
-        max_size(self.asker.udp, self.query.edns)
+        max_size(self.asker.transport.is_udp(), self.query.edns)
     }
 }
 

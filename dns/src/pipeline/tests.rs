@@ -127,7 +127,7 @@ impl House {
 
     fn send_from(&self, source: &str, packet: &[u8]) -> (Outcome, Vec<u8>) {
         let mut out = vec![0xff; 7];
-        let asker = Asker { source: source.parse().expect(source), udp: true };
+        let asker = Asker { source: source.parse().expect(source), transport: Transport::Udp };
         let outcome = self.pipeline.handle(&self.shared, packet, asker, self.now, &mut out);
         (outcome, out)
     }
@@ -471,7 +471,8 @@ fn an_answer_too_large_for_udp_is_truncated_and_whole_over_tcp() {
         assert!(answer.metadata.truncation && answer.answers.is_empty());
         assert_eq!(answer.edns.is_some(), message.edns.is_some());
         let packet = message.to_vec().expect("encodes");
-        let asker = Asker { source: "10.0.30.7:4000".parse().expect("source"), udp: false };
+        let asker =
+            Asker { source: "10.0.30.7:4000".parse().expect("source"), transport: Transport::Tcp };
         let mut out = Vec::new();
         house.pipeline.handle(&house.shared, &packet, asker, house.now, &mut out);
         let whole = Message::from_vec(&out).expect("a message");
@@ -499,7 +500,8 @@ fn failing_upstreams_give_a_stale_answer_or_a_remembered_failure() {
     let message = with_edns(house.packet("www.example.", HickoryType::A));
     let packet = message.to_vec().expect("encodes");
     let finish = |house: &House, packet: &[u8], result| {
-        let asker = Asker { source: "10.0.30.7:4000".parse().expect("source"), udp: true };
+        let asker =
+            Asker { source: "10.0.30.7:4000".parse().expect("source"), transport: Transport::Udp };
         let mut out = Vec::new();
         let snapshot = house.shared.snapshot.load();
         let outcome = house.pipeline.finish(&snapshot, packet, asker, &result, house.now, &mut out);
@@ -541,7 +543,8 @@ fn an_alias_out_of_the_house_stands_before_its_targets_answer() {
     let alias = Alias::of(&house.shared.snapshot.load(), &query).expect("an alias");
     assert_eq!(*alias.target(), name("safe.search.example.net"));
     let entry = house.pipeline.fresh(&alias.key(), house.now).expect("learned");
-    let asker = Asker { source: "10.0.30.7:4000".parse().expect("source"), udp: true };
+    let asker =
+        Asker { source: "10.0.30.7:4000".parse().expect("source"), transport: Transport::Udp };
     let mut out = Vec::new();
     let result = Result::Answer(entry);
     let snapshot = house.shared.snapshot.load();
@@ -569,10 +572,10 @@ proptest! {
     #[test]
     fn no_packet_makes_the_pipeline_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..700),
-        udp in any::<bool>(),
+        transport in (0..Transport::ALL.len()).prop_map(|at| Transport::ALL[at]),
     ) {
         let house = House::new();
-        let asker = Asker { source: "10.0.30.7:4000".parse().expect("source"), udp };
+        let asker = Asker { source: "10.0.30.7:4000".parse().expect("source"), transport };
         house.pipeline.handle(&house.shared, &bytes, asker, house.now, &mut Vec::new());
     }
 

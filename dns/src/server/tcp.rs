@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::{Handler, ReplyTo, TcpLimits};
 use crate::counters::Tally;
 use crate::forward::Job;
-use crate::{Asker, DropReason, Outcome};
+use crate::{Asker, DropReason, Outcome, Transport};
 
 /// Pause when no connection can be accepted, mostly because file descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -152,7 +152,7 @@ async fn read(
     tally: &Tally,
 ) {
     let permits = Arc::new(Semaphore::new(limits.pipelined.max(1)));
-    let asker = Asker { source, udp: false };
+    let asker = Asker { source, transport: Transport::Tcp };
     let (mut packet, mut out) = (Vec::new(), Vec::new());
     loop {
         match timeout(limits.idle, read_message(&mut from_client, &mut packet)).await {

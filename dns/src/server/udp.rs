@@ -17,7 +17,7 @@ use nix::sys::socket::{
 
 use super::{Handler, ReplyTo};
 use crate::forward::Job;
-use crate::{Asker, Outcome};
+use crate::{Asker, Outcome, Transport};
 
 /// Room for a question. RFC 6891 allows more, but no question with all its options comes near;
 /// what is longer is cut, does not add up any more, and is FORMERR.
@@ -103,7 +103,7 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
             }
         };
         let packet = buffer.get(..len).unwrap_or_default();
-        let asker = Asker { source: peer.source, udp: true };
+        let asker = Asker { source: peer.source, transport: Transport::Udp };
         let now = handler.clock.now();
         match handler.pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out) {
             Outcome::Answered(how) => {
