@@ -121,6 +121,8 @@ pub struct Counters {
     pub upstream_latency_sum: Duration,
     /// The slowest upstream answer of the last one to two minutes.
     pub upstream_latency_max: Duration,
+    /// Answers that the history missed because it could not keep up.
+    pub history_lost: u64,
 }
 
 impl Counters {

@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cache::{Entry, FailureKind, Key};
 use crate::counters::Tally;
+use crate::history::{Recorder, Way};
 use crate::pipeline::{Alias, Asker, Outcome, Pipeline, Result as Ended};
 use crate::server::{Clock, ReplyTo};
 use crate::wire::Query;
-use crate::{Answered, Shared};
+use crate::{Now, Shared};
 
 mod ask;
 mod connection;
@@ -36,6 +37,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(30);
 pub(crate) struct Job {
     pub(crate) packet: Box<[u8]>,
     pub(crate) asker: Asker,
+    /// When it came.
+    pub(crate) received: Now,
     pub(crate) reply: ReplyTo,
 }
 
@@ -45,6 +48,7 @@ pub(crate) struct Forwarding {
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
     tally: Arc<Tally>,
+    history: Recorder,
     forwarders: Arc<Forwarders>,
     flights: HashMap<Key, Flight>,
     asking: JoinSet<Landed>,
@@ -71,6 +75,7 @@ impl Forwarding {
     pub(crate) fn new(pipeline: Arc<Pipeline>, shared: Arc<Shared>, clock: Clock) -> Self {
         Self {
             tally: shared.tally(),
+            history: shared.recorder(),
             forwarders: Arc::new(Forwarders::new(&shared.upstreams.load_full())),
             pipeline,
             shared,
@@ -116,19 +121,19 @@ impl Forwarding {
         let now = self.clock.now();
         // Somebody may have asked the same just before.
         if let Some(entry) = self.pipeline.fresh(&key, now) {
-            return self.answer(job, &Ended::Answer(entry), Some(Answered::Cached));
+            return self.answer(job, &Ended::Known(entry));
         }
         if let Some(flight) = self.flights.get_mut(&key) {
             if flight.late || flight.waiters.len() >= MAX_WAITERS {
-                return self.answer(job, &Ended::Failed(FailureKind::Overload), None);
+                return self.answer(job, &Ended::Failed(FailureKind::Overload));
             }
             return flight.waiters.push(job);
         }
         if self.forwarders.is_empty() {
-            return self.answer(job, &Ended::Failed(FailureKind::NoForwarder), None);
+            return self.answer(job, &Ended::Failed(FailureKind::NoForwarder));
         }
         if self.flights.len() >= upstreams.max_in_flight {
-            return self.answer(job, &Ended::Failed(FailureKind::Overload), None);
+            return self.answer(job, &Ended::Failed(FailureKind::Overload));
         }
         let name = alias.as_ref().map_or(query.name(), |alias| alias.target().as_wire());
         let Some(question) = Question::new(name, &query) else { return };
@@ -170,7 +175,7 @@ impl Forwarding {
         };
         let Some(flight) = self.flights.remove(&key) else { return };
         for job in flight.waiters {
-            self.answer(job, &ended, None);
+            self.answer(job, &ended);
         }
     }
 
@@ -186,23 +191,22 @@ impl Forwarding {
             let Some(flight) = self.flights.get_mut(&key) else { continue };
             flight.late = true;
             for job in std::mem::take(&mut flight.waiters) {
-                self.answer(job, &Ended::Late, None);
+                self.answer(job, &Ended::Late);
             }
         }
     }
 
-    fn answer(&mut self, job: Job, ended: &Ended, counted: Option<Answered>) {
+    fn answer(&mut self, job: Job, ended: &Ended) {
         let now = self.clock.now();
         let snapshot = self.shared.snapshot.load();
-        let out = &mut self.out;
-        match self.pipeline.finish(&snapshot, &job.packet, job.asker, ended, now, out) {
+        let Job { packet, asker, received, reply } = job;
+        let way = Way { received, ..Way::default() };
+        let (out, history) = (&mut self.out, &mut self.history);
+        match self.pipeline.finish(&snapshot, &packet, asker, ended, way, now, out, history) {
             Some(Outcome::Answered(how)) => {
-                let how = match (how, counted) {
-                    (Answered::Forwarded, Some(counted)) => counted,
-                    _ => how,
-                };
                 self.tally.answered(how);
-                job.reply.send(out, &self.tally);
+                reply.send(out, &self.tally);
+                self.history.wake();
             }
             Some(Outcome::Dropped(reason)) => self.tally.dropped(reason),
             Some(Outcome::Miss) | None => {}

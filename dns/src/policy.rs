@@ -33,6 +33,8 @@ pub struct Policy {
     pub block_mode: BlockMode,
     /// TTL of a blocked answer, seconds (default 10).
     pub blocked_ttl_secs: u32,
+    /// Whether the history hears of the questions of those who have it.
+    pub history: bool,
 }
 
 /// A client network and the policy its members have.

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::cache::FailureKind;
 use crate::counters::Tally;
 use crate::forward::{Forwarding, Job};
+use crate::history::Way;
 use crate::pipeline::Result as Ended;
 use crate::{DropReason, Now, Outcome, Pipeline, Shared};
 
@@ -213,8 +214,10 @@ impl Handler {
         let snapshot = self.shared.snapshot.load();
         let failed = Ended::Failed(FailureKind::Overload);
         let now = self.clock.now();
-        let Job { packet, asker, reply } = job;
-        match self.pipeline.finish(&snapshot, &packet, asker, &failed, now, out) {
+        let Job { packet, asker, received, reply } = job;
+        let way = Way { received, ..Way::default() };
+        let history = &mut self.shared.history();
+        match self.pipeline.finish(&snapshot, &packet, asker, &failed, way, now, out, history) {
             Some(Outcome::Answered(how)) => {
                 tally.answered(how);
                 reply.send(out, tally);

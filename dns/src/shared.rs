@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
+use crate::history::{HistoryReader, Hub, Labels, Recorder};
 use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
@@ -14,6 +15,7 @@ pub struct Shared {
     pub(crate) upstreams: ArcSwap<Upstreams>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
+    history: Hub,
 }
 
 /// Everything the fast path reads, in one piece.
@@ -23,6 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) local: Arc<LocalNames>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) pauses: Arc<Pauses>,
+    /// What the numbers of lists and policies stand for.
+    pub(crate) labels: Arc<Labels>,
 }
 
 impl Default for Snapshot {
@@ -32,6 +36,7 @@ impl Default for Snapshot {
             local: Arc::default(),
             policies: Arc::default(),
             pauses: Arc::default(),
+            labels: Arc::default(),
         }
     }
 }
@@ -44,12 +49,16 @@ impl Shared {
             upstreams: ArcSwap::default(),
             retired: Mutex::default(),
             registry: Registry::default(),
+            history: Hub::default(),
         })
     }
 
     /// Puts another compiled set of lists in force.
     pub fn set_filter(&self, filter: Arc<dyn Filter>) {
-        self.change(|snapshot| snapshot.filter = filter);
+        self.change(|snapshot| {
+            snapshot.filter = filter;
+            self.relabel(snapshot);
+        });
     }
 
     /// Puts a filter and policies in force that belong together: a filter knows policies by their
@@ -59,6 +68,7 @@ impl Shared {
         self.change(|snapshot| {
             snapshot.filter = filter;
             snapshot.policies = policies;
+            self.relabel(snapshot);
         });
     }
 
@@ -72,7 +82,10 @@ impl Shared {
     /// the own host (loopback) included.
     pub fn set_policies(&self, policies: Policies) {
         let policies = Arc::new(policies);
-        self.change(|snapshot| snapshot.policies = policies);
+        self.change(|snapshot| {
+            snapshot.policies = policies;
+            self.relabel(snapshot);
+        });
     }
 
     /// Stops filtering for some, or takes it up again.
@@ -88,7 +101,16 @@ impl Shared {
 
     /// Sums since start, over all workers.
     pub fn counters(&self) -> Counters {
-        self.registry.sum()
+        let mut counters = self.registry.sum();
+        counters.history_lost = self.history.lost();
+        counters
+    }
+
+    /// Begins to tell what becomes of each question, with so many bytes of room between each
+    /// worker and the reader (an event takes about 70). To be called before the server starts;
+    /// `None` when there is a reader already.
+    pub fn record_history(&self, ring_bytes: usize) -> Option<HistoryReader> {
+        self.history.open(ring_bytes)
     }
 
     /// Frees snapshots that no worker uses any more. A worker lets go of an old snapshot with its
@@ -108,6 +130,21 @@ impl Shared {
 
     pub(crate) fn upstream_tally(&self) -> &UpstreamTally {
         &self.registry.upstream
+    }
+
+    /// A worker's end of the history.
+    pub(crate) fn recorder(&self) -> Recorder {
+        self.history.recorder()
+    }
+
+    /// The history's end for those that have no recorder.
+    pub(crate) fn history(&self) -> &Hub {
+        &self.history
+    }
+
+    fn relabel(&self, snapshot: &mut Snapshot) {
+        snapshot.labels = Labels::of(snapshot, &snapshot.labels);
+        self.history.relabel(&snapshot.labels);
     }
 
     fn change(&self, edit: impl FnOnce(&mut Snapshot)) {

@@ -162,21 +162,16 @@ async fn read(
         }
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         let slot = Slot { answers: answers.clone(), permit };
-        match handler.pipeline.handle(
-            &handler.shared,
-            &packet,
-            asker,
-            handler.clock.now(),
-            &mut out,
-        ) {
+        let now = handler.clock.now();
+        match handler.pipeline.handle(&handler.shared, &packet, asker, now, &mut out) {
             Outcome::Answered(how) => {
                 tally.answered(how);
                 ReplyTo::Tcp(slot).send(&out, tally);
             }
             Outcome::Dropped(reason) => return tally.dropped(reason),
             Outcome::Miss => {
-                let job =
-                    Job { packet: packet.as_slice().into(), asker, reply: ReplyTo::Tcp(slot) };
+                let (packet, reply) = (packet.as_slice().into(), ReplyTo::Tcp(slot));
+                let job = Job { packet, asker, received: now, reply };
                 handler.forward(job, &mut out, tally);
             }
         }

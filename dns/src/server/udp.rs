@@ -83,6 +83,7 @@ impl Worker {
 
 fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
     let tally = handler.shared.tally();
+    let mut history = handler.shared.recorder();
     let mut snapshot = arc_swap::Cache::new(&handler.shared.snapshot);
     let mut buffer = vec![0; RECEIVE];
     let mut control = cmsg_space!(in6_pktinfo);
@@ -105,17 +106,20 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
         let packet = buffer.get(..len).unwrap_or_default();
         let asker = Asker { source: peer.source, transport: Transport::Udp };
         let now = handler.clock.now();
-        match handler.pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out) {
+        let pipeline = &handler.pipeline;
+        match pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out, &mut history) {
             Outcome::Answered(how) => {
                 tally.answered(how);
                 if endpoint.send(&out, &peer).is_err() {
                     tally.dropped(crate::DropReason::Send);
                 }
+                history.wake();
             }
             Outcome::Dropped(reason) => tally.dropped(reason),
             Outcome::Miss => {
                 let reply = ReplyTo::Udp(endpoint.clone(), peer);
-                handler.forward(Job { packet: packet.into(), asker, reply }, &mut out, &tally);
+                let job = Job { packet: packet.into(), asker, received: now, reply };
+                handler.forward(job, &mut out, &tally);
             }
         }
     }

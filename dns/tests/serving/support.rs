@@ -167,6 +167,10 @@ impl lanward_dns::Filter for Ads {
     fn list_name(&self, _list: lanward_dns::ListId) -> Arc<str> {
         Arc::from("ads")
     }
+
+    fn list_names(&self) -> Vec<(lanward_dns::ListId, Arc<str>)> {
+        vec![(lanward_dns::ListId(0), Arc::from("ads"))]
+    }
 }
 
 pub(crate) fn policies() -> Policies {
@@ -177,6 +181,7 @@ pub(crate) fn policies() -> Policies {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            history: true,
         }],
         networks: subnets
             .map(|subnet| ClientNetwork {

@@ -36,6 +36,7 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
                 records::BlockMode::Addresses { ipv4, ipv6 } => BlockMode::Address(ipv4, ipv6),
             },
             blocked_ttl_secs: u32::try_from(policy.blocked_ttl.0.as_secs()).unwrap_or(u32::MAX),
+            history: policy.history,
         });
     }
     for (id, list) in &household.lists {
@@ -151,6 +152,7 @@ impl Policy {
             blocking: true,
             block_mode: records::BlockMode::Null,
             blocked_ttl: crate::settings::words::Period(lanward_dns::Policy::BLOCKED_TTL),
+            history: true,
         }
     }
 }

@@ -377,6 +377,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         "ipv4",
         "ipv6",
         "blocked_ttl",
+        "history",
         "url",
         "file",
         "builtin",

@@ -21,6 +21,8 @@ pub struct Policy {
     pub block_mode: BlockMode,
     /// How long that answer may be kept (default 10s).
     pub blocked_ttl: Period,
+    /// Whether the history keeps the questions of those who have it (default true).
+    pub history: bool,
 }
 
 /// What a blocked question is answered with.
@@ -128,6 +130,7 @@ impl Record for Policy {
             blocking: fields.or("blocking", true),
             block_mode: BlockMode::read(fields),
             blocked_ttl: fields.or("blocked_ttl", Period(lanward_dns::Policy::BLOCKED_TTL)),
+            history: fields.or("history", true),
         })
     }
 }
