@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cli;
 pub mod control;
 pub mod demo;
+pub mod history;
 pub mod identity;
 pub mod io;
 pub mod lists;

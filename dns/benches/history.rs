@@ -1,7 +1,4 @@
 //! What the history costs a question: the same answers with and without it.
-//!
-//! [`Pipeline::handle`] takes the ring of those that answer over connections, behind a lock that a
-//! UDP worker's own ring does not have: the figures are an upper bound.
 #![allow(missing_docs, clippy::disallowed_methods, reason = "a program that measures")]
 
 use std::hint::black_box;
@@ -16,7 +13,7 @@ use lanward_dns::{
 };
 
 /// Questions between two drainings: the ring never fills up.
-const BATCH: u64 = 1000;
+const BATCH: u64 = 100;
 
 fn house(shared: &Shared, history: bool) {
     shared.set_policies(Policies {
@@ -65,6 +62,7 @@ fn history(c: &mut Criterion) {
         let shared = Shared::new();
         house(&shared, kept);
         let mut reader = reads.then(|| shared.record_history(256 << 10).expect("one reader"));
+        let mut recorder = shared.recorder();
         let mut out = Vec::with_capacity(4096);
         c.bench_function(&format!("local answer, history: {label}"), |b| {
             b.iter_custom(|rounds| {
@@ -73,8 +71,14 @@ fn history(c: &mut Criterion) {
                     let batch = left.min(BATCH);
                     let start = Instant::now();
                     for _ in 0..batch {
-                        let outcome =
-                            pipeline.handle(&shared, black_box(&packet), asker, now, &mut out);
+                        let outcome = pipeline.handle_recorded(
+                            &shared,
+                            black_box(&packet),
+                            asker,
+                            now,
+                            &mut out,
+                            &mut recorder,
+                        );
                         assert_eq!(outcome, Outcome::Answered(Answered::Local));
                     }
                     took += start.elapsed();

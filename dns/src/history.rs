@@ -17,13 +17,13 @@ mod ring;
 
 pub(crate) use codec::{Draft, Rule};
 pub(crate) use labels::Labels;
-pub use ring::{HistoryNudge, HistoryReader};
-pub(crate) use ring::{Hub, Recorder, Recording};
+pub use ring::{HistoryNudge, HistoryReader, Recorder};
+pub(crate) use ring::{Hub, Recording};
 
 /// One question and how it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When the question came, on the server's clock; [`HistoryReader::age`] compares with now.
+    /// When the question came, on the clock of [`HistoryReader::now`].
     pub at: Now,
     /// Who asked; never an IPv4-mapped IPv6 address.
     pub client: IpAddr,

@@ -24,7 +24,7 @@ mod wire;
 pub use cache::Now;
 pub use counters::{Answered, Counters, DropReason};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
-pub use history::{Decision, Dnssec, Event, HistoryNudge, HistoryReader, UpstreamId};
+pub use history::{Decision, Dnssec, Event, HistoryNudge, HistoryReader, Recorder, UpstreamId};
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
 };

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
-use crate::history::{Draft, Recording, Rule, Way};
+use crate::history::{Draft, Recorder, Recording, Rule, Way};
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, Reply, max_size};
 use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
@@ -132,6 +132,19 @@ impl Pipeline {
         out: &mut Vec<u8>,
     ) -> Outcome {
         self.handle_with(&shared.snapshot.load(), packet, asker, now, out, &mut shared.history())
+    }
+
+    /// As [`Pipeline::handle`], for one who has a recorder of its own ([`Shared::recorder`]).
+    pub fn handle_recorded(
+        &self,
+        shared: &Shared,
+        packet: &[u8],
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<u8>,
+        history: &mut Recorder,
+    ) -> Outcome {
+        self.handle_with(&shared.snapshot.load(), packet, asker, now, out, history)
     }
 
     /// As [`Pipeline::handle`], with a snapshot and a recorder that a worker has at hand.

@@ -91,7 +91,7 @@ impl Server {
     /// bound. Needs a tokio runtime; the UDP workers are threads of their own.
     pub async fn start(config: Config, shared: Arc<Shared>) -> Result<Self, StartError> {
         let listeners = bind::bind_all(&config)?;
-        let clock = Clock::start();
+        let clock = shared.clock;
         let pipeline = Arc::new(Pipeline::new(config.cache_bytes));
         let (queue, waiting) = mpsc::channel(config.queue.get());
         let handler = Handler { pipeline, shared, clock, queue };
@@ -175,7 +175,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { origin: Instant::now() }
     }
 

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::history::{HistoryReader, Hub, Labels, Recorder};
+use crate::server::Clock;
 use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
@@ -16,6 +17,8 @@ pub struct Shared {
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
     history: Hub,
+    /// The one clock of the data plane.
+    pub(crate) clock: Clock,
 }
 
 /// Everything the fast path reads, in one piece.
@@ -50,6 +53,7 @@ impl Shared {
             retired: Mutex::default(),
             registry: Registry::default(),
             history: Hub::default(),
+            clock: Clock::start(),
         })
     }
 
@@ -110,7 +114,7 @@ impl Shared {
     /// worker and the reader (an event takes about 70). To be called before the server starts;
     /// `None` when there is a reader already.
     pub fn record_history(&self, ring_bytes: usize) -> Option<HistoryReader> {
-        self.history.open(ring_bytes)
+        self.history.open(ring_bytes, self.clock)
     }
 
     /// Frees snapshots that no worker uses any more. A worker lets go of an old snapshot with its
@@ -132,8 +136,8 @@ impl Shared {
         &self.registry.upstream
     }
 
-    /// A worker's end of the history.
-    pub(crate) fn recorder(&self) -> Recorder {
+    /// A worker's end of the history, with a ring of its own.
+    pub fn recorder(&self) -> Recorder {
         self.history.recorder()
     }
 

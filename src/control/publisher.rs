@@ -14,6 +14,7 @@ use tracing::debug;
 use super::actor::Changes;
 use super::handle::{Handle, Stopping};
 use super::publish;
+use crate::history::History;
 use crate::io::resolve::UpstreamResolver;
 use crate::lists::{ListKeeper, ListSettings};
 use crate::names;
@@ -70,6 +71,7 @@ pub(super) struct Publisher {
     pub(super) control: Handle,
     pub(super) dns: Arc<Shared>,
     pub(super) lists: ListKeeper,
+    pub(super) history: Option<History>,
     pub(super) resolver: UpstreamResolver,
     pub(super) own: watch::Receiver<Vec<IpAddr>>,
 }
@@ -99,6 +101,9 @@ impl Publisher {
             self.dns.set_upstreams(publish::upstreams(settings));
             self.resolver.set_upstreams(settings.upstreams.clone());
             self.lists.set_settings(ListSettings::from(&**settings));
+            if let Some(history) = &self.history {
+                history.set_settings(settings.history);
+            }
         }
         let built = tokio::task::spawn_blocking(move || snapshot.local_names(serial));
         if let Ok(names) = built.await {

@@ -32,6 +32,7 @@ use super::pauser::Pauser;
 use super::service::ServiceFront;
 use super::{household, publisher, self_test, wall};
 use crate::backend::{Daemon, Parts};
+use crate::history::{self, History, HistorySettings};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
 use crate::io::clock::NodeClock;
@@ -122,6 +123,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let settings = ListSettings::from(&**node.effective());
     let lists = start_lists(&data_dir, &dns, &resolver, settings, to_partner).await?;
     tokio::spawn(carry_lists(control.clone(), for_partner));
+    let history = start_history(&data_dir, &dns, node.effective().history);
     let server = start_dns(&host, &dns).await?;
 
     // Everything that asks the node.
@@ -160,6 +162,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         control: control.clone(),
         dns: Arc::clone(&dns),
         lists: lists.clone(),
+        history: history.clone(),
         resolver,
         own: own_seen,
     };
@@ -256,6 +259,9 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     // What the node sent last goes out before the link ends.
     pairing.stop().await;
     server.shutdown().await;
+    if let Some(history) = history {
+        let _ = tokio::task::spawn_blocking(move || history.stop()).await;
+    }
     let _ = web.await;
     match by_itself {
         None => Ok(()),
@@ -304,6 +310,25 @@ async fn carry_lists(control: Handle, mut messages: mpsc::Receiver<Vec<u8>>) {
             return;
         }
     }
+}
+
+/// Room between each DNS worker and the history: four seconds of a thousand questions a second.
+const HISTORY_RING: usize = 256 << 10;
+/// Bytes of the disk that the history leaves to leases and settings.
+const HISTORY_RESERVE: u64 = 64 << 20;
+
+/// The history of questions; without one, DNS goes on.
+fn start_history(data_dir: &Path, dns: &Shared, settings: HistorySettings) -> Option<History> {
+    let reader = dns.record_history(HISTORY_RING)?;
+    let config = history::Config {
+        dir: data_dir.join("history"),
+        settings,
+        upstream: Box::new(|_| None),
+        now: wall::now,
+        reserve_bytes: HISTORY_RESERVE,
+    };
+    let started = History::start(config, reader);
+    started.inspect_err(|error| warn!("no history of questions is kept: {error}")).ok()
 }
 
 async fn start_dns(host: &HostConfig, dns: &Arc<Shared>) -> miette::Result<Server> {

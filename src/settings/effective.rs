@@ -26,9 +26,10 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::problem::{Place, Problem};
 use super::records::{
-    List, ListKind, LocalRecord, Network, Pause, PauseScope, Policy, Record, RecordData,
+    History, List, ListKind, LocalRecord, Network, Pause, PauseScope, Policy, Record, RecordData,
     Reservation, Rule, RuleKind, Settings, Source, default_policy, default_upstreams,
 };
+use crate::history::{HistorySettings, Level};
 
 /// What a node knows of itself when it derives its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub struct Effective {
     /// The pauses of blocking there are, ended ones included: what is in force of them is a
     /// matter of the clock ([`crate::pauses`]).
     pub pauses: Vec<PauseSpec>,
+    /// What is kept of the questions.
+    pub history: HistorySettings,
     /// What is wrong with the records.
     pub problems: Vec<Problem>,
 }
@@ -246,6 +249,11 @@ pub fn derive(records: &BTreeMap<String, String>, host: &HostView) -> Effective 
     networks::derive(&household, host, &mut effective);
     local::derive(&household, &mut effective);
     pauses(&household, &mut effective);
+    effective.history =
+        household.settings.history.as_ref().map(History::settings).unwrap_or_default();
+    if effective.history.level == Level::Off {
+        effective.policies.policies.iter_mut().for_each(|policy| policy.history = false);
+    }
     effective
 }
 
@@ -329,6 +337,7 @@ impl Household {
             settings.upstreams = settings.upstreams.or(read.upstreams);
             settings.mclt = settings.mclt.or(read.mclt);
             settings.auto_partner_down = settings.auto_partner_down.or(read.auto_partner_down);
+            settings.history = settings.history.or(read.history);
         }
         settings
     }

@@ -2,6 +2,7 @@
 //! in `household.toml`. A later version adds fields with defaults or gets types of its own.
 
 mod filtering;
+mod history;
 mod local;
 mod network;
 mod pause;
@@ -16,6 +17,7 @@ use super::problem::{Place, Problem};
 use super::words::{Id, Name, Period, Upstream};
 
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
+pub use history::{History, HistoryLevel};
 pub use local::{LocalRecord, RecordData};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
 pub use pause::{Pause, PauseScope};
@@ -70,22 +72,28 @@ pub struct Settings {
     /// After how long a silence the partner is taken for off by itself (default: never).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_partner_down: Option<Period>,
+    /// What is kept of the questions, and for how long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 4] = ["domain", "upstreams", "mclt", "auto_partner_down"];
+    pub const KEYS: [&'static str; 5] =
+        ["domain", "upstreams", "mclt", "auto_partner_down", "history"];
 
     /// Reads those that `fields` has.
     pub fn read(fields: &mut Fields<'_>) -> Settings {
         let domain = fields.optional("domain");
         let upstreams = fields.has("upstreams").then(|| fields.list("upstreams"));
         let mclt = fields.optional("mclt");
+        let history = fields.table("history", History::read);
         Settings {
             domain,
             upstreams,
             mclt,
             auto_partner_down: fields.optional("auto_partner_down"),
+            history,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod names;
+mod size;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,6 +16,7 @@ use super::fields::{Read, Wrong, shown};
 
 use addresses::parse_ipv4;
 pub use names::{Id, Name};
+pub use size::Size;
 
 /// A length of time, written `10s`, `90m`, `24h`, `7d`, or several together (`1h30m`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,7 +105,7 @@ macro_rules! serialize_by_display {
         }
     )*};
 }
-serialize_by_display!(Period, Range, Mac, Hex, Name, Upstream, Id);
+serialize_by_display!(Period, Range, Mac, Hex, Name, Upstream, Id, Size);
 
 fn text(value: &Value, what: &str, example: &str) -> Result<String, Wrong> {
     match value {

@@ -19,8 +19,9 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::codec::{Draft, MAX};
 use super::labels::{Labels, Shelf};
 use super::{Decision, Event};
-use crate::Name;
 use crate::name::last_labels;
+use crate::server::Clock;
+use crate::{Name, Now};
 
 /// Where events go.
 pub(crate) trait Recording {
@@ -30,7 +31,7 @@ pub(crate) trait Recording {
 
 /// One worker's end of its ring; nothing at all where no history is kept.
 #[derive(Debug, Default)]
-pub(crate) struct Recorder(Option<Ring>);
+pub struct Recorder(Option<Ring>);
 
 #[derive(Debug)]
 struct Ring {
@@ -84,6 +85,7 @@ pub struct HistoryReader {
     outlets: Vec<Outlet>,
     new: Arc<Mutex<Vec<Outlet>>>,
     bell: Arc<Bell>,
+    clock: Clock,
     shelf: Arc<Shelf>,
     /// Nothing came the last time.
     idle: bool,
@@ -106,7 +108,7 @@ impl Hub {
     }
 
     /// The reader, once. Workers that have started before are not heard.
-    pub(crate) fn open(&self, ring_bytes: usize) -> Option<HistoryReader> {
+    pub(crate) fn open(&self, ring_bytes: usize, clock: Clock) -> Option<HistoryReader> {
         let rings = Rings {
             bytes: ring_bytes.max(2 * MAX),
             bell: Arc::default(),
@@ -120,6 +122,7 @@ impl Hub {
             outlets: Vec::new(),
             new,
             bell,
+            clock,
             shelf: self.shelf.clone(),
             idle: true,
             labels: Arc::default(),
@@ -261,6 +264,11 @@ impl HistoryReader {
     fn is_empty(&mut self) -> bool {
         self.outlets.append(&mut lock(&self.new));
         self.outlets.iter().all(|outlet| outlet.consumer.is_empty())
+    }
+
+    /// The time on the clock of [`Event::at`].
+    pub fn now(&self) -> Now {
+        self.clock.now()
     }
 
     /// Takes what has come, in the order of the questions' arrival.
