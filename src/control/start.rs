@@ -23,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 use super::actor::Standing;
 use super::actor::{Actor, Changes, Waiting};
 use super::admin::Admin;
-use super::beside::Beside;
+use super::beside::{Beside, HistoryTalk};
 use super::dhcp::DhcpFront;
 use super::handle::Handle;
 use super::journal::Journal;
@@ -32,6 +32,7 @@ use super::pauser::Pauser;
 use super::service::ServiceFront;
 use super::{household, publisher, self_test, wall};
 use crate::backend::{Daemon, Parts};
+use crate::history::partner::{self, Partner, Reach, Word};
 use crate::history::{self, History, HistorySettings};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
@@ -137,6 +138,16 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let (health, tested) = self_test::start(&host.dns.listen);
     let core = ServiceAddresses::new(&host.node.name, incapable.clone(), clock.now());
     let service = ServiceFront::new(core, all, tested, services);
+    let (reach_to, reach) = watch::channel(Reach::Alone);
+    let (heard_to, heard) = mpsc::channel(8);
+    let history_talk = HistoryTalk { kept: history.is_some(), reach: reach_to, heard: heard_to };
+    let partner_history = partner_history(&control, reach);
+    tokio::spawn(talk_of_history(
+        control.clone(),
+        history.clone(),
+        Arc::clone(&partner_history),
+        heard,
+    ));
     let actor = Actor {
         node,
         clock,
@@ -150,7 +161,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         service,
         without_service_addresses: incapable.is_some(),
         changes,
-        beside: Beside::new(journal.clone(), says_to),
+        beside: Beside::new(journal.clone(), says_to, history_talk),
         standing: standing_to,
         removed: removed_to,
         partner_host,
@@ -206,6 +217,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         services: service_shown,
         health: health.subscribe(),
         pauses,
+        history: history.clone(),
+        partner_history,
         now: wall::now,
         draw,
     }));
@@ -329,6 +342,39 @@ fn start_history(data_dir: &Path, dns: &Shared, settings: HistorySettings) -> Op
     };
     let started = History::start(config, reader);
     started.inspect_err(|error| warn!("no history of questions is kept: {error}")).ok()
+}
+
+/// Who asks the partner's history.
+fn partner_history(control: &Handle, reach: watch::Receiver<Reach>) -> Arc<Partner> {
+    let control = control.clone();
+    let send = move |word: Word| {
+        // None of its types has a map with keys that are no text, the only way to fail.
+        control.history(serde_json::to_value(word).unwrap_or_default());
+    };
+    Arc::new(Partner::new(reach, Box::new(send)))
+}
+
+/// Answers the partner's questions about this host's history, one after another, and hands its
+/// answers on.
+async fn talk_of_history(
+    control: Handle,
+    history: Option<History>,
+    partner: Arc<Partner>,
+    mut heard: mpsc::Receiver<serde_json::Value>,
+) {
+    while let Some(word) = heard.recv().await {
+        // What a later version says in words that this one does not know is passed over.
+        let Ok(word) = serde_json::from_value::<Word>(word) else { continue };
+        if !word.what.is_question() {
+            partner.answered(word);
+            continue;
+        }
+        let Some(history) = history.clone() else { continue };
+        let answer = tokio::task::spawn_blocking(move || partner::answer(&history, word)).await;
+        if let Ok(Some(word)) = answer {
+            control.history(serde_json::to_value(word).unwrap_or_default());
+        }
+    }
 }
 
 async fn start_dns(host: &HostConfig, dns: &Arc<Shared>) -> miette::Result<Server> {

@@ -142,22 +142,21 @@ impl Count {
 }
 
 /// In a fixed order: that of the keys.
+#[allow(clippy::disallowed_methods, reason = "what comes of it is sorted")]
 pub(super) fn sorted<K: Clone + Ord, V: Copy>(map: &HashMap<K, V>) -> Vec<(K, V)> {
-    let mut all: Vec<(K, V)> = map.into_iter().map(|(key, value)| (key.clone(), *value)).collect();
+    let mut all: Vec<(K, V)> = map.iter().map(|(key, value)| (key.clone(), *value)).collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }
 
+#[allow(clippy::disallowed_methods, reason = "what comes of it is sorted")]
 fn top<K: Clone + Ord>(
     map: &HashMap<K, Count>,
     limit: usize,
     of: impl Fn(&Count) -> u64,
 ) -> Vec<(K, u64)> {
-    let mut all: Vec<(K, u64)> = map
-        .into_iter()
-        .map(|(key, count)| (key.clone(), of(count)))
-        .filter(|(_, n)| *n > 0)
-        .collect();
+    let mut all: Vec<(K, u64)> =
+        map.iter().map(|(key, count)| (key.clone(), of(count))).filter(|(_, n)| *n > 0).collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all.truncate(limit);
     all

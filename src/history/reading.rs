@@ -82,7 +82,7 @@ pub(super) fn page(
             before = before.min(oldest);
         }
     }
-    page.rows.sort_by(|a, b| b.seq.cmp(&a.seq));
+    page.rows.sort_by_key(|row| std::cmp::Reverse(row.seq));
     if page.rows.len() > limit {
         page.rows.truncate(limit);
         page.next = page.rows.last().map(|row| row.seq);

@@ -13,6 +13,7 @@ use super::row::DAY_MS;
 use super::state::MANY;
 use super::*;
 
+mod both;
 mod budget;
 mod files;
 mod pages;

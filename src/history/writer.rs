@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -58,8 +59,10 @@ impl Writer {
                 self.core.changed.notify_all();
             }
             if ending {
-                self.day.take().map(DayFile::close);
-                self.stats.take().map(StatsFile::close);
+                self.close_day();
+                if let Some(stats) = self.stats.take() {
+                    stats.close();
+                }
                 self.core.lock().stopping = Stopping::Done;
                 self.core.changed.notify_all();
                 return;
@@ -96,7 +99,9 @@ impl Writer {
 
     /// Reads what earlier runs have left: the last day's minutes, and hours a crash has cost.
     fn begin(&mut self) {
-        if let Err(error) = fs::create_dir_all(&self.core.dir) {
+        // What a household asks is nobody else's business, on its own host too.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.core.dir);
+        if let Err(error) = made {
             self.say(Some(format!(
                 "The query history cannot be kept in {}: {error}.",
                 self.core.dir.display()
@@ -225,7 +230,7 @@ impl Writer {
 
     fn append(&mut self, day: Day, rows: &[Row], minutes: &[Minute]) -> Result<(), FileError> {
         if self.day.as_ref().is_some_and(|file| file.day != day) {
-            self.day.take().map(DayFile::close);
+            self.close_day();
         }
         if self.day.is_none() {
             self.day = Some(DayFile::open(&self.core.dir, day)?);
@@ -233,6 +238,12 @@ impl Writer {
         match &mut self.day {
             Some(file) => file.append(rows, minutes),
             None => Ok(()),
+        }
+    }
+
+    fn close_day(&mut self) {
+        if let Some(day) = self.day.take() {
+            day.close();
         }
     }
 
@@ -322,7 +333,7 @@ impl Writer {
         let mut deleted = self.core.lock().forget(wanted);
         let told = |error: FileError| format!("Not everything could be forgotten: {error}.");
         if *wanted == Forget::Everything {
-            self.day.take().map(DayFile::close);
+            self.close_day();
             let mut files = Files::of(&self.core.dir);
             for day in files.days.keys().copied().collect::<Vec<_>>() {
                 deleted += count(&self.core.dir, day);

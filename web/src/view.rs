@@ -6,6 +6,7 @@ mod leases;
 mod lists;
 mod pair;
 mod pause;
+mod queries;
 mod status;
 mod why;
 
@@ -17,6 +18,10 @@ pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
 pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};
 pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
+pub use queries::{
+    ClientTally, ForgetOrder, Forgotten, QueriesAnswer, QueriesQuestion, QueryFilter, QueryRow,
+    QueryRule, StatisticsView, Step, Tally, UpstreamTally,
+};
 pub use status::{
     About, DnsCounters, Health, NetworkView, PolicyView, Problem, ServiceAddress, Severity, Status,
 };

@@ -42,6 +42,8 @@ struct Ring {
     lost: Arc<AtomicU64>,
     /// Where events are put together. Kept, so that it is not cleared for each.
     scratch: Box<[u8; MAX]>,
+    /// An event was told since the reader was woken last.
+    told: bool,
 }
 
 /// What a worker and the reader know of each other.
@@ -154,6 +156,7 @@ impl Rings {
             bell: self.bell.clone(),
             lost,
             scratch: Box::new([0; MAX]),
+            told: false,
         }
     }
 }
@@ -165,6 +168,7 @@ impl Recording for Recorder {
             .encode(&mut ring.scratch)
             .and_then(|len| ring.scratch.get(..len))
             .is_some_and(|event| ring.producer.push_entire_slice(event).is_ok());
+        ring.told = true;
         if !written {
             ring.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -174,7 +178,8 @@ impl Recording for Recorder {
 impl Recorder {
     /// Wakes the reader if it has to know. Called when the answer is on its way.
     pub(crate) fn wake(&mut self) {
-        let Some(ring) = &mut self.0 else { return };
+        let Some(ring) = self.0.as_mut().filter(|ring| ring.told) else { return };
+        ring.told = false;
         if ring.bell.asleep.load(Ordering::Relaxed)
             && ring.bell.asleep.swap(false, Ordering::AcqRel)
         {

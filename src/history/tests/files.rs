@@ -32,6 +32,10 @@ fn each_day_has_a_file_and_people_can_read_it() {
         row.expect("a row"),
         ["2026-11-27T12:00:00.000Z", "10.0.20.7", "x.ads.example", "blocked", "ads.example"]
     );
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(dir(&kept)).expect("a folder").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o700, "people who may become root");
     let status = kept.history.status();
     assert_eq!(status.since.as_deref(), Some("2026-11-26"));
     assert!(status.bytes > 8192 && status.problem.is_none());

@@ -159,6 +159,19 @@ fn an_event_wakes_a_reader_that_sleeps() {
 }
 
 #[test]
+fn an_answer_that_is_not_told_wakes_nobody() {
+    let (hub, reader) = hub(1 << 16);
+    let mut recorder = hub.recorder();
+    let bell = reader.bell.clone();
+    bell.asleep.store(true, Ordering::SeqCst);
+    recorder.wake();
+    assert!(bell.asleep.load(Ordering::SeqCst), "the host's own test, say");
+    recorder.record(&draft(1, NAME));
+    recorder.wake();
+    assert!(!bell.asleep.load(Ordering::SeqCst));
+}
+
+#[test]
 fn an_event_just_before_falling_asleep_is_not_forgotten() {
     let (hub, reader) = hub(1 << 16);
     let mut recorder = hub.recorder();
