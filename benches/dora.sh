@@ -9,9 +9,10 @@
 # agent that forwards every message to all servers: it broadcasts, with giaddr set. Every exchange
 # is a client never seen before. The latencies are those of perfdhcp's own clock, from each message
 # to its answer, for every exchange that was completed. DIR is on the disk that is measured; both
-# hosts of a pair share it, so it syncs twice as often as a host's own would. perfdhcp runs
-# before everything else, so that no answer is lost in it; with --ahead the servers come before
-# other work of the machine as well, whose use of the disk counts all the same.
+# hosts of a pair share it, so it syncs twice as often as a host's own would. What the bare disk
+# takes is measured before each row. With --ahead the servers and perfdhcp come before other work of
+# the machine, whose use of the disk counts all the same. Never let perfdhcp run under a realtime
+# policy: it spins, and a server's thread on its core gets 50 ms of each second.
 #
 # It needs root, perfdhcp and Kea with its ha and lease_cmds hooks, and target/release/lanward
 # (or LANWARD_BIN).
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
     --only) only=$2; shift 2 ;;
     --dir) dir=$2; shift 2 ;;
     --ahead) ahead=yes; shift ;;
-    *) sed -n '2,16p' "$0"; exit 2 ;;
+    *) sed -n '2,18p' "$0"; exit 2 ;;
   esac
 done
 
@@ -223,7 +224,7 @@ measure() { # who, rate
   before=$(cpu)
   # A namespace of clients never seen before for each rate.
   local base; base=$(printf 'mac=02:%02x:%02x:00:00:00' $((rate / 256 % 256)) $((rate % 256)))
-  on clients chrt --rr 1 perfdhcp -4 -B -l eth0 -r "$rate" -R 1000000 -b "$base" -p "$seconds" -d 3 -W 1000000 -x t \
+  serve clients perfdhcp -4 -B -l eth0 -r "$rate" -R 1000000 -b "$base" -p "$seconds" -d 3 -W 1000000 -x t \
     255.255.255.255 > "$out" 2>&1 || true
   after=$(cpu)
   say "$who, $rate new clients a second asked for, $seconds s:"
@@ -237,22 +238,34 @@ measure() { # who, rate
     printf "   CPU of both servers: %.1f s, %.2f of a core\n", b - a, (b - a) / s }'
 }
 
-say "$(uname -srm), $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg), $(findmnt -no FSTYPE -T "$work") on $(findmnt -no SOURCE -T "$work")"
-python3 - "$work" <<'PY'
-import os, sys, time
-fd = os.open(sys.argv[1] + "/sync", os.O_RDWR | os.O_CREAT)
+# What the disk alone allows: two programs at once, as the two hosts are, that do nothing but write
+# 4 KiB to a file of their own and flush it. An ACK waits for two flushes, one after the other.
+disk() {
+  python3 - "$work" <<'PY'
+import os, random, sys, threading, time
 times = []
-for i in range(100):
-    os.pwrite(fd, os.urandom(4096), i * 4096)
-    began = time.monotonic(); os.fdatasync(fd); times.append(time.monotonic() - began)
-times.sort()
-print(f"fdatasync of 4 KiB on this disk: median {times[50] * 1000:.2f} ms, p99 {times[98] * 1000:.2f} ms")
+def flush(name):
+    fd = os.open(f"{sys.argv[1]}/{name}", os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, bytes(1 << 20), 0); os.fdatasync(fd)
+    for _ in range(500):
+        os.pwrite(fd, os.urandom(4096), 4096 * random.randrange(256))
+        began = time.monotonic(); os.fdatasync(fd); times.append(1000 * (time.monotonic() - began))
+    os.close(fd); os.unlink(f"{sys.argv[1]}/{name}")
+both = [threading.Thread(target=flush, args=(name,)) for name in ("disk-a", "disk-b")]
+[one.start() for one in both]; [one.join() for one in both]
+times.sort(); at = lambda p: times[int(p * len(times))]
+print(f"the bare disk, two files at once, fdatasync of 4 KiB: ms p50 {at(.5):.2f} p95 {at(.95):.2f} "
+      f"p99 {at(.99):.2f} max {times[-1]:.2f}; load {os.getloadavg()[0]:.1f}")
 PY
+}
+
+say "$(uname -srm), $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg), $(findmnt -no FSTYPE -T "$work") on $(findmnt -no SOURCE -T "$work")"
 wires
 for who in $only; do
   for rate in $rates; do
     mkdir -p "$work/$who-$rate"
     "start_$who" "$work/$who-$rate"
+    disk
     measure "$who" "$rate"
     stop_all
   done

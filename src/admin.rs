@@ -35,6 +35,11 @@ pub enum Request {
     Status,
     /// Whether this host answers DNS. Done with a [`HealthReply`].
     Health,
+    /// Encrypted DNS and the household's certificate authority, its public part. Done with an
+    /// [`lanward_web::view::EncryptedView`].
+    Authority,
+    /// Make a new authority for both hosts. Done with the same.
+    NewAuthority,
     /// All networks.
     Networks,
     /// All policies.
@@ -69,6 +74,8 @@ pub enum Request {
         /// Its address.
         address: Ipv4Addr,
     },
+    /// The names that this host answers itself.
+    Names,
     /// All lists.
     Lists,
     /// Add a list.
@@ -110,6 +117,15 @@ pub enum Request {
     AcceptHeld {
         /// Its id.
         id: String,
+    },
+    /// Forget this host's cached DNS answers. Done with a [`ForgottenReply`].
+    Flush {
+        /// For which name; `None`: all.
+        #[serde(default)]
+        name: Option<String>,
+        /// For names below it too.
+        #[serde(default)]
+        below: bool,
     },
     /// The latest changes of the settings, newest first.
     Changes {
@@ -351,6 +367,13 @@ pub struct HealthReply {
     pub well: bool,
     /// Why, in one sentence.
     pub why: String,
+}
+
+/// What [`Request::Flush`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenReply {
+    /// How many answers are gone.
+    pub forgotten: usize,
 }
 
 /// The state of the claim.

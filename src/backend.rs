@@ -2,8 +2,10 @@
 //! keeper, edits as changes of the household's records.
 
 mod changes;
+mod encrypted;
 mod leases;
 mod lists;
+mod names;
 mod pauses;
 mod queries;
 mod sharing;
@@ -18,17 +20,21 @@ use lanward_ha::SessionKey;
 use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
-    About, ChangeRow, CollisionRow, EditError, FieldError, ForgetOrder, Forgotten, Health, InForce,
-    LeaseRow, ListRow, NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder,
-    PauseScope, PolicyView, Problem, QueriesAnswer, QueriesQuestion, Removed, ReservationView,
-    Saved, Severity, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
+    About, ChangeRow, CollisionRow, EditError, EncryptedView, FieldError, ForgetOrder, Forgotten,
+    Health, InForce, LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation,
+    PairEvent, PairOrder, PauseScope, PolicyView, Problem, QueriesAnswer, QueriesQuestion, Removed,
+    ReservationView, Saved, Severity, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::control::{Handle, Journal, Pairing, PartnerSays, Reach, Reading, Standing, Stopping};
+use crate::control::{
+    Certificates, Handle, Journal, NameSnapshot, Pairing, PartnerSays, Reach, Reading, Standing,
+    Stopping,
+};
 use crate::history::History;
 use crate::history::partner::Partner;
+use crate::hosts_file::HostsFile;
 use crate::lists::ListKeeper;
 use crate::node::{self, OWNER, SessionDeed};
 use crate::service_addresses::Shown;
@@ -46,12 +52,18 @@ pub struct Parts {
     pub lists: ListKeeper,
     /// DNS, for its counters.
     pub dns: Arc<lanward_dns::Shared>,
+    /// The cached DNS answers.
+    pub answers: lanward_dns::AnswerCache,
     /// Where people reach this node's pages.
     pub url: Option<String>,
     /// What the daemon found when it started and cannot mend by itself.
     pub start_problems: Vec<Problem>,
     /// Why DHCP is not served although it should be.
     pub dhcp_problem: watch::Receiver<Option<String>>,
+    /// What this host's hosts file says.
+    pub hosts_file: watch::Receiver<Arc<HostsFile>>,
+    /// This host's own addresses, as others can use them.
+    pub own: watch::Receiver<Vec<IpAddr>>,
     /// Where the partner is.
     pub partner: watch::Receiver<Option<IpAddr>>,
     /// What the partner's daemon said of itself.
@@ -68,6 +80,8 @@ pub struct Parts {
     pub services: watch::Receiver<Vec<Shown>>,
     /// Whether this host answers DNS.
     pub health: watch::Receiver<Health>,
+    /// The certificates of encrypted DNS.
+    pub(crate) certificates: Certificates,
     /// The pauses of blocking in force.
     pub pauses: watch::Receiver<Arc<[PauseSpec]>>,
     /// The history of questions; `None` where none can be kept.
@@ -193,9 +207,14 @@ impl Backend for Daemon {
                 let bad = Daemon::host_problem(what, fix);
                 problems.push(Problem { severity: Severity::Bad, ..bad });
             }
+            let encrypted = self.parts.certificates.shown().borrow().clone();
+            let encrypted = encrypted.problems.into_iter();
+            problems.extend(encrypted.map(|(what, fix)| Daemon::host_problem(what, fix)));
+            problems.extend(names::problem(&self.parts.hosts_file.borrow()));
             let around = status::Around {
                 started: self.started,
                 counters: self.parts.dns.counters(),
+                over_limit: self.parts.dns.over_limit(),
                 blocked_names: statuses.iter().filter_map(|l| l.entries).sum(),
                 url: self.parts.url.clone(),
                 partner_url: self.partner_url(),
@@ -208,6 +227,15 @@ impl Backend for Daemon {
                 pauses: self.parts.pauses.borrow().clone(),
             };
             self.read(move |reading| status::status(reading, around)).await
+        })
+    }
+
+    fn encrypted(&self, to_trust: bool) -> Answer<'_, Result<EncryptedView, Unavailable>> {
+        Box::pin(async move {
+            let certificates = &self.parts.certificates;
+            let shown = certificates.shown().borrow().clone();
+            let authority = certificates.authority(to_trust).await;
+            Ok(encrypted::view(&shown, authority))
         })
     }
 
@@ -237,6 +265,18 @@ impl Backend for Daemon {
 
     fn leases(&self) -> Answer<'_, Result<Vec<LeaseRow>, Unavailable>> {
         Box::pin(self.read(leases::rows))
+    }
+
+    fn names(&self) -> Answer<'_, Result<LocalNames, Unavailable>> {
+        Box::pin(async move {
+            let (own, file) = {
+                let (own, file) = (self.parts.own.borrow(), self.parts.hosts_file.borrow());
+                (own.clone(), Arc::clone(&file))
+            };
+            let snapshot =
+                self.read(move |reading| NameSnapshot::of(reading.node, &own, file)).await?;
+            Ok(names::view(&snapshot))
+        })
     }
 
     fn reservations(&self) -> Answer<'_, Result<Vec<ReservationView>, Unavailable>> {
@@ -395,6 +435,28 @@ impl Backend for Daemon {
         Box::pin(self.make_pause(new))
     }
 
+    fn forget_answers(
+        &self,
+        name: Option<String>,
+        below: bool,
+    ) -> Answer<'_, Result<usize, EditError>> {
+        let answers = &self.parts.answers;
+        let forgotten = match name.as_deref().map(str::parse::<lanward_dns::Name>) {
+            None => {
+                let (all, _) = answers.held();
+                answers.clear();
+                Ok(all)
+            }
+            Some(Ok(name)) => Ok(answers.forget(&name, below)),
+            Some(Err(why)) => {
+                let message =
+                    format!("That is not a domain name: {why}. Write it such as cdn.example.com.");
+                Err(EditError::field("name", message))
+            }
+        };
+        Box::pin(async { forgotten })
+    }
+
     fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {
         Box::pin(self.end_pauses(scope))
     }
@@ -489,6 +551,11 @@ impl Daemon {
             self.write(writes).await?;
         }
         Ok(())
+    }
+
+    /// Makes a new certificate authority for both hosts; the error is for people.
+    pub async fn new_authority(&self) -> Result<(), String> {
+        self.parts.certificates.renew().await.map(drop)
     }
 
     /// What needs attention on this host alone.

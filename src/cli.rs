@@ -2,16 +2,19 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but the household is not in order.
 
+mod ca;
 mod check_config;
 mod claim;
 mod daemon;
 mod demo;
+mod flush;
 mod guard;
 mod health;
 mod history;
 mod household;
 mod leases;
 mod lists;
+mod names;
 mod pair;
 mod passwd;
 mod pause;
@@ -75,10 +78,14 @@ enum Verb {
     Health(health::Health),
     /// List, release and reserve addresses.
     Leases(leases::Leases),
+    /// List the names that this host answers itself, and where they come from.
+    Names(names::Names),
     /// List, add, remove and update blocklists.
     Lists(lists::Lists),
     /// Tell why a name is blocked, or is not.
     Why(why::Why),
+    /// Forget cached DNS answers, of one name or all.
+    Flush(flush::Flush),
     /// Stop blocking for a while, on both hosts.
     Pause(pause::Pause),
     /// Block again.
@@ -103,6 +110,8 @@ enum Verb {
     Stats(queries::Stats),
     /// Forget questions for good.
     Forget(queries::Forget),
+    /// Show the certificate authority of encrypted DNS, for devices to trust.
+    Ca(ca::Ca),
     /// Show the code that lets a browser claim this household.
     Claim(claim::Claim),
     /// Set the owner's password.
@@ -127,10 +136,13 @@ pub fn main() -> ExitCode {
         Verb::Run(verb) => verb.execute(&common),
         Verb::Demo(verb) => verb.execute(&common),
         Verb::CheckConfig(verb) => verb.execute(&common),
+        Verb::Ca(verb) => verb.execute(&common),
         Verb::Status(verb) => verb.execute(&common),
         Verb::Leases(verb) => verb.execute(&common),
+        Verb::Names(verb) => verb.execute(&common),
         Verb::Lists(verb) => verb.execute(&common),
         Verb::Why(verb) => verb.execute(&common),
+        Verb::Flush(verb) => verb.execute(&common),
         Verb::Pause(verb) => verb.execute(&common),
         Verb::Resume(verb) => verb.execute(&common),
         Verb::History(verb) => verb.execute(&common),

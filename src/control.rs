@@ -3,9 +3,12 @@
 
 mod actor;
 mod admin;
+mod answers;
 mod beside;
+mod certificates;
 mod dhcp;
 mod handle;
+mod hosts_file;
 mod household;
 mod journal;
 mod pairing;
@@ -24,9 +27,11 @@ use miette::{IntoDiagnostic, WrapErr};
 
 pub(crate) use actor::Standing;
 pub(crate) use beside::PartnerSays;
+pub(crate) use certificates::{Certificates, PublicAuthority, Shown as ShownCertificates};
 pub use handle::{Handle, Reach, Reading, Stopping};
 pub(crate) use journal::Journal;
 pub(crate) use pairing::Pairing;
+pub(crate) use publisher::Snapshot as NameSnapshot;
 
 use crate::cli::RunOptions;
 

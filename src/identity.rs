@@ -181,7 +181,7 @@ fn read_private(path: &Path) -> Result<Option<String>, IdentityError> {
 }
 
 /// Writes a file that is there whole, durable and for its owner alone, or not at all.
-fn write_private(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_private(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let unfinished = path.with_extension("new");
     if let Err(error) = fs::remove_file(&unfinished)

@@ -3,10 +3,12 @@
 pub mod admin;
 pub mod aside;
 pub mod backend;
+pub mod certificates;
 pub mod cli;
 pub mod control;
 pub mod demo;
 pub mod history;
+pub mod hosts_file;
 pub mod identity;
 pub mod io;
 pub mod lists;

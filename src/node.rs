@@ -128,6 +128,7 @@ impl Node {
                 self.wall_ahead_millis = signed(wall).saturating_sub(signed(now));
             }
             Input::Lists(message) => self.pair.send_aside(Aside::Lists, message),
+            Input::Authority(text) => self.pair.send_aside(Aside::Authority, text.into_bytes()),
             Input::Release { id, addr } => match self.pair.release_by_hand(now, addr) {
                 Some(ticket) => {
                     self.releases.insert(ticket, id);
@@ -436,6 +437,10 @@ impl Node {
             PairOutput::Aside(Aside::Lists, message) => {
                 self.out.push_back(Output::Lists(message));
             }
+            PairOutput::Aside(Aside::Authority, message) => match String::from_utf8(message) {
+                Ok(text) => self.out.push_back(Output::Authority(text)),
+                Err(error) => self.pair.close_link(now, &format!("authority: {error}")),
+            },
             PairOutput::Settings(message) => {
                 if let Err(error) = self.document.handle_message(&message) {
                     self.pair.close_link(now, &error.to_string());

@@ -7,6 +7,7 @@
 mod book;
 mod config;
 mod counters;
+mod encrypted_dns;
 mod exchange;
 mod expiring;
 mod hostname;
@@ -27,6 +28,8 @@ mod unserved;
 pub use book::{Answering, Asking, Change, LeaseBook, Outcome, Refusal, Ticket};
 pub use config::{Config, Network, NetworkId, Reservation};
 pub use counters::Counters;
+pub use encrypted_dns::EncryptedDns;
+pub use hostname::{host_name, is_reserved_name};
 pub use lease::{BindingState, Client, ClientKey, HwAddr, Lease};
 pub use output::{
     Denial, Destination, Dropped, Event, Output, Probe, ProbeHow, ProbeId, ProbeResult, Transmit,

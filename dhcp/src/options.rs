@@ -37,6 +37,8 @@ pub(crate) mod code {
     pub(crate) const SUBNET_SELECTION: u8 = 118;
     /// RFC 3442.
     pub(crate) const CLASSLESS_ROUTES: u8 = 121;
+    /// RFC 9463.
+    pub(crate) const ENCRYPTED_DNS: u8 = 162;
     pub(crate) const END: u8 = 255;
 }
 

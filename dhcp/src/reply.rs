@@ -9,6 +9,7 @@ use dhcproto::{Encodable, Encoder};
 
 use crate::Network;
 use crate::exchange::Exchange;
+use crate::hostname::is_reserved_name;
 use crate::options::code;
 
 /// Smallest payload sent: relay agents and firmware drop what is shorter than a BOOTP message.
@@ -162,10 +163,10 @@ fn is_ours(asked: u8) -> bool {
     )
 }
 
-/// Options that switch something off in a client which knows them: IPv4 (RFC 8925), or
-/// link-local addresses (RFC 2563). Only for clients that name them.
+/// Options that switch something off in a client which knows them, IPv4 (RFC 8925) or link-local
+/// addresses (RFC 2563), and a long one that few read (RFC 9463). Only for clients that name them.
 fn only_if_asked(asked: u8) -> bool {
-    matches!(asked, code::IPV6_ONLY | code::AUTO_CONFIGURE)
+    matches!(asked, code::IPV6_ONLY | code::AUTO_CONFIGURE | code::ENCRYPTED_DNS)
 }
 
 /// Option 81 back to a client that sent it (RFC 4702 section 4): the name the household's DNS
@@ -176,7 +177,7 @@ fn fqdn_reply(exchange: &Exchange, network: &Network, hostname: Option<&str>) ->
     const E: u8 = 0x04;
     let sent = *exchange.request.option(code::CLIENT_FQDN)?.first()?;
     let own_name = exchange.request.hostname();
-    let label = hostname.or(own_name.as_deref())?;
+    let label = hostname.or(own_name.as_deref().filter(|name| !is_reserved_name(name)))?;
     let flags = S | if sent & S == 0 { O } else { 0 } | (sent & E);
     let mut option = vec![flags, 255, 255];
     if sent & E == 0 {

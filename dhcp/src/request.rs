@@ -177,7 +177,7 @@ impl Request {
     pub(crate) fn hostname(&self) -> Option<Arc<str>> {
         self.option(code::CLIENT_FQDN)
             .and_then(hostname::from_fqdn_option)
-            .or_else(|| self.option(code::HOST_NAME).and_then(hostname::from_text))
+            .or_else(|| self.option(code::HOST_NAME).and_then(hostname::host_name))
     }
 
     fn addr_option(&self, code: u8) -> Option<Ipv4Addr> {

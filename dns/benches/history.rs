@@ -23,6 +23,7 @@ fn house(shared: &Shared, history: bool) {
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
             history,
+            upstreams: None,
         }],
         networks: vec![ClientNetwork {
             subnet: "10.0.0.0/16".parse().expect("subnet"),
@@ -31,7 +32,7 @@ fn house(shared: &Shared, history: bool) {
     });
     let zone = LocalZone {
         apex: "home.arpa".parse().expect("name"),
-        name_server: "lanward.home.arpa".parse().expect("name"),
+        name_servers: vec!["lanward.home.arpa".parse().expect("name")],
         serial: 1,
         negative_ttl_secs: 5,
     };
@@ -41,6 +42,7 @@ fn house(shared: &Shared, history: bool) {
         name: "printer.living-room.home.arpa".parse().expect("name"),
         addresses: vec!["10.0.0.7".parse().expect("v4")],
         ttl_secs: 60,
+        networks: Vec::new(),
     };
     local.host(&host).expect("host");
     shared.set_local(local.build());
@@ -53,7 +55,7 @@ fn history(c: &mut Criterion) {
     message.edns = Some(Edns::new());
     let packet = message.to_vec().expect("encodes");
     let source = "10.0.3.7:40000".parse().expect("source");
-    let asker = Asker { source, transport: Transport::Udp };
+    let asker = Asker { source, local: [10, 0, 0, 2].into(), transport: Transport::Udp };
     let now = Now(Duration::from_secs(60));
     let pipeline = Pipeline::new(1 << 20);
     for (label, reads, kept) in

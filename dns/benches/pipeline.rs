@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a program")]
 
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use lanward_dns::{
     Answered, Asker, BlockMode, ClientNetwork, Filter, ListId, LocalHost, LocalNames, LocalZone,
     Now, Outcome, Pipeline, Policies, Policy, PolicyId, RuleRef, Shared, Transport, Verdict,
 };
+
+/// The address that is asked.
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 3, 2));
 
 /// The cheapest filter that blocks something: what is measured is the pipeline.
 struct Ads;
@@ -44,6 +48,7 @@ fn house() -> Arc<Shared> {
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
             history: true,
+            upstreams: None,
         }],
         networks: (0..5)
             .map(|vlan| ClientNetwork {
@@ -54,7 +59,7 @@ fn house() -> Arc<Shared> {
     });
     let zone = LocalZone {
         apex: "home.arpa".parse().expect("name"),
-        name_server: "lanward.home.arpa".parse().expect("name"),
+        name_servers: vec!["lanward.home.arpa".parse().expect("name")],
         serial: 1,
         negative_ttl_secs: 5,
     };
@@ -65,6 +70,7 @@ fn house() -> Arc<Shared> {
             name: format!("host{index}.home.arpa").parse().expect("name"),
             addresses: vec![std::net::Ipv4Addr::from_bits(0x0a00_0000 + index).into()],
             ttl_secs: 60,
+            networks: Vec::new(),
         };
         local.host(&host).expect("host");
     }
@@ -91,8 +97,11 @@ fn pipeline(c: &mut Criterion) {
         answer.answers.push(Record::from_rdata(name, 300, RData::A(A([192, 0, 2, 1].into()))));
         assert!(pipeline.learn(&answer.to_vec().expect("encodes"), start));
     }
-    let asker =
-        Asker { source: "10.0.3.7:40000".parse().expect("source"), transport: Transport::Udp };
+    let asker = Asker {
+        source: "10.0.3.7:40000".parse().expect("source"),
+        local: LOCAL,
+        transport: Transport::Udp,
+    };
     let now = Now(Duration::from_secs(60));
     for (label, name, how) in [
         ("cached", "www77.example.com.", Answered::Cached),

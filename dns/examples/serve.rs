@@ -1,6 +1,7 @@
 //! A DNS server with fixed settings, for load tests and for trying things out with dig:
 //!
 //!     serve --listen 127.0.0.1:5353 [--upstream 127.0.0.1:5301]... [--threads N] [--list FILE]
+//!           [--cert FILE --key FILE [--tls ADDR] [--https ADDR] [--http3 ADDR] [--quic ADDR]]
 //!
 //! FILE holds a domain a line, each blocked with everything below it, and is read again on SIGHUP.
 //! Serves every client, knows `printer.home.arpa`, and prints its counters at the end (Ctrl-C or
@@ -10,13 +11,16 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lanward_dns::{
-    Answered, BlockMode, ClientNetwork, Config, Filter, Forwarder, ListId, LocalHost, LocalNames,
-    LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server, Shared, Upstreams, Verdict,
+    Answered, BlockMode, Certificate, ClientNetwork, Config, Encrypted, Filter, ListId, LocalHost,
+    LocalNames, LocalZone, Name, Policies, Policy, PolicyId, RuleRef, Server, Shared, Upstreams,
+    Verdict,
 };
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A plain set of names: enough for a load test.
@@ -55,36 +59,55 @@ impl Filter for Names {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
-    let (mut upstreams, mut list) = (Upstreams::default(), None);
+    let (mut servers, mut list) = (Vec::new(), None);
+    let mut encrypted = Encrypted::default();
+    let (mut cert, mut key) = (None, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
             "--listen" => config.listen.push(value.parse()?),
-            "--upstream" => upstreams.forwarders.push(Forwarder { addr: value.parse()? }),
+            "--upstream" => servers.push(value.parse::<SocketAddr>()?),
             "--threads" => config.udp_workers = value.parse()?,
             "--list" => list = Some(PathBuf::from(value)),
+            "--cert" => cert = Some(PathBuf::from(value)),
+            "--key" => key = Some(PathBuf::from(value)),
+            "--tls" => encrypted.tls.push(value.parse()?),
+            "--https" => encrypted.https.push(value.parse()?),
+            "--http3" => encrypted.http3.push(value.parse()?),
+            "--quic" => encrypted.quic.push(value.parse()?),
             _ => return Err(format!("unknown option {arg}").into()),
         }
     }
     if config.listen.is_empty() {
         config.listen.push(SocketAddr::from(([127, 0, 0, 1], 5353)));
     }
-    tokio::runtime::Runtime::new()?.block_on(serve(config, upstreams, list))
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let certificate = cert.zip(key).map(|(cert, key)| certificate(&cert, &key)).transpose()?;
+        serve(config, Upstreams::plain(servers), list, encrypted, certificate).await
+    })
 }
 
 async fn serve(
     config: Config,
     upstreams: Upstreams,
     list: Option<PathBuf>,
+    encrypted: Encrypted,
+    certificate: Option<Certificate>,
 ) -> Result<(), Box<dyn Error>> {
     let shared = Shared::new();
     shared.set_policies(everybody()?);
     shared.set_local(house()?);
     shared.set_upstreams(upstreams);
     shared.set_filter(Arc::new(Names::read(list.as_ref())?));
-    let server = Server::start(config, shared.clone()).await?;
+    let mut server = Server::start(config, shared.clone()).await?;
     println!("listening on {:?}", server.listening());
+    if let Some(certificate) = certificate {
+        shared.set_certificate(certificate);
+        let (open, problems) = server.serve_encrypted(&encrypted);
+        println!("encrypted: {open:?}");
+        problems.iter().for_each(|problem| eprintln!("{problem}"));
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut reload = signal(SignalKind::hangup())?;
     loop {
@@ -100,7 +123,7 @@ async fn serve(
             }
         }
     }
-    let (answers, bytes) = server.cache_held();
+    let (answers, bytes) = server.cache().held();
     server.shutdown().await;
     let counters = shared.counters();
     println!("queries {}, cache {answers} answers in {bytes} bytes", counters.queries);
@@ -114,6 +137,11 @@ async fn serve(
     Ok(())
 }
 
+fn certificate(cert: &Path, key: &Path) -> Result<Certificate, Box<dyn Error>> {
+    let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<_, _>>()?;
+    Ok(Certificate::new(chain, PrivateKeyDer::from_pem_file(key)?)?)
+}
+
 fn everybody() -> Result<Policies, Box<dyn Error>> {
     let policy = PolicyId(0);
     let subnets = ["0.0.0.0/0", "::/0"];
@@ -125,6 +153,7 @@ fn everybody() -> Result<Policies, Box<dyn Error>> {
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
             history: true,
+            upstreams: None,
         }],
         networks: networks.into_iter().collect::<Result<_, Box<dyn Error>>>()?,
     })
@@ -133,7 +162,7 @@ fn everybody() -> Result<Policies, Box<dyn Error>> {
 fn house() -> Result<LocalNames, Box<dyn Error>> {
     let zone = LocalZone {
         apex: "home.arpa".parse()?,
-        name_server: "lanward.home.arpa".parse()?,
+        name_servers: vec!["lanward.home.arpa".parse()?],
         serial: 1,
         negative_ttl_secs: 5,
     };
@@ -143,6 +172,7 @@ fn house() -> Result<LocalNames, Box<dyn Error>> {
         name: "printer.home.arpa".parse()?,
         addresses: vec!["10.0.30.20".parse()?, "fd00:30::20".parse()?],
         ttl_secs: 60,
+        networks: Vec::new(),
     })?;
     Ok(names.build())
 }

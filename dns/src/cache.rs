@@ -1,6 +1,6 @@
 //! The answer cache: whole answers as wire bytes, bounded in bytes.
 //!
-//! Keyed by lower-case name, type, DO and CD (class IN only). Reading takes one shared lock of one
+//! Keyed by lower-case name, group of upstreams, type, DO and CD (class IN only). Reading takes one shared lock of one
 //! shard (`quick_cache`) for the time of a hash lookup; nothing writes on that path but an
 //! insertion in the same shard, which needs an upstream's answer first. A copy of the cache for
 //! each worker would be free of locks but would multiply memory and misses by the number of cores.
@@ -12,12 +12,14 @@ use std::time::Duration;
 use quick_cache::sync::Cache as Sharded;
 
 use crate::name::MAX_WIRE;
-use crate::wire::{Ede, Query, Rcode, Reply};
+use crate::wire::{CLASS_IN, Ede, Query, Rcode, Reply};
 use crate::{Name, RecordType};
 
 mod entry;
+mod saved;
 
 pub(crate) use entry::{Entry, Use, to_name};
+pub use saved::DamagedCache;
 
 /// Time since some fixed instant in the past, never going back. The pipeline gets it as an
 /// argument, so that tests own the time.
@@ -41,10 +43,13 @@ const FAILURES: usize = 10_000;
 /// Bytes an entry takes beside its own: the map's slot, the two counters of its Arc, allocator.
 const OVERHEAD: u64 = 128;
 
+/// Bytes of a key after the name: the group's tag, the type, DO and CD.
+const KEY_TAIL: usize = 8 + 2 + 1;
+
 /// What a question's answer is kept under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    bytes: [u8; MAX_WIRE + 3],
+    bytes: [u8; MAX_WIRE + KEY_TAIL],
     len: u16,
 }
 
@@ -105,23 +110,45 @@ pub(crate) struct Cache {
 }
 
 impl Key {
-    pub(crate) fn of(query: &Query<'_>) -> Self {
-        Self::new(query.name(), query.qtype, query.dnssec_ok(), query.cd())
+    /// The key of `query` when it is asked of the group with this tag.
+    pub(crate) fn of(query: &Query<'_>, tag: u64) -> Self {
+        Self::new(query.name(), tag, query.qtype, query.dnssec_ok(), query.cd())
     }
 
     /// `name` is lower-case wire format; only its first 255 bytes count.
-    pub(crate) fn new(name: &[u8], rtype: RecordType, dnssec_ok: bool, cd: bool) -> Self {
-        let mut bytes = [0; MAX_WIRE + 3];
+    pub(crate) fn new(name: &[u8], tag: u64, rtype: RecordType, dnssec_ok: bool, cd: bool) -> Self {
+        let mut bytes = [0; MAX_WIRE + KEY_TAIL];
         let len = name.len().min(MAX_WIRE);
         let [high, low] = rtype.0.to_be_bytes();
         bytes[..len].copy_from_slice(&name[..len]);
-        bytes[len..len + 3].copy_from_slice(&[high, low, u8::from(dnssec_ok) | u8::from(cd) << 1]);
-        Self { bytes, len: len as u16 + 3 }
+        bytes[len..len + 8].copy_from_slice(&tag.to_be_bytes());
+        let flags = u8::from(dnssec_ok) | u8::from(cd) << 1;
+        bytes[len + 8..len + KEY_TAIL].copy_from_slice(&[high, low, flags]);
+        Self { bytes, len: (len + KEY_TAIL) as u16 }
+    }
+
+    /// A key as [`Key::as_bytes`] gives it.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (rest, flags) = (bytes.get(..bytes.len().checked_sub(1)?)?, *bytes.last()?);
+        let (rest, rtype) = rest.split_last_chunk::<2>()?;
+        let (name, tag) = rest.split_last_chunk::<8>()?;
+        let name = Name::from_wire(name)?;
+        let tag = u64::from_be_bytes(*tag);
+        let rtype = RecordType(u16::from_be_bytes(*rtype));
+        Some(Self::new(name.as_wire(), tag, rtype, flags & 1 != 0, flags & 2 != 0))
+    }
+
+    /// The question it is kept for, in wire format.
+    fn question(&self) -> Vec<u8> {
+        let bytes = self.as_bytes();
+        let (name, tail) = bytes.split_at(bytes.len() - KEY_TAIL);
+        [name, tail.get(8..10).unwrap_or_default(), &CLASS_IN.to_be_bytes()].concat()
     }
 
     fn is_for(&self, name: &Name, rtype: u16) -> bool {
         let start = self.as_bytes().strip_prefix(name.as_wire());
-        start.and_then(|rest| rest.strip_prefix(&rtype.to_be_bytes())).is_some_and(|f| f.len() == 1)
+        let rest = start.and_then(|rest| rest.get(8..));
+        rest.and_then(|rest| rest.strip_prefix(&rtype.to_be_bytes())).is_some_and(|f| f.len() == 1)
     }
 
     fn dnssec_ok(&self) -> bool {
@@ -144,8 +171,12 @@ impl Cache {
         }
     }
 
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
     pub(crate) fn get(&self, key: &[u8], now: Now) -> Cached {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let entry = self.answers.get(&hash).filter(|entry| entry.key() == key);
         if let Some(entry) = &entry
             && now < entry.expires()
@@ -162,7 +193,7 @@ impl Cache {
 
     /// Keeps an answer, unless its time to live is zero.
     pub(crate) fn insert(&self, entry: &Arc<Entry>) {
-        let hash = self.hasher.hash_one(entry.key());
+        let hash = self.hash(entry.key());
         self.failures.remove(&hash);
         if entry.lives() {
             self.answers.insert(hash, entry.clone());
@@ -171,7 +202,7 @@ impl Cache {
 
     /// Remembers that asking failed.
     pub(crate) fn insert_failure(&self, key: &[u8], why: FailureKind, now: Now) -> Failure {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let lasting = match self.failures.get(&hash) {
             // Still failing soon after the last try: twice as long.
             Some(last) if now.0 < last.until.0 + FAILURE_MAX => (last.lasting * 2).min(FAILURE_MAX),
@@ -182,10 +213,36 @@ impl Cache {
         failure
     }
 
+    /// Forgets what failed: whoever was asked then can be reached again.
+    pub(crate) fn clear_failures(&self) {
+        self.failures.clear();
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         self.answers.clear();
         self.failures.clear();
+    }
+
+    /// Forgets what is kept under `name`, of any type, and under names below it when `below`. How
+    /// many answers those were.
+    pub(crate) fn forget(&self, name: &Name, below: bool) -> usize {
+        let before = self.answers.len();
+        self.answers.retain(|_, entry| {
+            let Some(key) = Key::from_bytes(entry.key()) else { return false };
+            let question = key.question();
+            let asked = question.get(..question.len() - 4).unwrap_or_default();
+            let matches = match below {
+                true => crate::name::suffixes(asked).any(|suffix| suffix == name.as_wire()),
+                false => asked == name.as_wire(),
+            };
+            // Whoever was led to the name by an alias would be led there again.
+            let leads = |target: &Name| target == name || (below && target.is_within(name));
+            !matches && !entry.targets().iter().any(leads)
+        });
+        // They are kept by hash alone.
+        self.failures.clear();
+        before.saturating_sub(self.answers.len())
     }
 
     /// Entries and bytes held.

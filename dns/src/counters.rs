@@ -18,24 +18,31 @@ pub enum DropReason {
     SourcePort,
     /// From a source outside all configured networks.
     Source,
+    /// From a client that asks more than it may.
+    RateLimit,
     /// The answer could not be sent.
     Send,
-    /// A TCP connection over the cap, of all or of this client.
+    /// A connection over the cap, of all or of this client: the newcomer, or an idle one that made
+    /// room for it.
     Connections,
-    /// A TCP connection that was idle, slow or broke the framing.
+    /// A connection, or a question on it, that was idle, slow or broke the framing.
     Stream,
+    /// A handshake of TLS or QUIC that failed or was slow.
+    Handshake,
 }
 
 impl DropReason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [DropReason; 7] = [
+    pub const ALL: [DropReason; 9] = [
         Self::Short,
         Self::Response,
         Self::SourcePort,
         Self::Source,
+        Self::RateLimit,
         Self::Send,
         Self::Connections,
         Self::Stream,
+        Self::Handshake,
     ];
 
     /// A short name for people and metrics.
@@ -45,9 +52,11 @@ impl DropReason {
             Self::Response => "response",
             Self::SourcePort => "source_port",
             Self::Source => "source",
+            Self::RateLimit => "rate_limit",
             Self::Send => "send",
             Self::Connections => "connections",
             Self::Stream => "stream",
+            Self::Handshake => "handshake",
         }
     }
 }
@@ -61,6 +70,8 @@ pub enum Answered {
     Local,
     /// Blocked by the filter, on the question or on a name its answer led to.
     Blocked,
+    /// Without the private addresses that its public name has (rebinding).
+    Withheld,
     /// From the cache, before expiry.
     Cached,
     /// By a forwarder.
@@ -72,21 +83,25 @@ pub enum Answered {
     /// With an error of the question's own: FORMERR, NOTIMP, REFUSED, BADVERS, or a type that is
     /// answered minimally (ANY).
     Refused,
+    /// Asked to come again over TCP, because the client asks more than it may over UDP.
+    Limited,
     /// The host asked itself whether it answers. Not counted as a query.
     SelfTest,
 }
 
 impl Answered {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Answered; 9] = [
+    pub const ALL: [Answered; 11] = [
         Self::Special,
         Self::Local,
         Self::Blocked,
+        Self::Withheld,
         Self::Cached,
         Self::Forwarded,
         Self::Stale,
         Self::Failed,
         Self::Refused,
+        Self::Limited,
         Self::SelfTest,
     ];
 
@@ -96,11 +111,13 @@ impl Answered {
             Self::Special => "special",
             Self::Local => "local",
             Self::Blocked => "blocked",
+            Self::Withheld => "withheld",
             Self::Cached => "cached",
             Self::Forwarded => "forwarded",
             Self::Stale => "stale",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Limited => "limited",
             Self::SelfTest => "self_test",
         }
     }

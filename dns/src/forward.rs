@@ -1,13 +1,16 @@
 //! What the fast path does not know: asked upstream, each question once at a time.
 //!
-//! One task owns the questions in flight; it gets them through a bounded queue from the workers,
-//! has each distinct one asked in a task of its own, and answers everybody who waits.
+//! One task owns the questions in flight: it gets them through a bounded queue from the workers, asks
+//! each distinct one, and answers everybody who waits. It hands work to other tasks only where a
+//! connection is shared by many questions.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::op::Message;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -15,16 +18,25 @@ use tokio::time::{Instant, sleep_until};
 use crate::cache::{Entry, FailureKind, Key};
 use crate::counters::Tally;
 use crate::history::{Recorder, Way};
-use crate::pipeline::{Alias, Asker, Outcome, Pipeline, Result as Ended};
+use crate::pipeline::{Asker, Errand, Outcome, Pipeline, Result as Ended};
 use crate::server::{Clock, ReplyTo};
-use crate::wire::Query;
+use crate::wire::{Form, Query};
 use crate::{Now, Shared};
 
-mod ask;
 mod connection;
+mod groups;
+mod health;
+mod question;
+mod server;
+mod status;
+mod stream;
+mod udp;
 
-use ask::Forwarders;
-pub(crate) use ask::Question;
+pub(crate) use groups::Groups;
+pub use health::UpstreamState;
+pub(crate) use question::Question;
+use server::Received;
+pub use status::UpstreamStatus;
 
 /// Clients that wait for one question's answer, at most.
 const MAX_WAITERS: usize = 512;
@@ -49,10 +61,11 @@ pub(crate) struct Forwarding {
     pub(crate) clock: Clock,
     tally: Arc<Tally>,
     history: Recorder,
-    forwarders: Arc<Forwarders>,
     flights: HashMap<Key, Flight>,
-    asking: JoinSet<Landed>,
-    /// When to serve whom an expired answer. All wait equally long, so the first is due first.
+    asking: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// Tasks that wait for servers to come back.
+    probes: JoinSet<()>,
+    /// When to serve whom an expired answer; the first is due first.
     late: VecDeque<(Instant, Key)>,
     out: Vec<u8>,
 }
@@ -67,7 +80,7 @@ struct Flight {
 /// How a question came back.
 struct Landed {
     key: Key,
-    result: Result<Message, FailureKind>,
+    result: Result<Received, FailureKind>,
     took: Duration,
 }
 
@@ -76,12 +89,12 @@ impl Forwarding {
         Self {
             tally: shared.tally(),
             history: shared.recorder(),
-            forwarders: Arc::new(Forwarders::new(&shared.upstreams.load_full())),
             pipeline,
             shared,
             clock,
             flights: HashMap::new(),
-            asking: JoinSet::new(),
+            asking: FuturesUnordered::new(),
+            probes: JoinSet::new(),
             late: VecDeque::new(),
             out: Vec::with_capacity(4096),
         }
@@ -90,6 +103,7 @@ impl Forwarding {
     /// Runs until all senders of the queue are gone.
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let signals = self.shared.snapshot.load().groups.signals.clone();
         loop {
             let due = self.late.front().map(|(due, _)| *due);
             tokio::select! {
@@ -97,30 +111,27 @@ impl Forwarding {
                     Some(job) => self.take(job),
                     None => return,
                 },
-                Some(landed) = self.asking.join_next() => {
-                    if let Ok(landed) = landed {
-                        self.land(landed);
-                    }
-                }
+                Some(landed) = self.asking.next() => self.land(landed),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.serve_late();
                 }
+                () = signals.probe.notified() => self.probe(),
+                Some(_) = self.probes.join_next() => {}
                 _ = housekeeping.tick() => self.shared.free_retired(),
             }
         }
     }
 
     fn take(&mut self, job: Job) {
-        let upstreams = self.shared.upstreams.load();
-        if !self.forwarders.are(&upstreams) {
-            self.forwarders = Arc::new(Forwarders::new(&upstreams));
-        }
+        let snapshot = self.shared.snapshot.load_full();
         let Ok(query) = Query::parse(&job.packet) else { return };
-        let alias = Alias::of(&self.shared.snapshot.load(), &query);
-        let key = alias.as_ref().map_or_else(|| Key::of(&query), Alias::key);
+        let Errand { key, alias, route } = Errand::of(&snapshot, &query, job.asker);
         let now = self.clock.now();
-        // Somebody may have asked the same just before.
-        if let Some(entry) = self.pipeline.fresh(&key, now) {
+        // Somebody may have asked the same just before; but one that is about to expire, which
+        // nobody waits for, is asked for all the same.
+        if !job.reply.is_nobody()
+            && let Some(entry) = self.pipeline.fresh(&key, now)
+        {
             return self.answer(job, &Ended::Known(entry));
         }
         if let Some(flight) = self.flights.get_mut(&key) {
@@ -129,36 +140,48 @@ impl Forwarding {
             }
             return flight.waiters.push(job);
         }
-        if self.forwarders.is_empty() {
+        let groups = &snapshot.groups;
+        if !groups.has_servers(route.group) {
             return self.answer(job, &Ended::Failed(FailureKind::NoForwarder));
         }
-        if self.flights.len() >= upstreams.max_in_flight {
+        if self.flights.len() >= groups.upstreams.max_in_flight {
             return self.answer(job, &Ended::Failed(FailureKind::Overload));
         }
         let name = alias.as_ref().map_or(query.name(), |alias| alias.target().as_wire());
         let Some(question) = Question::new(name, &query) else { return };
         if self.pipeline.has_stale(&key, now) {
-            self.late.push_back((Instant::now() + upstreams.stale_after, key.clone()));
+            // Where nobody is known to answer there is nothing to wait for.
+            let wait = match groups.is_down(route.group) {
+                true => Duration::ZERO,
+                false => groups.upstreams.stale_after,
+            };
+            let due = Instant::now() + wait;
+            let at = self.late.partition_point(|(other, _)| *other <= due);
+            self.late.insert(at, (due, key.clone()));
         }
-        self.ask(key.clone(), question);
+        self.ask(key.clone(), question, groups.clone(), route.group);
         self.flights.insert(key, Flight { waiters: vec![job], late: false });
     }
 
-    fn ask(&mut self, key: Key, question: Question) {
+    fn ask(&mut self, key: Key, question: Question, groups: Arc<Groups>, group: usize) {
         self.shared.upstream_tally().asked();
-        let forwarders = self.forwarders.clone();
-        let started = Instant::now();
-        self.asking.spawn(async move {
-            let result = forwarders.ask(question).await;
+        self.asking.push(Box::pin(async move {
+            let started = Instant::now();
+            let result = groups.ask(group, &question).await;
             Landed { key, result, took: started.elapsed() }
-        });
+        }));
     }
 
     fn land(&mut self, landed: Landed) {
         let Landed { key, result, took } = landed;
         let now = self.clock.now();
-        let entry = result
-            .and_then(|message| Entry::from_answer(message, &key, now).ok_or(FailureKind::Garbled));
+        let entry = result.and_then(|Received { wire, form }| {
+            let entry = match form {
+                Form::Plain(layout) => Entry::from_layout(&wire, layout, &key, now),
+                Form::Other(message) => Entry::from_answer(*message, &key, now),
+            };
+            entry.ok_or(FailureKind::Garbled)
+        });
         let ended = match entry {
             Ok(entry) => {
                 self.shared.upstream_tally().took(took, now.0);
@@ -176,6 +199,19 @@ impl Forwarding {
         let Some(flight) = self.flights.remove(&key) else { return };
         for job in flight.waiters {
             self.answer(job, &ended);
+        }
+    }
+
+    /// Looks after servers that are not up.
+    fn probe(&mut self) {
+        let groups = self.shared.snapshot.load().groups.clone();
+        if groups.signals.has_recovered() {
+            self.pipeline.cache.clear_failures();
+        }
+        for (_, server) in groups.servers() {
+            if let Some(probing) = server.watch() {
+                self.probes.spawn(probing);
+            }
         }
     }
 
@@ -197,6 +233,9 @@ impl Forwarding {
     }
 
     fn answer(&mut self, job: Job, ended: &Ended) {
+        if job.reply.is_nobody() {
+            return;
+        }
         let now = self.clock.now();
         let snapshot = self.shared.snapshot.load();
         let Job { packet, asker, received, reply } = job;
@@ -209,7 +248,7 @@ impl Forwarding {
                 self.history.wake();
             }
             Some(Outcome::Dropped(reason)) => self.tally.dropped(reason),
-            Some(Outcome::Miss) | None => {}
+            Some(Outcome::Miss | Outcome::Aging(_)) | None => {}
         }
     }
 }

@@ -6,34 +6,47 @@
 
 mod cache;
 mod counters;
+mod discovery;
 mod filter;
 mod forward;
 mod history;
+mod limiter;
 mod local;
 mod name;
 mod pauses;
 mod pipeline;
 mod policy;
+mod protection;
 mod record_type;
+mod routes;
 mod server;
 mod shared;
 mod transport;
 mod upstreams;
 mod wire;
 
-pub use cache::Now;
+pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason};
+pub use discovery::{Discovery, Ports};
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
+pub use forward::{UpstreamState, UpstreamStatus};
 pub use history::{Decision, Dnssec, Event, HistoryNudge, HistoryReader, Recorder, UpstreamId};
 pub use local::{
-    LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, RecordData,
+    LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, NetworkId,
+    RecordData,
 };
 pub use name::{Name, NameError};
 pub use pauses::Pauses;
 pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
+pub use protection::{Protection, RateLimit, Rebinding};
 pub use record_type::RecordType;
-pub use server::{Config, Server, StartError, TcpLimits};
-pub use shared::Shared;
+pub use server::{
+    AnswerCache, Certificate, CertificateError, Config, ConnectionLimits, Encrypted, Server,
+    StartError,
+};
+pub use shared::{OverLimit, Shared};
 pub use transport::Transport;
-pub use upstreams::{Forwarder, Upstreams};
+pub use upstreams::{
+    ForwardZone, Order, UpstreamGroup, UpstreamServer, UpstreamTransport, Upstreams,
+};

@@ -1,73 +1,43 @@
 //! The names of the house: own zones, hosts and records, as an immutable index.
 //!
 //! Built anew after every change of leases or settings and handed over as a snapshot
-//! ([`crate::Shared::set_local`]).
+//! ([`crate::Shared::set_local`]). One index serves all networks: only a name that is not the same
+//! everywhere costs a look at who asks.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::name::suffixes;
+use crate::name::{MAX_WIRE, suffixes};
 use crate::{Name, RecordType};
 
 mod build;
+mod record;
+mod view;
 
-pub use build::{LocalError, LocalNamesBuilder};
+pub use build::LocalNamesBuilder;
+pub use record::{LocalError, LocalRecord, RecordData};
 
-/// Data of a local record, parsed. The variants are the record types that settings may hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordData {
-    /// An IPv4 address.
-    A(Ipv4Addr),
-    /// An IPv6 address.
-    Aaaa(Ipv6Addr),
-    /// Another name for this one. Its target need not be local.
-    Cname(Name),
-    /// The name of an address.
-    Ptr(Name),
-    /// Texts, each at most 255 bytes.
-    Txt(Vec<Vec<u8>>),
-    /// Where a service is (RFC 2782).
-    Srv {
-        /// Lower is tried first.
-        priority: u16,
-        /// Share among those of one priority.
-        weight: u16,
-        /// TCP or UDP port.
-        port: u16,
-        /// The host.
-        target: Name,
-    },
-    /// A mail exchanger.
-    Mx {
-        /// Lower is tried first.
-        preference: u16,
-        /// The host.
-        exchange: Name,
-    },
-}
+pub(crate) use record::target;
+pub(crate) use view::{Rrset, View};
 
-/// One local record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalRecord {
-    /// Owner, complete.
-    pub name: Name,
-    /// Seconds.
-    pub ttl_secs: u32,
-    /// Type and data.
-    pub data: RecordData,
-}
+/// A network of clients: its place among those given to [`LocalNamesBuilder::network`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkId(pub u16);
 
 /// A host: its addresses answer its name, and its name answers its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalHost {
     /// Complete, e.g. `printer.home.arpa`.
     pub name: Name,
-    /// Each becomes an A or AAAA record, and a PTR record unless an earlier host has it.
+    /// Each becomes an A or AAAA record, and a PTR record unless an earlier host has it. A client
+    /// gets those of its own network first.
     pub addresses: Vec<IpAddr>,
     /// Seconds.
     pub ttl_secs: u32,
+    /// Whose clients see it; empty: everybody's.
+    pub networks: Vec<NetworkId>,
 }
 
 /// A zone we are the authority for: names below it that are not here do not exist, and no question
@@ -76,8 +46,9 @@ pub struct LocalHost {
 pub struct LocalZone {
     /// E.g. `home.arpa`, or a reverse zone.
     pub apex: Name,
-    /// This server's name: MNAME of the SOA and target of the NS.
-    pub name_server: Name,
+    /// The names of the servers, in the same order on all of them: each is the target of an NS
+    /// record, and the first is the MNAME of the SOA.
+    pub name_servers: Vec<Name>,
     /// Serial of the SOA.
     pub serial: u32,
     /// For how long a client may believe that a name does not exist: short, because a device that
@@ -95,6 +66,15 @@ pub struct LocalNames {
     /// look at this word and one or two hash lookups.
     apex_labels: u64,
     nodes: HashMap<Box<[u8]>, Node>,
+    /// The nodes whose first label is `*`, by the name above them.
+    wildcards: HashMap<Box<[u8]>, Node>,
+    /// Of the keys of `wildcards`, as `apex_labels`.
+    wildcard_labels: u64,
+    /// The clients of each network, the longest prefixes first.
+    subnets: Vec<(IpNet, NetworkId)>,
+    /// Domains of plain names, each with the network whose clients mean it; the last is everybody's.
+    search: Vec<(Option<NetworkId>, Name)>,
+    content: u64,
 }
 
 /// A zone, ready to be written.
@@ -110,6 +90,12 @@ pub(crate) struct Zone {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
     pub(crate) records: Vec<Stored>,
+    /// Whether who asks matters: not everybody sees it, or it has addresses in several networks.
+    split: bool,
+    /// Whether the name exists for everybody.
+    for_all: bool,
+    /// For whose clients it exists otherwise.
+    only: Vec<NetworkId>,
 }
 
 /// One record, ready to be written.
@@ -118,6 +104,10 @@ pub(crate) struct Stored {
     pub(crate) rtype: RecordType,
     pub(crate) ttl_secs: u32,
     pub(crate) rdata: Box<[u8]>,
+    /// Whose clients see it; empty: everybody's.
+    only: Box<[NetworkId]>,
+    /// The network that the address in it lies in.
+    home: Option<NetworkId>,
 }
 
 /// What the index says of one name and type.
@@ -125,8 +115,8 @@ pub(crate) struct Stored {
 pub(crate) enum Found<'a> {
     /// Nothing here; somebody else may know.
     Elsewhere,
-    /// The node holds records of this type.
-    Records(&'a Node),
+    /// The records of this type.
+    Records(Rrset<'a>),
     /// The node is an alias.
     Alias(&'a Stored),
     /// The name is ours and has no record of this type.
@@ -151,31 +141,109 @@ impl LocalNames {
         self.zones.is_empty() && self.nodes.is_empty()
     }
 
-    /// Looks a lower-case wire name up.
-    pub(crate) fn find(&self, name: &[u8], rtype: RecordType) -> Found<'_> {
+    /// A number that differs when the content does, the serials of the zones apart: whoever builds
+    /// the names anew learns from it whether anything has changed.
+    pub fn content(&self) -> u64 {
+        self.content
+    }
+
+    /// Looks a lower-case wire name up for a client.
+    pub(crate) fn find(&self, name: &[u8], rtype: RecordType, asker: IpAddr) -> Found<'_> {
         let zone = self.zone_of(name);
         // DS at an apex is the parent's business (RFC 4035, 3.1.4.1).
         if rtype == RecordType::DS && zone.is_some_and(|zone| zone.apex.as_wire() == name) {
             return Found::Elsewhere;
         }
-        let Some(node) = self.nodes.get(name) else {
+        let Some((node, view)) = self.node_of(name, zone, asker) else {
             return zone.map_or(Found::Elsewhere, Found::NxDomain);
         };
-        let has = |wanted: RecordType| node.records.iter().any(|record| record.rtype == wanted);
+        let has = |wanted| view.records(node).any(|record| record.rtype == wanted);
         if has(rtype) {
-            return Found::Records(node);
+            return Found::Records(Rrset { node, rtype, view });
         }
-        if let Some(alias) = node.records.iter().find(|record| record.rtype == RecordType::CNAME) {
+        if let Some(alias) = view.records(node).find(|record| record.rtype == RecordType::CNAME) {
             return Found::Alias(alias);
         }
-        // A name outside our zones with an address of ours: its public addresses must not show
-        // through (nor the ones in its HTTPS records), everything else about it stays public.
-        let ours = has(RecordType::A) || has(RecordType::AAAA);
         match zone {
             Some(zone) => Found::NoData(Some(zone)),
-            None if ours && rtype.leads_to_address() => Found::NoData(None),
+            // A name outside our zones with an address of ours: its public addresses must not show
+            // through (nor the ones in its HTTPS records), everything else about it stays public.
+            None if rtype.leads_to_address() && (has(RecordType::A) || has(RecordType::AAAA)) => {
+                Found::NoData(None)
+            }
             None => Found::Elsewhere,
         }
+    }
+
+    /// Looks the name of a question up: as it stands, and when it is a plain one (of one label),
+    /// as if the client had completed it. Clients without a search list ask so for `printer`.
+    pub(crate) fn find_asked(&self, name: &[u8], rtype: RecordType, asker: IpAddr) -> Found<'_> {
+        let found = self.find(name, rtype, asker);
+        let mut buffer = [0; MAX_WIRE];
+        if matches!(found, Found::Elsewhere)
+            && is_plain(name, rtype)
+            && let Some(full) = self.complete(name, asker, &mut buffer)
+        {
+            return self.find(full, rtype, asker);
+        }
+        found
+    }
+
+    /// The full name of a plain one when a name of the house has it: the domain of the client's
+    /// network is looked in first, then the household's. Written into `buffer`.
+    fn complete<'b>(
+        &self,
+        plain: &[u8],
+        asker: IpAddr,
+        buffer: &'b mut [u8; MAX_WIRE],
+    ) -> Option<&'b [u8]> {
+        let label = plain.get(..1 + usize::from(*plain.first()?))?;
+        let network = self.network_of(asker);
+        let meant = |(of, _): &&(Option<NetworkId>, Name)| of.is_none() || *of == network;
+        let len = self.search.iter().filter(meant).find_map(|(_, domain)| {
+            let len = label.len() + domain.as_wire().len();
+            let name = buffer.get_mut(..len)?;
+            name[..label.len()].copy_from_slice(label);
+            name[label.len()..].copy_from_slice(domain.as_wire());
+            self.node_of(name, self.zone_of(name), asker).map(|_| len)
+        })?;
+        buffer.get(..len)
+    }
+
+    /// The node that answers for `name`, a wildcard's included, as `asker` sees it.
+    fn node_of(&self, name: &[u8], zone: Option<&Zone>, asker: IpAddr) -> Option<(&Node, View)> {
+        let own = self.nodes.get(name).and_then(|node| Some((node, self.view(node, asker)?)));
+        own.or_else(|| self.wildcard_of(name, zone, asker))
+    }
+
+    /// The wildcard that covers a name which does not exist. In our zones only the one of the
+    /// closest encloser does (RFC 4592, 3.3.1). Outside, where we have single names and not their
+    /// zones, the next one above does: that is what `address=/lab.example/` does elsewhere.
+    fn wildcard_of(
+        &self,
+        name: &[u8],
+        zone: Option<&Zone>,
+        asker: IpAddr,
+    ) -> Option<(&Node, View)> {
+        if self.wildcards.is_empty() {
+            return None;
+        }
+        let apex = zone.map_or(1, |zone| zone.apex.as_wire().len());
+        let mut labels = suffixes(name).count() - 1;
+        for parent in suffixes(name).skip(1).take_while(|parent| parent.len() >= apex) {
+            labels = labels.saturating_sub(1);
+            if self.wildcard_labels & (1 << labels.min(63)) != 0
+                && let Some(node) = self.wildcards.get(parent)
+                && let Some(view) = self.view(node, asker)
+            {
+                return Some((node, view));
+            }
+            let exists = |node| self.view(node, asker).is_some();
+            if zone.is_some() && self.nodes.get(parent).is_some_and(exists) {
+                return None;
+            }
+        }
+        None
     }
 
     /// The innermost own zone that holds `name`.
@@ -194,12 +262,19 @@ impl LocalNames {
         }
         None
     }
+
+    /// The network of a client or of an address.
+    fn network_of(&self, address: IpAddr) -> Option<NetworkId> {
+        let address = address.to_canonical();
+        self.subnets.iter().find(|(subnet, _)| subnet.contains(&address)).map(|(_, id)| *id)
+    }
 }
 
-/// The reverse zones of `network`, as zones of ours.
-pub(crate) fn reverse_zones(network: IpNet, like: &LocalZone) -> impl Iterator<Item = LocalZone> {
-    let like = like.clone();
-    Name::reverse_zones(network).into_iter().map(move |apex| LocalZone { apex, ..like.clone() })
+/// Whether a question is for the address of a name of one label. No top-level domain has one
+/// (RFC 7085, and ICANN forbids it), so what is meant is a device of the house.
+pub(crate) fn is_plain(name: &[u8], rtype: RecordType) -> bool {
+    let len = usize::from(name.first().copied().unwrap_or(0));
+    rtype.leads_to_address() && len > 0 && name.len() == len + 2
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! Pure: no clock, no socket, no lock but the cache's. The UDP workers, the TCP listener, tests and
 //! benchmarks all call [`Pipeline::handle`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
 use crate::history::{Draft, Recorder, Recording, Rule, Way};
+use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, Reply, max_size};
 use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
@@ -16,28 +17,36 @@ mod access;
 mod alias;
 mod cached;
 mod canary;
+mod conditional;
+mod discovery;
 mod filtering;
+mod limit;
 mod local_names;
 mod minimal;
 mod policy;
+mod rebinding;
 mod recursion;
 mod special;
 
 pub(crate) use alias::Alias;
 pub use special::SELF_TEST;
+pub(crate) use special::stays_inside;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:
-const STAGES: [Stage; 10] = [
-    access::judge,   // first: a stranger must not learn anything, nor use us against others
+const STAGES: [Stage; 13] = [
+    access::judge, // first: a stranger must not learn anything, nor use us against others
+    limit::judge,  // before any work: one device that runs wild must not cost the others theirs
+    discovery::answer, // before special names: they know nothing below resolver.arpa
     special::answer, // before local names: no host may call itself localhost
+    conditional::choose, // before all that would deny a name of a zone others know
     local_names::answer, // before the filter: no list may block a device of the house
     special::keep_inside, // after local names: what they do not know must not leave the house
-    policy::choose,  // from here on answers differ from client to client
-    canary::answer,  // only for those whose questions are filtered
+    policy::choose, // from here on answers differ from client to client; and who is asked
+    canary::answer, // only for those whose questions are filtered
     filtering::judge, // before the cache: what is blocked now must not be served from earlier
     minimal::answer, // before the cache: ANY is never asked upstream
-    cached::answer,  // the last that answers at once
+    cached::answer, // the last that answers at once
     recursion::judge, // only who asks for recursion has others asked
 ];
 
@@ -55,6 +64,9 @@ enum Step {
 pub enum Outcome {
     /// The answer stands in the buffer.
     Answered(Answered),
+    /// The answer, out of the cache, stands in the buffer and will soon expire there: whoever sends
+    /// it should have it asked for again.
+    Aging(Answered),
     /// There will be no answer.
     Dropped(DropReason),
     /// Nobody here knows: an upstream must be asked.
@@ -66,6 +78,8 @@ pub enum Outcome {
 pub struct Asker {
     /// Source address and port.
     pub source: SocketAddr,
+    /// The address of this host that was asked.
+    pub local: IpAddr,
     /// How the question came, and so how its answer goes back.
     pub transport: Transport,
 }
@@ -89,6 +103,11 @@ pub(crate) struct Asked<'a> {
     asker: Asker,
     /// Set by `access`.
     policy_id: PolicyId,
+    /// Set by `conditional`: who is asked for names of the zone that the name is in, and how many
+    /// labels that zone has.
+    zone: Option<(Route, usize)>,
+    /// Set by `policy`: who is asked when nobody here knows.
+    route: Route,
     /// Set by `policy`, when the client's questions are filtered.
     filtering: Option<&'a Policy>,
     /// Set by `filtering`, when a rule decided.
@@ -106,8 +125,8 @@ struct Decided {
 
 impl<'a> Asked<'a> {
     fn new(query: Query<'a>, asker: Asker) -> Self {
-        let policy_id = PolicyId::default();
-        Self { query, asker, policy_id, filtering: None, decided: None }
+        let (policy_id, route) = (PolicyId::default(), Route::default());
+        Self { query, asker, policy_id, zone: None, route, filtering: None, decided: None }
     }
 
     fn limit(&self) -> usize {
@@ -163,6 +182,7 @@ impl Pipeline {
             Err(Malformed::Drop(reason)) => return Outcome::Dropped(reason),
             Err(Malformed::Answer(refusal)) => {
                 return match access::policy_of(&cx, asker) {
+                    Ok(_) if !limit::admits(&cx, asker) => Outcome::Dropped(DropReason::RateLimit),
                     Ok(_) => {
                         Reply::refuse(&refusal, out);
                         Outcome::Answered(Answered::Refused)
@@ -174,7 +194,7 @@ impl Pipeline {
         let mut asked = Asked::new(query, asker);
         for stage in STAGES {
             if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
-                if let Outcome::Answered(how) = outcome {
+                if let Outcome::Answered(how) | Outcome::Aging(how) = outcome {
                     record(&cx, &asked, how, Way { received: now, ..Way::default() }, out, history);
                 }
                 return outcome;
@@ -184,7 +204,8 @@ impl Pipeline {
     }
 
     /// Puts an upstream's answer, in wire format, into the cache under the question that it
-    /// repeats. False when it is no answer that can be kept.
+    /// repeats, for clients whose questions go to no group. False when it is no answer that can be
+    /// kept.
     pub fn learn(&self, answer: &[u8], now: Now) -> bool {
         let Ok(message) = hickory_proto::op::Message::from_vec(answer) else { return false };
         let dnssec_ok = message.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
@@ -196,7 +217,7 @@ impl Pipeline {
         else {
             return false;
         };
-        let key = Key::new(name.as_wire(), rtype, dnssec_ok, cd);
+        let key = Key::new(name.as_wire(), 0, rtype, dnssec_ok, cd);
         let Some(entry) = Entry::from_answer(message, &key, now) else { return false };
         self.cache.insert(&entry);
         entry.lives()
@@ -244,6 +265,33 @@ fn record(
     });
 }
 
+/// What a question that nobody here can answer is asked as.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    /// What the answer is kept under.
+    pub(crate) key: Key,
+    /// A local alias led to the name that is asked.
+    pub(crate) alias: Option<Alias>,
+    pub(crate) route: Route,
+}
+
+impl Errand {
+    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
+        let source = asker.source.ip();
+        let route = |name: &[u8]| match snapshot.routes.of_zone(name, source) {
+            Some((route, _)) => route,
+            None => snapshot.routes.of_policy(snapshot.policies.of(source).unwrap_or_default()),
+        };
+        match Alias::of(snapshot, query, source, route) {
+            Some(alias) => Self { key: alias.key.clone(), route: alias.route, alias: Some(alias) },
+            None => {
+                let route = route(query.name());
+                Self { key: Key::of(query, route.tag), alias: None, route }
+            }
+        }
+    }
+}
+
 /// How asking upstream ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Result {
@@ -274,7 +322,7 @@ impl Pipeline {
         let cx = Cx { snapshot, cache: &self.cache, now };
         let query = Query::parse(packet).ok()?;
         let mut asked = Asked::new(query, asker);
-        for stage in [access::judge, policy::choose] {
+        for stage in [access::judge, conditional::choose, policy::choose] {
             if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
                 return Some(outcome);
             }
@@ -295,8 +343,7 @@ impl Pipeline {
         out: &mut Vec<u8>,
     ) -> Option<Outcome> {
         let (snapshot, now) = (cx.snapshot, cx.now);
-        let alias = Alias::of(snapshot, &asked.query);
-        let key = alias.as_ref().map_or_else(|| Key::of(&asked.query), Alias::key);
+        let Errand { key, alias, .. } = Errand::of(snapshot, &asked.query, asked.asker);
         let (entry, how, answered) = match result {
             Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),
             Result::Known(entry) => (entry.clone(), Use::Fresh, Answered::Cached),
@@ -315,9 +362,12 @@ impl Pipeline {
         if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
             return Some(outcome);
         }
+        let public = rebinding::judge(cx, asked, &entry);
+        let (entry, answered) =
+            public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
         match alias {
             None => entry.write(&asked.query, how, now, asked.limit(), out),
-            Some(alias) => alias.write(asked, &entry, how, now, out),
+            Some(alias) => alias.write(asked, entry, how, now, out),
         }
         Some(Outcome::Answered(answered))
     }

@@ -1,6 +1,7 @@
 //! Which clients are served, and under which policy: an immutable snapshot.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -35,6 +36,9 @@ pub struct Policy {
     pub blocked_ttl_secs: u32,
     /// Whether the history hears of the questions of those who have it.
     pub history: bool,
+    /// Id of the group of upstream servers that its members' questions go to; `None`, and a group
+    /// that is not there: the first.
+    pub upstreams: Option<Arc<str>>,
 }
 
 /// A client network and the policy its members have.

@@ -16,12 +16,15 @@ impl RecordType {
     pub const TXT: Self = Self(16);
     pub const AAAA: Self = Self(28);
     pub const SRV: Self = Self(33);
+    pub const NAPTR: Self = Self(35);
     pub const DNAME: Self = Self(39);
     pub const OPT: Self = Self(41);
     pub const DS: Self = Self(43);
+    pub const SSHFP: Self = Self(44);
     pub const RRSIG: Self = Self(46);
     pub const NSEC: Self = Self(47);
     pub const NSEC3: Self = Self(50);
+    pub const TLSA: Self = Self(52);
     pub const SVCB: Self = Self(64);
     pub const HTTPS: Self = Self(65);
     pub const TKEY: Self = Self(249);
@@ -31,6 +34,7 @@ impl RecordType {
     pub const MAILB: Self = Self(253);
     pub const MAILA: Self = Self(254);
     pub const ANY: Self = Self(255);
+    pub const CAA: Self = Self(257);
 }
 
 impl RecordType {

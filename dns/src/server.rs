@@ -6,21 +6,38 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::cache::FailureKind;
+use crate::cache::{DamagedCache, FailureKind};
 use crate::counters::Tally;
 use crate::forward::{Forwarding, Job};
 use crate::history::Way;
 use crate::pipeline::Result as Ended;
-use crate::{DropReason, Now, Outcome, Pipeline, Shared};
+use crate::{Asker, DropReason, Name, Now, Outcome, Pipeline, Shared};
 
+mod accept;
 mod bind;
-pub(crate) mod tcp;
+mod doq;
+mod encrypted;
+mod gate;
+mod http2;
+mod http3;
+mod https;
+mod options;
+mod quic;
+pub(crate) mod stream;
+mod tls;
 pub(crate) mod udp;
 
 pub use bind::StartError;
+pub use encrypted::Encrypted;
+use options::Wants;
+pub(crate) use tls::InForce;
+pub use tls::{Certificate, CertificateError};
+
+/// How long the end of a server waits for its QUIC clients to hear of it.
+const GOODBYE: Duration = Duration::from_millis(300);
 
 /// Where and how to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,21 +50,24 @@ pub struct Config {
     pub udp_workers: NonZeroUsize,
     /// Bound of the answer cache, bytes.
     pub cache_bytes: u64,
-    /// Bounds of the TCP listeners.
-    pub tcp: TcpLimits,
+    /// Bounds of everything that has connections: TCP, TLS, HTTPS and QUIC together.
+    pub connections: ConnectionLimits,
     /// Questions waiting to be forwarded, at most; more are answered stale or SERVFAIL.
     pub queue: NonZeroUsize,
 }
 
-/// What keeps TCP clients from using everything up.
+/// What keeps clients with connections from using everything up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpLimits {
-    /// Connections at once, in all.
+pub struct ConnectionLimits {
+    /// Connections at once, in all; less when the process may not open twice as many files.
     pub connections: usize,
     /// Connections at once of one client (IPv4 address, or IPv6 /64).
     pub connections_per_client: usize,
-    /// A connection without a complete question for so long is closed (RFC 7766, 6.2.3).
+    /// A TCP connection without a question for so long is closed (RFC 7766, 6.2.3). Also how long
+    /// one question may take to come in whole, and one answer to be taken.
     pub idle: Duration,
+    /// The same for an encrypted connection, which is more costly to open anew.
+    pub encrypted_idle: Duration,
     /// Questions of one connection answered at the same time (RFC 7766, 6.2.1.1).
     pub pipelined: usize,
 }
@@ -60,18 +80,19 @@ impl Default for Config {
             listen: Vec::new(),
             udp_workers: std::thread::available_parallelism().unwrap_or(one),
             cache_bytes: 32 << 20,
-            tcp: TcpLimits::default(),
+            connections: ConnectionLimits::default(),
             queue: NonZeroUsize::new(4096).unwrap_or(one),
         }
     }
 }
 
-impl Default for TcpLimits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 256,
             connections_per_client: 16,
             idle: Duration::from_secs(10),
+            encrypted_idle: Duration::from_secs(30),
             pipelined: 32,
         }
     }
@@ -81,9 +102,11 @@ impl Default for TcpLimits {
 #[derive(Debug)]
 pub struct Server {
     listening: Vec<SocketAddr>,
-    pipeline: Arc<Pipeline>,
     udp: Vec<udp::Worker>,
     tasks: Vec<JoinHandle<()>>,
+    quic: Vec<quinn::Endpoint>,
+    handler: Handler,
+    gate: Arc<gate::Gate>,
 }
 
 impl Server {
@@ -95,18 +118,21 @@ impl Server {
         let pipeline = Arc::new(Pipeline::new(config.cache_bytes));
         let (queue, waiting) = mpsc::channel(config.queue.get());
         let handler = Handler { pipeline, shared, clock, queue };
+        let gate = Arc::new(gate::Gate::new(config.connections));
         // From here on dropping `server` stops whatever has been started.
         let mut server = Self {
             listening: listeners.iter().map(|bound| bound.addr).collect(),
-            pipeline: handler.pipeline.clone(),
             udp: Vec::new(),
             tasks: Vec::new(),
+            quic: Vec::new(),
+            handler: handler.clone(),
+            gate: gate.clone(),
         };
-        let gate = Arc::new(tcp::Gate::new(config.tcp));
         for bound in listeners {
             let listen = |source| StartError::Bind { addr: bound.addr, protocol: "tcp", source };
             let listener = tokio::net::TcpListener::from_std(bound.tcp).map_err(listen)?;
-            let task = tcp::serve(listener, gate.clone(), handler.clone());
+            let speaks = accept::Speaks::Tcp;
+            let task = accept::serve(listener, speaks, gate.clone(), handler.clone());
             server.tasks.push(tokio::spawn(task));
             for socket in bound.udp {
                 let worker = udp::Worker::start(socket, bound.addr, handler.clone());
@@ -124,14 +150,9 @@ impl Server {
         &self.listening
     }
 
-    /// Forgets all cached answers.
-    pub fn flush_cache(&self) {
-        self.pipeline.cache.clear();
-    }
-
-    /// How many answers the cache holds, and the bytes they take.
-    pub fn cache_held(&self) -> (usize, u64) {
-        self.pipeline.cache.held()
+    /// The cache of answers, for whoever keeps, shows or empties it.
+    pub fn cache(&self) -> AnswerCache {
+        AnswerCache { pipeline: self.handler.pipeline.clone(), clock: self.handler.clock }
     }
 
     /// Stops, and waits until every thread and task has ended and every socket is closed.
@@ -141,6 +162,11 @@ impl Server {
             // Aborted: that is what was asked for.
             let _ = task.await;
         }
+        // Tells the clients; whoever does not hear it finds out.
+        let quic = std::mem::take(&mut self.quic);
+        let told = futures_util::future::join_all(quic.iter().map(quinn::Endpoint::wait_idle));
+        let _ = tokio::time::timeout(GOODBYE, told).await;
+        drop(quic);
         let workers = std::mem::take(&mut self.udp);
         let joined =
             tokio::task::spawn_blocking(|| workers.into_iter().for_each(udp::Worker::join));
@@ -150,12 +176,49 @@ impl Server {
     fn stop(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.udp.iter().for_each(udp::Worker::stop);
+        self.quic.iter().for_each(|endpoint| endpoint.close(0u8.into(), &[]));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// The cached answers of a server; clones are the same cache. It may outlive the server.
+#[derive(Clone, Debug)]
+pub struct AnswerCache {
+    pipeline: Arc<Pipeline>,
+    clock: Clock,
+}
+
+impl AnswerCache {
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.pipeline.cache.clear();
+    }
+
+    /// Forgets the answers to questions for `name`, of any type, and to those that an alias led
+    /// there; with `below`, for all names below it too. How many answers that were.
+    pub fn forget(&self, name: &Name, below: bool) -> usize {
+        self.pipeline.cache.forget(name, below)
+    }
+
+    /// How many answers there are, and the bytes they take.
+    pub fn held(&self) -> (usize, u64) {
+        self.pipeline.cache.held()
+    }
+
+    /// The answers as bytes for a file. `date`: seconds since 1970.
+    pub fn save(&self, date: u64) -> Vec<u8> {
+        self.pipeline.cache.save(self.clock.now(), date)
+    }
+
+    /// Takes back the answers that [`AnswerCache::save`] gave; how many are of use still. When the
+    /// clock shows an earlier `date` than then, they serve only while no upstream answers.
+    pub fn restore(&self, saved: &[u8], date: u64) -> Result<usize, DamagedCache> {
+        self.pipeline.cache.restore(saved, self.clock.now(), date)
     }
 }
 
@@ -174,13 +237,17 @@ pub(crate) struct Clock {
     origin: Instant,
 }
 
+/// What the clock shows at the start: answers of an earlier process can be older than this one, by
+/// at most as long as any answer is of use.
+const FIRST: Duration = Duration::from_secs(3 * 24 * 3600);
+
 impl Clock {
     pub(crate) fn start() -> Self {
         Self { origin: Instant::now() }
     }
 
     pub(crate) fn now(self) -> Now {
-        Now(self.origin.elapsed())
+        Now(FIRST + self.origin.elapsed())
     }
 }
 
@@ -189,15 +256,25 @@ impl Clock {
 pub(crate) enum ReplyTo {
     /// To the same source, from the same socket and address.
     Udp(Arc<udp::Endpoint>, udp::Peer),
-    /// Back over the connection.
-    Tcp(tcp::Slot),
+    /// Nowhere: the cache is to have it.
+    Nobody,
+    /// Back over the connection, past others that take longer.
+    Stream(stream::Slot),
+    /// To whoever waits for this answer alone: a stream of QUIC or HTTP.
+    Alone(oneshot::Sender<Vec<u8>>),
 }
 
 impl ReplyTo {
+    pub(crate) fn is_nobody(&self) -> bool {
+        matches!(self, Self::Nobody)
+    }
+
     pub(crate) fn send(self, answer: &[u8], tally: &Tally) {
         let sent = match self {
             Self::Udp(endpoint, peer) => endpoint.send(answer, &peer).is_ok(),
-            Self::Tcp(slot) => slot.send(answer),
+            Self::Nobody => true,
+            Self::Stream(slot) => slot.send(answer),
+            Self::Alone(waits) => waits.send(answer.to_vec()).is_ok(),
         };
         if !sent {
             tally.dropped(DropReason::Send);
@@ -206,6 +283,48 @@ impl ReplyTo {
 }
 
 impl Handler {
+    /// Has a cached answer asked for again before it expires ([`Outcome::Aging`]). When there is too
+    /// much to do for that, the answer just expires.
+    fn refresh(&self, packet: &[u8], asker: Asker, received: Now) {
+        let (packet, reply) = (packet.into(), ReplyTo::Nobody);
+        let _ = self.queue.try_send(Job { packet, asker, received, reply });
+    }
+
+    /// Whether connections from there are taken at all.
+    fn serves(&self, source: SocketAddr) -> bool {
+        self.shared.snapshot.load().policies.of(source.ip()).is_some()
+    }
+
+    /// Answers one question of a transport that has a stream for each, or says why it gets no
+    /// answer; that is not counted yet.
+    async fn answer(
+        &self,
+        packet: &[u8],
+        asker: Asker,
+        tally: &Tally,
+    ) -> Result<Vec<u8>, DropReason> {
+        let mut out = Vec::new();
+        let now = self.clock.now();
+        match self.pipeline.handle(&self.shared, packet, asker, now, &mut out) {
+            Outcome::Answered(how) => tally.answered(how),
+            Outcome::Aging(how) => {
+                tally.answered(how);
+                self.refresh(packet, asker, now);
+            }
+            Outcome::Dropped(reason) => return Err(reason),
+            Outcome::Miss => {
+                let (reply, answer) = oneshot::channel();
+                let reply = ReplyTo::Alone(reply);
+                let job = Job { packet: packet.into(), asker, received: now, reply };
+                self.forward(job, &mut out, tally);
+                out = answer.await.map_err(|_| DropReason::Send)?;
+            }
+        }
+        let wants = Wants::of(packet, asker.transport);
+        wants.add_to(&mut out, Duration::ZERO);
+        Ok(out)
+    }
+
     /// Hands a miss to the forwarding side; when that cannot take any more, answers at once, stale
     /// or SERVFAIL, into `out`.
     fn forward(&self, job: Job, out: &mut Vec<u8>, tally: &Tally) {
@@ -223,7 +342,7 @@ impl Handler {
                 reply.send(out, tally);
             }
             Some(Outcome::Dropped(reason)) => tally.dropped(reason),
-            Some(Outcome::Miss) | None => {}
+            Some(Outcome::Miss | Outcome::Aging(_)) | None => {}
         }
     }
 }

@@ -1,24 +1,43 @@
 //! What the control plane gives to the data plane: immutable snapshots, swapped whole.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
+use crate::forward::Groups;
 use crate::history::{HistoryReader, Hub, Labels, Recorder};
-use crate::server::Clock;
-use crate::{Counters, EmptyFilter, Filter, LocalNames, Pauses, Policies, Upstreams};
+use crate::limiter::Limiter;
+use crate::routes::Routes;
+use crate::server::{Clock, InForce};
+use crate::{
+    Certificate, Counters, Discovery, EmptyFilter, Filter, LocalNames, Pauses, Policies,
+    Protection, UpstreamStatus, Upstreams,
+};
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
 /// setting anything takes effect with the next query and never delays one.
 pub struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
-    pub(crate) upstreams: ArcSwap<Upstreams>,
+    /// All servers on these snapshots go by it.
+    pub(crate) clock: Clock,
+    pub(crate) certificate: Arc<InForce>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
     history: Hub,
-    /// The one clock of the data plane.
-    pub(crate) clock: Clock,
+}
+
+/// A client that asked more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverLimit {
+    /// Its IPv4 address, or its IPv6 network (/56).
+    pub client: IpAddr,
+    /// How many of its questions were not answered because of it, since the start.
+    pub refused: u64,
+    /// How long ago the last of them came.
+    pub ago: Duration,
 }
 
 /// Everything the fast path reads, in one piece.
@@ -30,6 +49,13 @@ pub(crate) struct Snapshot {
     pub(crate) pauses: Arc<Pauses>,
     /// What the numbers of lists and policies stand for.
     pub(crate) labels: Arc<Labels>,
+    pub(crate) protection: Arc<Protection>,
+    /// The same one in all snapshots: it is no setting, but stands where the fast path finds it.
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) discovery: Arc<Discovery>,
+    /// Derived from the policies and the groups, with each change.
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) groups: Arc<Groups>,
 }
 
 impl Default for Snapshot {
@@ -40,6 +66,11 @@ impl Default for Snapshot {
             policies: Arc::default(),
             pauses: Arc::default(),
             labels: Arc::default(),
+            protection: Arc::default(),
+            limiter: Arc::default(),
+            discovery: Arc::default(),
+            routes: Arc::default(),
+            groups: Arc::default(),
         }
     }
 }
@@ -49,11 +80,11 @@ impl Shared {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             snapshot: ArcSwap::default(),
-            upstreams: ArcSwap::default(),
+            clock: Clock::start(),
+            certificate: Arc::default(),
             retired: Mutex::default(),
             registry: Registry::default(),
             history: Hub::default(),
-            clock: Clock::start(),
         })
     }
 
@@ -98,9 +129,47 @@ impl Shared {
         self.change(|snapshot| snapshot.pauses = pauses);
     }
 
-    /// Puts other forwarders in force; questions in flight end with the old ones.
+    /// Limits how much a device may ask, and withholds private addresses from public names, or not.
+    pub fn set_protection(&self, protection: Protection) {
+        let protection = Arc::new(protection);
+        self.change(|snapshot| snapshot.protection = protection);
+    }
+
+    /// Who asked more than [`RateLimit`](crate::RateLimit) allows: the latest, at most 32.
+    pub fn over_limit(&self) -> Vec<OverLimit> {
+        let now = self.clock.now();
+        let over = self.snapshot.load().limiter.over();
+        over.into_iter()
+            .map(|(client, over)| OverLimit {
+                client,
+                refused: over.refused,
+                ago: now.0.saturating_sub(over.last.0),
+            })
+            .collect()
+    }
+
+    /// Tells clients of other encrypted transports.
+    pub fn set_discovery(&self, discovery: Discovery) {
+        let discovery = Arc::new(discovery);
+        self.change(|snapshot| snapshot.discovery = discovery);
+    }
+
+    /// Puts other upstream servers in force; questions in flight end with the old ones. A server
+    /// that was there before keeps its connections, and a group that did not change its answers.
     pub fn set_upstreams(&self, upstreams: Upstreams) {
-        self.upstreams.store(Arc::new(upstreams));
+        self.change(|snapshot| {
+            snapshot.groups = Arc::new(Groups::new(upstreams, &snapshot.groups));
+        });
+    }
+
+    /// What is known of each upstream server, group after group.
+    pub fn upstream_status(&self) -> Vec<UpstreamStatus> {
+        self.snapshot.load().groups.status()
+    }
+
+    /// Shows another certificate from the next handshake on. Without one no handshake succeeds.
+    pub fn set_certificate(&self, certificate: Certificate) {
+        self.certificate.set(certificate);
     }
 
     /// Sums since start, over all workers.
@@ -157,6 +226,7 @@ impl Shared {
             let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
             let mut next = Snapshot::clone(&self.snapshot.load());
             edit(&mut next);
+            next.routes = Arc::new(Routes::new(&next.groups.upstreams, &next.policies));
             retired.push(self.snapshot.swap(Arc::new(next)));
         }
         self.free_retired();

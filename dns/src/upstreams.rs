@@ -1,23 +1,79 @@
 //! Who is asked what we do not know.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A resolver that questions are forwarded to, over UDP and, when an answer is truncated, TCP.
+use ipnet::IpNet;
+
+use crate::Name;
+
+/// How a server is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forwarder {
-    /// Address and port (usually 53).
-    pub addr: SocketAddr,
+pub enum UpstreamTransport {
+    /// UDP, and TCP when an answer does not fit or seems forged.
+    Plain,
 }
 
-/// All forwarders: an immutable snapshot.
+/// One server that answers questions for us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamServer {
+    /// As the settings write it, for people.
+    pub label: Arc<str>,
+    /// How it is spoken to.
+    pub transport: UpstreamTransport,
+    /// Where it is; when a connection to one fails the next is tried.
+    pub addresses: Vec<IpAddr>,
+    /// The port of all of them.
+    pub port: u16,
+}
+
+/// Which server of a group is asked first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As listed.
+    #[default]
+    Listed,
+    /// Whichever comes, so that each of them learns a part of the questions only.
+    Shuffled,
+    /// The one that has answered fastest lately.
+    Fastest,
+}
+
+/// Servers of which any may answer a question: the others are asked when one fails or is slow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamGroup {
+    /// Its id in the settings.
+    pub id: Arc<str>,
+    /// Who is in it. None: every question that would be asked of it fails, with the reason.
+    pub servers: Vec<UpstreamServer>,
+    /// Who is asked first.
+    pub order: Order,
+}
+
+/// A zone whose names are asked of a group of its own: a directory server's, a cluster's, those of
+/// the router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardZone {
+    /// It and all names below it; of two zones the longer one counts.
+    pub zone: Name,
+    /// Only for clients of these networks; empty: for all.
+    pub networks: Vec<IpNet>,
+    /// Index into [`Upstreams::groups`].
+    pub group: usize,
+}
+
+/// All groups, and which names they are asked for: an immutable snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstreams {
-    /// In order of preference. None: whatever is not local is answered SERVFAIL, with the reason.
-    pub forwarders: Vec<Forwarder>,
-    /// After this a question counts as failed, all forwarders taken together.
+    /// The first is asked where nothing else is said. None: whatever is not local is answered
+    /// SERVFAIL, with the reason.
+    pub groups: Vec<UpstreamGroup>,
+    /// Zones with groups of their own.
+    pub zones: Vec<ForwardZone>,
+    /// After this a question counts as failed, all servers taken together.
     pub timeout: Duration,
-    /// When the preferred forwarder has not answered for so long, the next is asked as well.
+    /// When a server has not answered for so long, the next is asked as well.
     pub hedge_after: Duration,
     /// When nothing has come for so long and an expired answer is at hand, that is served (RFC
     /// 8767, 5: the client response timer, 1.8 s).
@@ -29,11 +85,65 @@ pub struct Upstreams {
 impl Default for Upstreams {
     fn default() -> Self {
         Self {
-            forwarders: Vec::new(),
+            groups: Vec::new(),
+            zones: Vec::new(),
             timeout: Duration::from_secs(5),
             hedge_after: Duration::from_millis(300),
             stale_after: Duration::from_millis(1800),
             max_in_flight: 2000,
         }
+    }
+}
+
+impl Upstreams {
+    /// One group of plain servers, asked in this order.
+    pub fn plain(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let group = UpstreamGroup {
+            id: "default".into(),
+            servers: servers.into_iter().map(UpstreamServer::plain).collect(),
+            order: Order::Listed,
+        };
+        Self { groups: vec![group], ..Self::default() }
+    }
+}
+
+impl UpstreamServer {
+    /// A server spoken to over UDP and TCP.
+    pub fn plain(addr: SocketAddr) -> Self {
+        let label = match addr.port() {
+            53 => addr.ip().to_string(),
+            _ => addr.to_string(),
+        };
+        Self {
+            label: label.into(),
+            transport: UpstreamTransport::Plain,
+            addresses: vec![addr.ip()],
+            port: addr.port(),
+        }
+    }
+}
+
+impl UpstreamGroup {
+    /// A number that differs from group to group and changes when the group's servers do, and with
+    /// nothing else: what the answers of one group are kept under. Stable from run to run.
+    pub(crate) fn tag(&self) -> u64 {
+        // FNV-1a over the id and all servers, each field ended by a byte that no text has.
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        let mut add = |bytes: &[u8]| {
+            for byte in bytes.iter().chain(&[0xff]) {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        add(self.id.as_bytes());
+        for server in &self.servers {
+            match &server.transport {
+                UpstreamTransport::Plain => add(b"plain"),
+            }
+            for address in &server.addresses {
+                add(address.to_string().as_bytes());
+            }
+            add(&server.port.to_be_bytes());
+        }
+        hash
     }
 }

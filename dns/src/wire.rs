@@ -2,12 +2,14 @@
 //!
 //! Nothing here allocates for a question, indexes foreign data or panics on it.
 
+mod answer;
 mod query;
 mod record;
 mod reply;
 
+pub(crate) use answer::{Form, Layout, Reading, read};
 pub(crate) use query::{Malformed, Query, Refusal};
-pub(crate) use record::ttl_offsets;
+pub(crate) use record::{Alike, alike_addresses, find_opt, least_ttl, ttl_offsets};
 pub(crate) use reply::{Ede, Owner, Reply, max_size};
 
 /// Bytes of the fixed header (RFC 1035, 4.1.1).

@@ -142,12 +142,15 @@ impl Binding {
         self.acked_potential.max(self.recv_potential)
     }
 
-    /// The potential expiry that the partner is told. What this node heard of a running lease is
-    /// told back: the partner may have lost it since, and this node relies on its knowing.
+    /// The potential expiry that the partner is told. What this node heard of a lease is told
+    /// back until both agree that it is over: the partner may have lost it since, and what it gave
+    /// by it with it.
     pub(crate) fn told_potential(&self) -> Time {
         match self.state {
-            BindingState::Active => self.sent_potential.max(self.common_potential()),
-            _ => self.sent_potential,
+            BindingState::Active | BindingState::Expired | BindingState::Released => {
+                self.sent_potential.max(self.common_potential())
+            }
+            BindingState::Free | BindingState::Declined => self.sent_potential,
         }
     }
 

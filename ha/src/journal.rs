@@ -9,18 +9,32 @@ pub(crate) struct Journal {
     handed_out: u64,
     durable: u64,
     open: Vec<Write>,
+    /// Somebody waits for the open batch.
+    wanted: bool,
 }
 
 impl Journal {
     /// Adds a write to the open batch; gives the number of the batch that makes it durable.
     pub(crate) fn write(&mut self, key: String, value: Option<Vec<u8>>) -> u64 {
         self.open.push(Write { key, value });
+        self.wanted = true;
         self.handed_out + 1
     }
 
-    /// Closes the open batch, if anything is in it.
+    /// Adds a write that nobody waits for and that may be lost: it goes with the next batch that
+    /// somebody wants. The order of all writes stays that of the calls.
+    pub(crate) fn write_along(&mut self, key: String, value: Option<Vec<u8>>) {
+        self.open.push(Write { key, value });
+    }
+
+    /// What nobody waits for is written down now all the same.
+    pub(crate) fn hurry(&mut self) {
+        self.wanted |= !self.open.is_empty();
+    }
+
+    /// Closes the open batch, if somebody wants it.
     pub(crate) fn take_batch(&mut self) -> Option<Batch> {
-        if self.open.is_empty() {
+        if !std::mem::take(&mut self.wanted) {
             return None;
         }
         self.handed_out += 1;

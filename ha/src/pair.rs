@@ -56,6 +56,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod transitions;
+mod unsaved;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -77,6 +78,7 @@ use operator::Stopping;
 use pledge::Reserved;
 use proposals::{Assent, Proposals};
 use states::{Startup, State};
+use unsaved::Told;
 
 pub use aside::Aside;
 pub use service::ServiceReport;
@@ -178,6 +180,8 @@ pub struct Pair {
     since: Time,
     reason: String,
     remembered: Remembered,
+    /// The batch that makes what is remembered durable.
+    state_written: u64,
     /// When this node was started.
     started: Time,
     /// The latest time it heard of.
@@ -195,6 +199,7 @@ pub struct Pair {
     addresses: Vec<IpAddr>,
     partner_addresses: Vec<IpAddr>,
     unfit: Option<String>,
+    told: BTreeMap<Ipv4Addr, Told>,
     leases_changed: bool,
     out: VecDeque<PairOutput>,
     fault: Option<Fault>,
@@ -217,6 +222,7 @@ impl Pair {
                 config.partner.as_ref().map(|partner| partner.cluster),
                 now,
             ),
+            state_written: 0,
             started: now,
             clock: now,
             stopping: None,
@@ -230,6 +236,7 @@ impl Pair {
             addresses: Vec::new(),
             partner_addresses: Vec::new(),
             unfit: None,
+            told: BTreeMap::new(),
             leases_changed: true,
             out: VecDeque::new(),
             fault: None,
@@ -271,16 +278,15 @@ impl Pair {
     /// An authenticated link to the partner is up.
     pub fn handle_link_up(&mut self, now: Time) {
         self.lose_link(now, "the partner connected anew");
-        let Some(partner) = &self.config.partner else {
+        if self.config.partner.is_none() {
             let reason = "this node has no partner".to_owned();
             self.out.push_back(PairOutput::CloseLink { reason });
             return;
-        };
-        let hello = self.hello(now, partner.cluster);
+        }
         let why = format!("connected to {}", self.seen.name);
-        self.out.push_back(PairOutput::Send(hello.into_frame()));
         self.link = Some(Link::new(now));
         self.event(now, EventKind::LinkUp, &why);
+        self.advance(now);
     }
 
     /// The link ended.
@@ -302,13 +308,15 @@ impl Pair {
         self.advance(now);
     }
 
-    /// The store failed: nothing more will be durable, so nothing more is promised.
+    /// The store failed: nothing more will be durable, so nothing new is promised. Leases that run
+    /// are said again where no partner does it.
     pub fn handle_store_failed(&mut self, now: Time, error: &str) {
         if self.unfit.is_some() {
             return;
         }
         self.unfit = Some(error.to_owned());
         self.event(now, EventKind::Unfit, &format!("the store failed: {error}"));
+        self.take_back_unsaved();
         self.refuse_all(Refusal::NotDurable);
         if let Some(link) = &mut self.link {
             link.next_contact = now;
@@ -409,6 +417,23 @@ impl Pair {
     fn put(&mut self, mut binding: Binding) -> u64 {
         let seq = self.journal.write(binding_key(binding.addr), Some(encode_binding(&binding)));
         binding.written = seq;
+        self.place(binding);
+        seq
+    }
+
+    /// Puts a record into the table that says no more than that the partner has confirmed what
+    /// this node told it. Nobody waits for the disk: it goes there with the next batch, or with
+    /// the next CONTACT. A crash that forgets it leaves the record as it was before the answer
+    /// came, which is what a lost answer leaves: the node counts on less of the partner's
+    /// knowledge, so it promises less, and tells the partner again what is still marked as
+    /// untold. Whatever it does meanwhile because of the confirmation (a longer lease, an address
+    /// freed by agreement and granted again) writes the whole record and takes this with it.
+    fn note(&mut self, binding: Binding) {
+        self.journal.write_along(binding_key(binding.addr), Some(encode_binding(&binding)));
+        self.place(binding);
+    }
+
+    fn place(&mut self, binding: Binding) {
         self.damaged.remove(&binding.addr);
         self.reserved.touched(&binding);
         self.leases_changed |= self.table.get(binding.addr).is_none_or(|old| {
@@ -416,7 +441,6 @@ impl Pair {
                 != (binding.state, binding.client_expiry, &binding.client)
         });
         self.table.put(binding);
-        seq
     }
 
     /// Puts a record this node changed into the table and on its way to the disk and the partner.

@@ -14,7 +14,7 @@ use crate::binding::{Binding, Versions};
 use crate::wire::{
     ClientFields, WireError, id_from, pair_state_from, pair_state_number, state_from, state_number,
 };
-use crate::{ClusterId, PairState, StoreId};
+use crate::{ClusterId, PairState, Rank, StoreId};
 
 /// Where the node's own state is kept.
 pub(crate) const STATE_KEY: &str = "pair/state";
@@ -153,6 +153,8 @@ pub(crate) struct Remembered {
     pub(crate) met: u64,
     /// How often this store was found to be older than what was told from it.
     pub(crate) epoch: u32,
+    /// This node's rank in the pair it was in; `None` as written by earlier releases.
+    pub(crate) rank: Option<Rank>,
 }
 
 /// One run of one node's process from one generation of its store.
@@ -188,6 +190,7 @@ impl Remembered {
             meetings: 0,
             met: 0,
             epoch: 0,
+            rank: None,
         }
     }
 }
@@ -236,6 +239,9 @@ struct StateRecord {
     met: u64,
     #[prost(uint64, tag = "21")]
     agreed_mclt_ms: u64,
+    /// 0 where unknown.
+    #[prost(uint32, tag = "22")]
+    rank_and_one: u32,
 }
 
 impl Remembered {
@@ -262,6 +268,7 @@ impl Remembered {
             agreed_mclt_ms: u64::try_from(self.agreed_mclt.as_millis()).unwrap_or(u64::MAX),
             meetings: self.meetings,
             met: self.met,
+            rank_and_one: self.rank.map_or(0, |rank| rank.index() as u32 + 1),
         }
         .encode_to_vec()
     }
@@ -291,6 +298,7 @@ impl Remembered {
             agreed_mclt: Duration::from_millis(record.agreed_mclt_ms),
             meetings: record.meetings,
             met: record.met,
+            rank: record.rank_and_one.checked_sub(1).and_then(Rank::from_index),
         })
     }
 }

@@ -61,8 +61,11 @@ pub struct PairStatus {
     pub since: Time,
     /// Whether it answers DHCP clients.
     pub serving: bool,
-    /// Why it may not write, and therefore serves nobody; `None` while its store works.
+    /// Why it may not write, and therefore gives no lease; `None` while its store works.
     pub unfit: Option<String>,
+    /// It may not write, and nobody serves in its place: it prolongs the leases that run, from
+    /// memory.
+    pub prolongs_unsaved: bool,
     /// Bindings the partner has not confirmed. 0 for a lone node.
     pub unsynced: usize,
     /// Bindings in all, in any state.
@@ -142,7 +145,7 @@ pub enum EventKind {
     Collision,
     /// A stored binding failed its checksum and is held back until the partner or time settles it.
     Damaged,
-    /// The store failed; this node serves nobody until it is restarted.
+    /// The store failed; this node gives no lease until it is restarted.
     Unfit,
     /// Somebody said that the partner is off.
     PartnerOff,

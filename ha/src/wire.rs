@@ -84,6 +84,10 @@ pub(crate) enum Body {
     /// Copies of blocklists.
     #[prost(message, tag = "22")]
     Lists(Opaque),
+    /// The certificate authority, with its key: the link is encrypted, and its other end is the
+    /// partner. A release that does not know it passes over it.
+    #[prost(message, tag = "23")]
+    Authority(Opaque),
 }
 
 #[derive(Clone, PartialEq, Message)]

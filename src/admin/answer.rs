@@ -12,7 +12,9 @@ use lanward_web::view::{
 };
 use serde_json::{Value, json};
 
-use super::{HealthReply, Refusal, RefusalKind, Reply, Request, StatusReply, list_kind};
+use super::{
+    ForgottenReply, HealthReply, Refusal, RefusalKind, Reply, Request, StatusReply, list_kind,
+};
 use crate::settings::fields::Read;
 use crate::settings::words::{Mac, Name};
 
@@ -26,6 +28,7 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
             let why = health.sentence().to_owned();
             Ok(to_value(HealthReply { well: health.is_well(), why }))
         }
+        Request::Authority => backend.encrypted(true).await.map_err(Refusal::from).map(to_value),
         Request::Networks => backend.networks().await.map_err(Refusal::from).map(to_value),
         Request::Policies => backend.policies().await.map_err(Refusal::from).map(to_value),
         Request::Leases => backend.leases().await.map_err(Refusal::from).map(to_value),
@@ -66,6 +69,7 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
         Request::Release { address } => {
             backend.release(address).await.map_err(Refusal::from).map(to_value)
         }
+        Request::Names => backend.names().await.map_err(Refusal::from).map(to_value),
         Request::Lists => backend.lists().await.map_err(Refusal::from).map(to_value),
         Request::AddList { id, name, source, allow, policies } => {
             add_list(backend, id, name, source, allow, policies).await
@@ -84,6 +88,11 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
         Request::AcceptHeld { id } => {
             backend.accept_held(id).await.map_err(Refusal::from).map(to_value)
         }
+        Request::Flush { name, below } => backend
+            .forget_answers(name, below)
+            .await
+            .map_err(Refusal::from)
+            .map(|forgotten| to_value(ForgottenReply { forgotten })),
         Request::Changes { limit } => {
             backend.changes(limit).await.map_err(Refusal::from).map(to_value)
         }
@@ -114,6 +123,7 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
             backend.set_owner_password_hash(phc).await.map_err(Refusal::from).map(to_value)
         }
         Request::Claim
+        | Request::NewAuthority
         | Request::PairInvite
         | Request::PairJoin { .. }
         | Request::PairHeld

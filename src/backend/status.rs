@@ -1,11 +1,12 @@
 //! The state of the node, in the words of the pages.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanward_dhcp::{HwAddr, Time};
-use lanward_dns::Answered;
+use lanward_dhcp::{BindingState, HwAddr, Time};
+use lanward_dns::{Answered, OverLimit};
 use lanward_ha::{PairState, PairStatus as Ha, PartnerStatus};
 use lanward_web::view::{
     About, Condition, DnsCounters, HostStatus, PairStatus, Problem, ServiceAddress, Severity,
@@ -22,6 +23,8 @@ use crate::settings::effective::PauseSpec;
 pub(super) struct Around {
     pub(super) started: Timestamp,
     pub(super) counters: lanward_dns::Counters,
+    /// Who asked too much.
+    pub(super) over_limit: Vec<OverLimit>,
     pub(super) blocked_names: u64,
     pub(super) url: Option<String>,
     /// Where the partner's pages are, by its address on the pair's link and this node's port.
@@ -40,6 +43,8 @@ pub(super) struct Around {
     pub(super) pauses: Arc<[PauseSpec]>,
 }
 
+/// For how long a device that asked too much is shown.
+const OVER_LIMIT_SHOWN: Duration = Duration::from_secs(15 * 60);
 /// After so long without a word from a connected partner the mark on the pages says so.
 const CHECKING_AFTER: Duration = Duration::from_millis(1500);
 
@@ -53,6 +58,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     problems.extend(pair_problems(&ha, around.trouble.as_deref()));
     problems.extend(capacity_problems(&ha));
     problems.extend(daemon_problems(&ha, around.says.as_ref()));
+    problems.extend(around.over_limit.iter().filter_map(|over| over_limit_problem(reading, over)));
     problems.extend(around.services.iter().filter_map(service_problem));
     problems.extend(collision_problem(collisions));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
@@ -77,6 +83,32 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
         collisions,
         problems,
     }
+}
+
+/// A device that asked too much not long ago.
+fn over_limit_problem(reading: &Reading<'_>, over: &OverLimit) -> Option<Problem> {
+    if over.ago > OVER_LIMIT_SHOWN {
+        return None;
+    }
+    let lease = reading.node.pair().bindings().find(|binding| {
+        binding.state == BindingState::Active && IpAddr::V4(binding.addr) == over.client
+    });
+    let hostname = lease.and_then(|binding| binding.client.as_ref()?.hostname.clone());
+    let who = match hostname {
+        Some(name) => format!("{name} ({})", over.client),
+        None => over.client.to_string(),
+    };
+    let refused = over.refused;
+    Some(Problem {
+        severity: Severity::Warning,
+        about: About::Host,
+        what: format!(
+            "{who} asks more DNS questions than one device may: {refused} were not answered."
+        ),
+        fix: "Look what runs wild there. A router that asks for a whole network needs a higher \
+              rate_limit."
+            .into(),
+    })
 }
 
 /// Edits that wait for somebody to choose between them.
@@ -275,7 +307,15 @@ fn pair_problems(ha: &Ha, trouble: Option<&str>) -> Vec<Problem> {
         problems.push(Problem {
             severity: Severity::Bad,
             about: About::Host,
-            what: format!("{} cannot save leases and gives none: {why}.", ha.node),
+            what: if ha.prolongs_unsaved {
+                format!(
+                    "{} cannot save leases ({why}): devices keep the address they have, new ones \
+                     get none.",
+                    ha.node
+                )
+            } else {
+                format!("{} cannot save leases and gives none: {why}.", ha.node)
+            },
             fix: "Check the disk, then restart Lanward on this host.".to_owned(),
         });
     }

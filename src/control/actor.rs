@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, error, info, trace, warn};
 
 use super::beside::Beside;
+use super::certificates::Certificates;
 use super::dhcp::{DhcpFront, Heard};
 use super::handle::{Command, Reading};
 use super::service::ServiceFront;
@@ -68,6 +69,8 @@ pub(super) struct Actor {
     pub(super) without_service_addresses: bool,
     /// The keeper of the blocklists, which has words of its own for the partner's.
     pub(super) lists: ListKeeper,
+    /// The keeper of the certificates, likewise.
+    pub(super) certificates: Certificates,
 }
 
 /// Those who wait for the end of something.
@@ -103,15 +106,22 @@ impl Actor {
         while !self.waiting.ended {
             let wake = self.wake();
             let ending = self.waiting.ending;
+            // What was begun is brought to its end before anything new is taken from the clients:
+            // under load they wait in the socket, not in the node. All others are few.
             tokio::select! {
+                biased;
                 command = self.commands.recv() => match command {
                     None => break,
                     Some(command) => self.command(command),
                 },
+                () = tokio::time::sleep_until(ending.unwrap_or(wake)), if ending.is_some() => {
+                    warn!("the other host did not take over in time; this one stops nonetheless");
+                    break;
+                }
                 Some(event) = self.store_events.recv() => self.stored(event),
                 Some(event) = self.link_events.recv() => self.linked(event),
+                () = tokio::time::sleep_until(wake) => self.timeout(),
                 Some(addresses) = self.addresses.recv() => self.addresses_changed(addresses),
-                heard = self.dhcp.next() => self.heard(heard),
                 event = self.service.next() => self.service.handle(self.clock.now(), &event),
                 _ = floor.tick() => {
                     self.store.save_time(self.clock.floor());
@@ -119,11 +129,7 @@ impl Actor {
                         self.beside.introduce(&partner.name);
                     }
                 }
-                () = tokio::time::sleep_until(ending.unwrap_or(wake)), if ending.is_some() => {
-                    warn!("the other host did not take over in time; this one stops nonetheless");
-                    break;
-                }
-                () = tokio::time::sleep_until(wake) => self.timeout(),
+                heard = self.dhcp.next() => self.heard(heard),
             }
             self.drain();
         }
@@ -196,6 +202,7 @@ impl Actor {
                 let _ = done.send(self.node.session(self.clock.now(), deed));
             }
             Command::Lists(message) => self.handle(Input::Lists(message)),
+            Command::Authority(text) => self.handle(Input::Authority(text)),
             Command::Paired(config) => {
                 self.handle(Input::Paired(config));
                 self.partner_changed();
@@ -271,7 +278,8 @@ impl Actor {
             StoreEvent::Failed { error } => {
                 error!(
                     "leases and settings cannot be saved on this host ({error}): it answers DNS \
-                     and gives no leases; the other host goes on. Check the disk, then restart."
+                     and gives no new leases; the other host goes on, or, where none does, this \
+                     one prolongs the leases that run. Check the disk, then restart."
                 );
                 self.handle(Input::StoreFailed { error });
             }
@@ -327,6 +335,7 @@ impl Actor {
             node: self.node.pair().status().node,
             addresses: interfaces::reachable(&own),
             without_service_addresses: self.without_service_addresses,
+            encrypted: self.certificates.shown().borrow().ports,
             ..HostView::default()
         };
         self.dhcp.set_addresses(own);
@@ -395,7 +404,11 @@ impl Actor {
                     self.changes.send_modify(|changes| changes.settings += 1);
                 }
                 Output::Lists(message) => self.lists.partner_said(message),
-                Output::ListsLink(up) => self.lists.partner_link(up),
+                Output::Authority(text) => self.certificates.partner_said(text),
+                Output::ListsLink(up) => {
+                    self.lists.partner_link(up);
+                    self.certificates.partner_link(up);
+                }
                 Output::LeasesChanged => {
                     self.changes.send_modify(|changes| changes.leases += 1);
                 }

@@ -47,6 +47,7 @@ impl Admin {
         };
         let answer = match request {
             Request::Claim => self.claim().await,
+            Request::NewAuthority => self.new_authority().await,
             Request::PairInvite => self.pairing.invite().await.map(|invite| Reply::done(&invite)),
             Request::PairJoin { invite } => {
                 self.pairing.join(&invite).await.map(|joined| Reply::done(&joined))
@@ -77,6 +78,13 @@ impl Admin {
             url: if claimed { self.url.clone() } else { format!("{}setup", self.url) },
             valid_secs: (!claimed).then_some(CLAIM_SECS),
         }))
+    }
+
+    async fn new_authority(&self) -> Result<Reply, Refusal> {
+        let made = self.daemon.new_authority().await;
+        made.map_err(|why| Refusal::new(RefusalKind::Unavailable, why))?;
+        self.journal.own("certificate authority", &format!("made anew by {BY}"));
+        Ok(Reply::done(&self.daemon.encrypted(true).await?))
     }
 
     async fn records(&self) -> Result<Reply, Refusal> {

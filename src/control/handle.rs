@@ -79,6 +79,7 @@ pub(super) enum Command {
     Lists(Vec<u8>),
     /// About the history of questions, for the partner.
     History(serde_json::Value),
+    Authority(String),
     Paired(PairConfig),
     HandOver {
         done: oneshot::Sender<()>,
@@ -193,6 +194,11 @@ impl Handle {
     /// A message about copies of blocklists for the partner.
     pub async fn lists(&self, message: Vec<u8>) -> Result<(), Stopping> {
         self.send(Command::Lists(message)).await
+    }
+
+    /// The certificate authority, for the partner.
+    pub async fn authority(&self, text: String) -> Result<(), Stopping> {
+        self.send(Command::Authority(text)).await
     }
 
     /// A word about the history of questions for the partner; lost where the node is too busy.

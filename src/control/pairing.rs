@@ -246,7 +246,7 @@ impl Pairing {
     pub(crate) async fn down(&self, by: &str) -> Result<(), Refusal> {
         let _changing = self.changing.lock().await;
         let pair = self.pair()?;
-        self.must_be_silent(&pair).await?;
+        self.must_be_silent(&pair, "").await?;
         let done = self.control.partner_off(by).await.map_err(stopping)?;
         done.map_err(|why| refusal(format!("{why}.")))
     }
@@ -290,7 +290,7 @@ impl Pairing {
                      Stop Lanward there first, then run this again."
                 )));
             }
-            self.must_be_silent(&pair).await?;
+            self.must_be_silent(&pair, "").await?;
         }
         self.part().await?;
         Ok(RemoveReply { partner: Some(name), told })
@@ -301,7 +301,12 @@ impl Pairing {
     pub(super) async fn replace(&self, by: &str) -> Result<InviteReply, Refusal> {
         let changing = self.changing.lock().await;
         let pair = self.pair()?;
-        self.must_be_silent(&pair).await?;
+        // Whether what answers is the host to be replaced or the one to take its place, nothing
+        // that can be asked from here tells for sure: a host of rank 1 listens to nobody.
+        let same_host = " If it is the same host, emptied or set up anew, take its network cable \
+                         out for this one command: plug it in again when you have the invite, and \
+                         join with it there.";
+        self.must_be_silent(&pair, same_host).await?;
         let (status, _) = self.standing().await?;
         if status.state != PairState::PartnerDown {
             let done = self.control.partner_off(by).await.map_err(stopping)?;
@@ -344,8 +349,8 @@ impl Pairing {
         status.await.map_err(stopping)
     }
 
-    /// Refuses where anything of the partner answers.
-    async fn must_be_silent(&self, pair: &PairIdentity) -> Result<(), Refusal> {
+    /// Refuses where anything of the partner answers; `more` is said with it.
+    async fn must_be_silent(&self, pair: &PairIdentity, more: &str) -> Result<(), Refusal> {
         let name = &pair.partner.name;
         let own = interfaces::own_addresses().map_err(refusal)?;
         let answers = silence::who_answers(&self.reached(pair).addresses, &own).await;
@@ -354,7 +359,8 @@ impl Pairing {
         }
         Err(refusal(format!(
             "{name} is not off: {} answers. Two hosts that both take the other for off could give \
-             one address to two devices. Turn that host off, or unplug it, then say this again.",
+             one address to two devices. Turn that host off, or unplug it, then say this \
+             again.{more}",
             answers.join(" and ")
         )))
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanward_blocklists::refresh::Pace;
-use lanward_dns::{Server, Shared, StartError};
+use lanward_dns::{Encrypted, Server, Shared, StartError};
 use lanward_ha::{PairConfig, Times};
 use lanward_web::{AuthConfig, Backend, ClaimCodes};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -23,9 +23,12 @@ use tracing_subscriber::EnvFilter;
 use super::actor::Standing;
 use super::actor::{Actor, Changes, Waiting};
 use super::admin::Admin;
+use super::answers::SavedAnswers;
 use super::beside::{Beside, HistoryTalk};
+use super::certificates::Keeper;
 use super::dhcp::DhcpFront;
 use super::handle::Handle;
+use super::hosts_file::Watched;
 use super::journal::Journal;
 use super::pairing::{Around, Opened, Pairing};
 use super::pauser::Pauser;
@@ -44,7 +47,7 @@ use crate::io::port_owner;
 use crate::io::resolve::UpstreamResolver;
 use crate::io::store::Store;
 use crate::lists::{self, ListKeeper, ListSettings};
-use crate::node::{Node, NodeConfig};
+use crate::node::{Input, Node, NodeConfig};
 use crate::service_addresses::ServiceAddresses;
 use crate::settings::HostView;
 use crate::settings::host::HostConfig;
@@ -112,11 +115,14 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
             ..HostView::default()
         },
     };
-    let node = Node::new(config, &restored, clock.now(), seed()?);
+    let mut node = Node::new(config, &restored, clock.now(), seed()?);
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
-    publisher::publish_restored(&node, &reachable, &dns);
+    let (hosts_watched, hosts_file) = host.dns.hosts_file.clone().map(Watched::read).unzip();
+    let hosts_file = hosts_file.unwrap_or_default();
+    publisher::publish_restored(&node, &reachable, Arc::clone(&hosts_file), &dns);
+    let (hosts_to, hosts_file) = watch::channel(hosts_file);
     let (pauser, pauses) = Pauser::start(Arc::clone(&dns), &node);
     let resolver = UpstreamResolver::default();
     resolver.set_upstreams(node.effective().upstreams.clone());
@@ -125,7 +131,27 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let lists = start_lists(&data_dir, &dns, &resolver, settings, to_partner).await?;
     tokio::spawn(carry_lists(control.clone(), for_partner));
     let history = start_history(&data_dir, &dns, node.effective().history);
-    let server = start_dns(&host, &dns).await?;
+    let mut server = start_dns(&host, &dns).await?;
+    let answers = SavedAnswers::new(&data_dir, server.cache());
+    tokio::spawn(answers.clone().run());
+    let (mut keeper, certificates) = Keeper::open(
+        Arc::clone(&dns),
+        &data_dir,
+        &host.node.name,
+        host.dns.tls_files.clone(),
+        node.effective(),
+        &reachable,
+    );
+    let (open, problems) = serve_encrypted(&host, &mut server);
+    keeper.opened(&open, problems);
+    let view = HostView {
+        node: host.node.name.clone(),
+        addresses: reachable.clone(),
+        without_service_addresses: incapable.is_some(),
+        encrypted: open.ports(),
+        ..HostView::default()
+    };
+    node.handle(clock.now(), Input::Host(view));
 
     // Everything that asks the node.
     let domain = Arc::clone(&node.effective().domain);
@@ -167,6 +193,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         partner_host,
         waiting: Waiting::default(),
         lists: lists.clone(),
+        certificates: certificates.clone(),
     };
     let actor = tokio::spawn(actor.run());
     let publishing = publisher::Publisher {
@@ -175,8 +202,13 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         lists: lists.clone(),
         history: history.clone(),
         resolver,
-        own: own_seen,
+        own: own_seen.clone(),
+        hosts_file: hosts_file.clone(),
     };
+    if let Some(watched) = hosts_watched {
+        tokio::spawn(watched.keep(hosts_to));
+    }
+    tokio::spawn(keeper.run(control.clone(), changed.clone(), own_seen.clone()));
     tokio::spawn(pauser.run(control.clone(), changed.clone()));
     tokio::spawn(publishing.run(changed));
     tokio::spawn(update_on_hangup(lists.clone()));
@@ -205,9 +237,12 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         control: control.clone(),
         lists,
         dns: Arc::clone(&dns),
+        answers: server.cache(),
         url: Some(url.clone()),
         start_problems: problems,
         dhcp_problem: dhcp_problems,
+        hosts_file,
+        own: own_seen,
         partner: pairing.partner(),
         says,
         standing,
@@ -219,6 +254,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         pauses,
         history: history.clone(),
         partner_history,
+        certificates,
         now: wall::now,
         draw,
     }));
@@ -271,6 +307,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     }
     // What the node sent last goes out before the link ends.
     pairing.stop().await;
+    answers.save().await;
     server.shutdown().await;
     if let Some(history) = history {
         let _ = tokio::task::spawn_blocking(move || history.stop()).await;
@@ -386,6 +423,56 @@ async fn start_dns(host: &HostConfig, dns: &Arc<Shared>) -> miette::Result<Serve
         ..defaults
     };
     Server::start(config, Arc::clone(dns)).await.map_err(|error| explain(&error))
+}
+
+/// Opens the encrypted listeners. What does not work is told, and nothing else waits for it: the
+/// household's plain DNS comes first.
+fn serve_encrypted(host: &HostConfig, server: &mut Server) -> (Encrypted, Vec<(String, String)>) {
+    let asked = Encrypted {
+        tls: host.dns.tls_listen.clone(),
+        https: host.dns.https_listen.clone(),
+        http3: host.dns.https_listen.clone(),
+        quic: host.dns.tls_listen.clone(),
+    };
+    let (open, failed) = server.serve_encrypted(&asked);
+    // The same program mostly has a port on every address.
+    let mut problems: Vec<(String, String)> = Vec::new();
+    for error in &failed {
+        let problem = not_encrypted(host, error);
+        if !problems.contains(&problem) {
+            warn!("{} {}", problem.0, problem.1);
+            problems.push(problem);
+        }
+    }
+    (open, problems)
+}
+
+fn not_encrypted(host: &HostConfig, error: &StartError) -> (String, String) {
+    let StartError::Bind { addr, protocol, .. } = error else {
+        return (format!("Encrypted DNS is not served: {error}."), String::new());
+    };
+    let is_https = host.dns.https_listen.contains(addr);
+    let (what, key) = match (is_https, *protocol) {
+        (true, _) => ("DNS over HTTPS", "https_listen"),
+        (false, "tcp") => ("DNS over TLS", "tls_listen"),
+        (false, _) => ("DNS over QUIC", "tls_listen"),
+    };
+    let port = addr.port();
+    let why = match port_owner::owner(protocol, port) {
+        _ if error.is_not_permitted() => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
+        }
+        Some(owner) if error.is_in_use() => {
+            format!("{} (process {}) has {protocol} port {port}", owner.name, owner.pid)
+        }
+        None if error.is_in_use() => format!("another program has {protocol} port {port}"),
+        _ => error.to_string(),
+    };
+    let fix = format!(
+        "Everything else goes on. Stop that program and restart Lanward, or write another address \
+         or port in [dns] {key}, or {key} = [] to go without."
+    );
+    (format!("{what} is not served: {why}."), fix)
 }
 
 /// What the user is told when DNS cannot be served: who is in the way, and what to do.

@@ -254,8 +254,11 @@ fn open_udp(listen: SocketAddrV4) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::UDP))?;
     socket.set_broadcast(true)?;
     setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-    // The system may grant less; a smaller buffer only loses packets sooner.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    // The system may grant less to who may not force it; a smaller buffer only loses packets
+    // sooner.
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
     socket.bind(&listen.into())?;
     UdpSocket::from_std(socket.into())
 }

@@ -77,6 +77,8 @@ pub enum Input<'a> {
     /// A message about copies of blocklists for the partner, of at most 256 KiB; it is lost when
     /// there is no link.
     Lists(Vec<u8>),
+    /// The certificate authority, for the partner; lost when there is no link.
+    Authority(String),
     /// Somebody ends the lease of an address by hand.
     Release {
         /// Comes back in [`Output::ReleaseDone`].
@@ -165,7 +167,10 @@ pub enum Output {
     SettingsChanged,
     /// A message of the partner about copies of blocklists.
     Lists(Vec<u8>),
-    /// Messages about copies of blocklists reach the partner from now on, or do not any more.
+    /// The partner's certificate authority.
+    Authority(String),
+    /// Messages about copies of blocklists, and the certificate authority, reach the partner from
+    /// now on, or do not any more.
     ListsLink(bool),
     /// The lease table changed; names and pages are to be derived anew.
     LeasesChanged,

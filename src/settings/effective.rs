@@ -31,6 +31,9 @@ use super::records::{
 };
 use crate::history::{HistorySettings, Level};
 
+/// The label of the name, in the household's domain, that leads to its DNS on either host.
+pub const DNS_LABEL: &str = "dns";
+
 /// What a node knows of itself when it derives its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostView {
@@ -45,6 +48,8 @@ pub struct HostView {
     /// Neither this host nor its partner can hold service addresses, so devices are told the
     /// hosts' own.
     pub without_service_addresses: bool,
+    /// The ports that this host serves encrypted DNS on.
+    pub encrypted: lanward_dns::Ports,
 }
 
 /// What a node knows of its pair when it derives its settings.
@@ -75,6 +80,8 @@ pub struct Effective {
     pub reserved_names: Vec<ReservedName>,
     /// The household's domain, lower case, without the final dot.
     pub domain: Arc<str>,
+    /// Limits of what devices ask, and rebinding.
+    pub protection: lanward_dns::Protection,
     /// The resolvers everything else is forwarded to, in order.
     pub upstreams: Vec<SocketAddr>,
     /// How long one host may lend alone beyond what the other knows (MCLT).
@@ -146,6 +153,8 @@ pub struct NamedRecord {
     pub data: RecordData,
     /// Seconds others may keep it.
     pub ttl_secs: u32,
+    /// The ids of the networks whose clients see it; none: all clients.
+    pub networks: Vec<Arc<str>>,
 }
 
 /// The name of a reserved address.
@@ -335,6 +344,10 @@ impl Household {
             let read = read.unwrap_or_default();
             settings.domain = settings.domain.or(read.domain);
             settings.upstreams = settings.upstreams.or(read.upstreams);
+            settings.rate_limit = settings.rate_limit.or(read.rate_limit);
+            settings.rebinding_protection =
+                settings.rebinding_protection.or(read.rebinding_protection);
+            settings.private_names = settings.private_names.or(read.private_names);
             settings.mclt = settings.mclt.or(read.mclt);
             settings.auto_partner_down = settings.auto_partner_down.or(read.auto_partner_down);
             settings.history = settings.history.or(read.history);

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::report::Report;
 use super::toml_file::TomlFile;
 use super::words::{Id, Size};
+use crate::certificates::Files;
 
 /// What is in force on this host only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +54,14 @@ pub struct Dns {
     pub workers: Option<NonZeroUsize>,
     /// Bound of the cache of answers, bytes.
     pub cache_size: u64,
+    /// A file of addresses and names, as `/etc/hosts`, for the clients of this host.
+    pub hosts_file: Option<PathBuf>,
+    /// Addresses of DNS over TLS and over QUIC.
+    pub tls_listen: Vec<SocketAddr>,
+    /// Addresses of DNS over HTTPS.
+    pub https_listen: Vec<SocketAddr>,
+    /// The certificate of encrypted DNS and its key; none: the household's own.
+    pub tls_files: Option<Files>,
 }
 
 /// `[dhcp]`.
@@ -100,6 +109,8 @@ impl HostConfig {
         let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let mut config = HostConfig::defaults(name, data_dir);
         config.dns.listen = vec![loopback(if privileged { 53 } else { 5300 })];
+        config.dns.tls_listen = Vec::new();
+        config.dns.https_listen = Vec::new();
         config.dhcp.enabled = false;
         config.web.listen = vec![loopback(8053)];
         config.pair.listen = loopback(6470);
@@ -113,7 +124,15 @@ impl HostConfig {
         HostConfig {
             node: Node { name: name.to_owned(), data_dir, socket: None },
             household: None,
-            dns: Dns { listen: vec![any(53), any6(53)], workers: None, cache_size: 32 << 20 },
+            dns: Dns {
+                listen: vec![any(53), any6(53)],
+                workers: None,
+                cache_size: 32 << 20,
+                hosts_file: None,
+                tls_listen: vec![any(853), any6(853)],
+                https_listen: vec![any(443), any6(443)],
+                tls_files: None,
+            },
             dhcp: Dhcp {
                 enabled: true,
                 listen: Ipv4Addr::UNSPECIFIED,
@@ -168,10 +187,23 @@ impl HostConfig {
             Some(())
         });
         fields.table("dns", |fields| {
-            read_listen(fields, &mut config.dns.listen);
+            let dns = &mut config.dns;
+            read_listen(fields, "listen", &mut dns.listen);
+            // A host that serves plain DNS elsewhere, in a test bed or behind something, is not
+            // one whose encrypted DNS belongs on the well-known ports.
+            let beside = |port| {
+                let plain = dns.listen.iter().filter(|addr| addr.port() == 53);
+                plain.map(|addr| SocketAddr::new(addr.ip(), port)).collect()
+            };
+            (dns.tls_listen, dns.https_listen) = (beside(853), beside(443));
+            read_listen(fields, "tls_listen", &mut dns.tls_listen);
+            read_listen(fields, "https_listen", &mut dns.https_listen);
+            dns.tls_files = read_files(fields, folder);
             config.dns.workers = fields.optional::<Workers>("workers").map(|workers| workers.0);
             config.dns.cache_size =
                 fields.or("cache_size", Size(config.dns.cache_size)).0.max(1 << 20);
+            config.dns.hosts_file =
+                fields.optional::<String>("hosts_file").map(|file| folder.join(file));
             Some(())
         });
         fields.table("dhcp", |fields| {
@@ -184,7 +216,7 @@ impl HostConfig {
             Some(())
         });
         fields.table("web", |fields| {
-            read_listen(fields, &mut config.web.listen);
+            read_listen(fields, "listen", &mut config.web.listen);
             Some(())
         });
         fields.table("pair", |fields| {
@@ -218,15 +250,35 @@ pub(super) fn read_version(fields: &mut Fields<'_>) {
     }
 }
 
-fn read_listen(fields: &mut Fields<'_>, listen: &mut Vec<SocketAddr>) {
-    if !fields.has("listen") {
+/// The certificate and its key: both, or neither.
+fn read_files(fields: &mut Fields<'_>, folder: &Path) -> Option<Files> {
+    let mut path = |key| fields.optional::<String>(key).map(|file| folder.join(file));
+    match (path("tls_cert"), path("tls_key")) {
+        (Some(certificate), Some(key)) => Some(Files { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            let fix = "Write tls_key = \"FILE\" with its private key beside it.";
+            fields
+                .wrong("tls_cert", Wrong::new("A certificate is of no use without its key.", fix));
+            None
+        }
+        (None, Some(_)) => {
+            let fix = "Write tls_cert = \"FILE\" with the certificate beside it.";
+            fields.wrong("tls_key", Wrong::new("A key is of no use without its certificate.", fix));
+            None
+        }
+    }
+}
+
+fn read_listen(fields: &mut Fields<'_>, key: &'static str, listen: &mut Vec<SocketAddr>) {
+    if !fields.has(key) {
         return;
     }
-    *listen = fields.list("listen");
-    let given = fields.peek("listen").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    *listen = fields.list(key);
+    let given = fields.peek(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for i in (1..given.len()).filter(|i| given[..*i].contains(&given[*i])) {
         let message = format!("{} is there twice.", shown(&given[i]));
-        fields.wrong(&format!("listen[{i}]"), Wrong::new(message, "Leave one of them out."));
+        fields.wrong(&format!("{key}[{i}]"), Wrong::new(message, "Leave one of them out."));
     }
 }
 

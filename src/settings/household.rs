@@ -131,7 +131,8 @@ impl Reading {
         });
         self.kind(fields, "record", |record: &LocalRecord| {
             let kind = record.data.type_name().to_ascii_lowercase();
-            Some(format!("{kind}-{}", record.name))
+            // Ids are plain words.
+            Some(format!("{kind}-{}", record.name.as_str().replace('*', "any")))
         });
     }
 

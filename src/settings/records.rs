@@ -18,7 +18,7 @@ use super::words::{Id, Name, Period, Upstream};
 
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
 pub use history::{History, HistoryLevel};
-pub use local::{LocalRecord, RecordData};
+pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
 pub use pause::{Pause, PauseScope};
 
@@ -66,6 +66,17 @@ pub struct Settings {
     /// Resolvers that are asked for everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<Vec<Upstream>>,
+    /// Questions a second that one device may ask, in the long run; five times as many at once
+    /// (default 200; 0: as many as it likes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<u32>,
+    /// Whether private addresses of public names are withheld (DNS rebinding, default true).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebinding_protection: Option<bool>,
+    /// Public names that may have private addresses all the same, with the names below them
+    /// (default `plex.direct`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_names: Option<Vec<Name>>,
     /// How long one host may lend alone beyond what the other knows (MCLT, default 1h).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mclt: Option<Period>,
@@ -79,8 +90,16 @@ pub struct Settings {
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 5] =
-        ["domain", "upstreams", "mclt", "auto_partner_down", "history"];
+    pub const KEYS: [&'static str; 8] = [
+        "domain",
+        "upstreams",
+        "rate_limit",
+        "rebinding_protection",
+        "private_names",
+        "mclt",
+        "auto_partner_down",
+        "history",
+    ];
 
     /// Reads those that `fields` has.
     pub fn read(fields: &mut Fields<'_>) -> Settings {
@@ -91,6 +110,9 @@ impl Settings {
         Settings {
             domain,
             upstreams,
+            rate_limit: fields.optional("rate_limit"),
+            rebinding_protection: fields.optional("rebinding_protection"),
+            private_names: fields.has("private_names").then(|| fields.list("private_names")),
             mclt,
             auto_partner_down: fields.optional("auto_partner_down"),
             history,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fields::{Read, Wrong, shown};
 
 use addresses::parse_ipv4;
-pub use names::{Id, Name};
+pub use names::{Id, Name, Owner};
 pub use size::Size;
 
 /// A length of time, written `10s`, `90m`, `24h`, `7d`, or several together (`1h30m`).
@@ -105,7 +105,7 @@ macro_rules! serialize_by_display {
         }
     )*};
 }
-serialize_by_display!(Period, Range, Mac, Hex, Name, Upstream, Id, Size);
+serialize_by_display!(Period, Range, Mac, Hex, Name, Owner, Upstream, Id, Size);
 
 fn text(value: &Value, what: &str, example: &str) -> Result<String, Wrong> {
     match value {

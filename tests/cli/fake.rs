@@ -112,6 +112,21 @@ impl Backend for Household {
         Timestamp::now()
     }
 
+    fn encrypted(&self, _to_trust: bool) -> Answer<'_, Result<EncryptedView, Unavailable>> {
+        ready(Ok(EncryptedView {
+            name: "dns.home.arpa".into(),
+            tls: true,
+            https: None,
+            quic: true,
+            authority: Some(AuthorityView {
+                pem: "-----BEGIN CERTIFICATE-----\nTUFERSBVUA==\n-----END CERTIFICATE-----\n"
+                    .into(),
+                fingerprint: "0B:0B".into(),
+                expires: "2036-11-25T12:00:00Z".parse().expect("a date"),
+            }),
+        }))
+    }
+
     fn status(&self) -> Answer<'_, Result<Status, Unavailable>> {
         let host = |name: &str, up| HostStatus {
             name: name.into(),
@@ -184,6 +199,30 @@ impl Backend for Household {
         let policy =
             |id: &str, network: &str| PolicyView { id: id.into(), networks: vec![network.into()] };
         ready(Ok(vec![policy("family", "home"), policy("strict", "iot")]))
+    }
+
+    fn names(&self) -> Answer<'_, Result<LocalNames, Unavailable>> {
+        let row = |name: &str, rtype: &str, value: &str, source| NameRow {
+            name: name.into(),
+            rtype: rtype.into(),
+            value: value.into(),
+            source,
+            line: (source == NameSource::HostsFile).then_some(3),
+            networks: Vec::new(),
+        };
+        ready(Ok(LocalNames {
+            names: vec![
+                row("camera.home.arpa", "A", "10.0.30.20", NameSource::Lease),
+                row("nas.home.arpa", "A", "10.0.10.5", NameSource::HostsFile),
+                row("nas.home.arpa", "TXT", "evil\u{1b}[2J", NameSource::Record),
+            ],
+            refused: vec![RefusedName {
+                name: "wpad.home.arpa".into(),
+                addr: [10, 0, 30, 21].into(),
+                why: "programs look for services under that name".into(),
+            }],
+            mistakes: vec![(4, "x is not an address.".into())],
+        }))
     }
 
     fn leases(&self) -> Answer<'_, Result<Vec<LeaseRow>, Unavailable>> {
@@ -384,6 +423,18 @@ impl Backend for Household {
             PauseLength::UntilResumed => "until resumed".to_owned(),
         };
         Box::pin(async move { Ok(self.note(format!("pause {} {length}", new.scope.key()))) })
+    }
+
+    fn forget_answers(
+        &self,
+        name: Option<String>,
+        below: bool,
+    ) -> Answer<'_, Result<usize, EditError>> {
+        ready(match name.as_deref() {
+            None => Ok(7),
+            Some("cdn.example.com") => Ok(if below { 3 } else { 1 }),
+            Some(_) => Ok(0),
+        })
     }
 
     fn resume(&self, scope: Option<PauseScope>) -> Answer<'_, Result<InForce, EditError>> {

@@ -64,6 +64,27 @@ fn told(household: &Household, args: &[&str], input: &str) -> Ran {
 }
 
 #[test]
+fn cached_answers_are_forgotten() {
+    let household = Household::in_order();
+    for (args, said) in [
+        (&["flush"][..], "7 answers are forgotten on this host."),
+        (
+            &["flush", "cdn.example.com"],
+            "One answer is forgotten for cdn.example.com on this host.",
+        ),
+        (&["flush", "cdn.example.com", "--below"], "3 answers are forgotten"),
+        (&["flush", "other.example"], "No answer was cached for other.example on this host."),
+    ] {
+        let ran = ask(&household, args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.out.contains(said), "{ran:?}");
+    }
+    assert_eq!(ask(&household, &["flush", "--below"]).code, 2);
+    let ran = ask(&household, &["flush", "--json"]);
+    assert!(ran.out.contains("\"forgotten\""), "{ran:?}");
+}
+
+#[test]
 fn without_a_daemon_it_says_so_and_what_to_do() {
     let folder = tempfile::tempdir().expect("folder");
     let socket = folder.path().join("admin.sock");
@@ -151,6 +172,23 @@ fn leases_fit_80_columns_sort_by_number_and_carry_no_control_characters() {
     let rows = ran.json();
     assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
     assert_eq!(rows[0]["addr"], "10.0.10.100");
+}
+
+#[test]
+fn names_tell_where_they_come_from_and_what_is_wrong() {
+    let household = Household::in_order();
+    let ran = ask(&household, &["names"]);
+    assert_eq!(ran.code, 3, "a line of the hosts file is wrong: {ran:?}");
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
+    assert!(!ran.out.contains('\u{1b}'), "{:?}", ran.out);
+    for text in ["hosts file:3", "Line 4 of the hosts file: x", "wpad.home.arpa is not the name of"]
+    {
+        assert!(ran.out.contains(text), "{text}: {}", ran.out);
+    }
+    let ran = ask(&household, &["names", "10.0.30"]);
+    assert!(ran.out.contains("camera") && !ran.out.contains("nas."), "{}", ran.out);
+    let ran = ask(&household, &["names", "--json"]);
+    assert_eq!(ran.json()["names"][1]["source"], "hosts_file");
 }
 
 #[test]

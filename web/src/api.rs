@@ -25,11 +25,11 @@ mod lists;
 mod queries;
 mod reservations;
 
-pub(crate) use changes::{changes, conflicts, pause, pauses, resume, revert, settle};
+pub(crate) use changes::{changes, conflicts, forget, pause, pauses, resume, revert, settle};
 pub(crate) use lists::{
-    accept_list, add_list, lists, patch_list, remove_list, update_all, update_list,
+    accept_list, add_list, encrypted, lists, patch_list, remove_list, update_all, update_list,
 };
-pub(crate) use queries::{forget, queries, statistics};
+pub(crate) use queries::{forget_queries, queries, statistics};
 pub(crate) use reservations::{release, reservations, reserve, unreserve};
 
 /// A refusal that answers as a problem document.
@@ -139,6 +139,11 @@ pub(crate) async fn ha_log(State(app): State<Shared>) -> Answered<Response> {
 /// `GET /api/v1/networks`
 pub(crate) async fn networks(State(app): State<Shared>) -> Answered<Response> {
     Ok(Json(app.backend.networks().await?).into_response())
+}
+
+/// `GET /api/v1/names`
+pub(crate) async fn names(State(app): State<Shared>) -> Answered<Response> {
+    Ok(Json(app.backend.names().await?).into_response())
 }
 
 /// `GET /api/v1/policies`

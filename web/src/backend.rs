@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use crate::SessionId;
 use crate::view::{
-    ChangeRow, CollisionRow, EditError, ForgetOrder, Forgotten, Health, InForce, LeaseRow, ListRow,
-    NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope, PolicyView,
-    QueriesAnswer, QueriesQuestion, Removed, ReservationView, Saved, StatisticsView, Status,
-    Unavailable, WhyAnswer, WhyQuestion,
+    ChangeRow, CollisionRow, EditError, EncryptedView, ForgetOrder, Forgotten, Health, InForce,
+    LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent,
+    PairOrder, PauseScope, PolicyView, QueriesAnswer, QueriesQuestion, Removed, ReservationView,
+    Saved, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -52,6 +52,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Ends the lease on `addr` as if the client had given it back.
     fn release(&self, addr: std::net::Ipv4Addr) -> Answer<'_, Result<InForce, EditError>>;
 
+    /// The names that this host answers itself, and where each comes from.
+    fn names(&self) -> Answer<'_, Result<LocalNames, Unavailable>>;
+
     /// All blocklists and allowlists, in the order of the settings.
     fn lists(&self) -> Answer<'_, Result<Vec<ListRow>, Unavailable>>;
 
@@ -82,6 +85,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Forgets questions on both hosts, for good.
     fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>>;
+    /// Forgets this host's cached answers for a name, and with `below` for names below it; all of
+    /// them where no name is given. How many answers that were.
+    fn forget_answers(
+        &self,
+        name: Option<String>,
+        below: bool,
+    ) -> Answer<'_, Result<usize, EditError>>;
 
     /// Stops blocking for some, for a while, on both hosts. What is paused is in
     /// [`Status::pauses`].
@@ -109,6 +119,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Puts one of the values of such a record in force and forgets that there were others.
     /// `value` is [`crate::view::CollisionValue::id`].
     fn settle(&self, key: String, value: String) -> Answer<'_, Result<InForce, EditError>>;
+
+    /// What devices need to ask encrypted. With `to_trust` the authority is given to somebody who
+    /// may install it, and is kept from then on.
+    fn encrypted(&self, to_trust: bool) -> Answer<'_, Result<EncryptedView, Unavailable>>;
 
     /// Begins a session of a browser that has proved to be the owner's. Both hosts know it.
     fn begin_session(&self, id: SessionId) -> Answer<'_, Result<(), Unavailable>>;

@@ -41,7 +41,7 @@ pub use serve::serve;
 #[cfg(test)]
 extern crate self as lanward_web;
 #[cfg(test)]
-#[path = "../examples/fixture/household.rs"]
+#[path = "../examples/fixture/household/mod.rs"]
 mod household;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod frame;
 mod leases;
 mod lists;
 mod login;
+mod names;
 mod overview;
 mod pause;
 mod queries;
@@ -33,6 +34,7 @@ pub(crate) use lists::{
     accept, add, check_source, lists, name_of, remove as remove_list, switch, update,
 };
 pub(crate) use login::{login, login_form, logout, logout_everywhere};
+pub(crate) use names::names;
 pub(crate) use overview::overview;
 pub(crate) use pause::{pause, resume};
 pub(crate) use queries::queries;
@@ -41,8 +43,8 @@ pub(crate) use reservations::{
 };
 pub(crate) use setup::{setup, setup_form};
 pub(crate) use small::{health, theme, undo};
-pub(crate) use system::{pair_order, settle, system, undo_change};
-pub(crate) use why::{Asked, understand, why};
+pub(crate) use system::{authority, pair_order, settle, system, undo_change};
+pub(crate) use why::{Asked, forget_answers, understand, why};
 
 type Answered = Result<Response, Refusal>;
 

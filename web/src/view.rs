@@ -2,8 +2,10 @@
 
 mod changes;
 mod edit;
+mod encrypted;
 mod leases;
 mod lists;
+mod names;
 mod pair;
 mod pause;
 mod queries;
@@ -14,8 +16,10 @@ pub use changes::{
     ChangeRow, CollisionRow, CollisionValue, Deed, FieldChange, RecordChange, ValueField,
 };
 pub use edit::{EditError, FieldError, InForce, Removed, Saved, Unavailable};
+pub use encrypted::{AuthorityView, EncryptedView};
 pub use leases::{LeaseRow, LeaseState, NewReservation, ReservationView, Reserved};
 pub use lists::{ListActivity, ListKind, ListRow, NewList};
+pub use names::{LocalNames, NameRow, NameSource, RefusedName};
 pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};
 pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
 pub use queries::{

@@ -1,7 +1,7 @@
 use super::*;
 
 fn text(raw: &[u8]) -> Option<String> {
-    from_text(raw).map(|name| name.to_string())
+    host_name(raw).map(|name| name.to_string())
 }
 
 #[test]
@@ -22,10 +22,16 @@ fn trailing_nuls_are_not_part_of_a_name() {
 }
 
 #[test]
-fn names_that_would_catch_other_peoples_traffic_are_dropped() {
-    for name in ["wpad", "WPAD", "isatap", "localhost", "wpad.home.arpa", "-wpad-"] {
-        assert_eq!(text(name.as_bytes()), None, "{name}");
+fn names_that_would_catch_other_peoples_traffic_are_reserved() {
+    for name in ["wpad", "WPAD", "isatap", "localhost", "wpad.home.arpa", "-wpad-", "wpad\0x"] {
+        let reduced = text(name.as_bytes()).expect(name);
+        assert!(is_reserved_name(&reduced), "{name}");
     }
+    assert!(!is_reserved_name("wpad-2"));
+}
+
+#[test]
+fn names_without_a_letter_or_digit_are_none() {
     for name in ["", ".", "---", "\0", "\u{1f980}"] {
         assert_eq!(text(name.as_bytes()), None, "{name:?}");
     }

@@ -1,18 +1,28 @@
 //! One cached answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query as Asked, ResponseCode};
-use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
+use hickory_proto::rr::rdata::svcb::SvcParamValue;
+use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType};
 
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::name::Name;
-use crate::wire::{Ede, HEADER, Query, Rcode, Reply, ttl_offsets};
+use crate::protection::{is_private_v4, is_private_v6};
+use crate::wire::{
+    Alike, Ede, HEADER, Layout, Query, Rcode, Reply, alike_addresses, flag, ttl_offsets,
+};
 
 /// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
 const MAX_TTL_SECS: u32 = 86_400;
 const MAX_NEGATIVE_TTL_SECS: u32 = 3600;
+
+/// An answer that lives shorter than this is not asked for ahead of time, and the last tenth of
+/// another counts as so long at least.
+const REFRESHED_TTL_SECS: u32 = 10;
+const REFRESH_MIN: Duration = Duration::from_secs(2);
 
 /// Aliases followed inside one answer.
 const MAX_CHAIN: usize = 16;
@@ -33,8 +43,14 @@ pub(crate) struct Entry {
     /// Names that the answer leads to: aliases' and services' targets. The filter judges them on
     /// every use, because lists and the asker's policy differ from time to time.
     targets: Box<[Name]>,
+    /// The addresses among the records, which each client gets in another order.
+    addresses: Option<Alike>,
+    /// The same without private addresses and what hints at them, where there are such.
+    public: Option<Box<Self>>,
     stored: Now,
     ttl_secs: u32,
+    /// Somebody has been sent to ask again before it expires.
+    refreshing: AtomicBool,
 }
 
 /// How an entry is used.
@@ -51,6 +67,20 @@ impl Entry {
     /// asked name on with the records at its end, and of the authority section what a negative or
     /// signed answer needs. Everything else a forwarder says is not believed.
     pub(crate) fn from_answer(answer: Message, key: &Key, now: Now) -> Option<Arc<Self>> {
+        let public = answer.answers.iter().any(leads_inside).then(|| {
+            let mut public = answer.clone();
+            public.answers.retain(|record| !leads_inside(record));
+            Self::build(public, key, now)
+        });
+        let mut entry = Self::build(answer, key, now)?;
+        if let Some(public) = public.flatten().filter(|public| public.answers < entry.answers) {
+            // As long as the whole: without its SOA, an answer without records would not live.
+            entry.public = Some(Box::new(Self { ttl_secs: entry.ttl_secs, ..public }));
+        }
+        Some(Arc::new(entry))
+    }
+
+    fn build(answer: Message, key: &Key, now: Now) -> Option<Self> {
         let dnssec_ok = key.dnssec_ok();
         let asked = answer.queries.first()?.clone();
         // Over TCP nobody has compared the question yet.
@@ -62,8 +92,9 @@ impl Entry {
             ResponseCode::NXDomain => Rcode::NX_DOMAIN,
             _ => return None,
         };
-        let (mut answers, targets) = chain(&asked, answer.answers, dnssec_ok);
-        let is_end = |r: &Record| r.record_type() == asked.query_type();
+        let (mut answers, targets, end) = chain(&asked, answer.answers, dnssec_ok)?;
+        // A DNAME above the name is part of the way (RFC 6672, 3.1).
+        let is_end = |r: &Record| r.record_type() == asked.query_type() && r.name == end;
         let negative = rcode == Rcode::NX_DOMAIN || !answers.iter().any(is_end);
         let mut authorities: Vec<Record> = answer
             .authorities
@@ -75,8 +106,8 @@ impl Entry {
         message.queries.push(asked);
         message.answers = answers;
         message.authorities = authorities;
-        let (body, records_len) = encode(&message, key)?;
-        Some(Arc::new(Self {
+        let (body, records_len, addresses) = encode(&message, key)?;
+        Some(Self {
             rcode,
             authentic: answer.metadata.authentic_data,
             answers: u16::try_from(message.answers.len()).ok()?,
@@ -84,8 +115,63 @@ impl Entry {
             body,
             records_len,
             targets,
+            addresses,
+            public: None,
             stored: now,
             ttl_secs,
+            refreshing: AtomicBool::new(false),
+        })
+    }
+
+    /// The answer without its private addresses; `None` when it has none.
+    pub(crate) fn without_private(&self) -> Option<&Self> {
+        self.public.as_deref()
+    }
+
+    /// Takes an answer without private addresses over as it stands.
+    pub(crate) fn from_layout(
+        message: &[u8],
+        layout: Layout,
+        key: &Key,
+        now: Now,
+    ) -> Option<Arc<Self>> {
+        let Layout { rcode, authentic, start, end, answers, authorities, .. } = layout;
+        let records = message.get(start..end)?;
+        let key = key.as_bytes();
+        let mut body = Vec::with_capacity(records.len() + 2 * layout.ttls.len() + key.len());
+        body.extend_from_slice(records);
+        // RFC 2308, 5: the lesser of the SOA's TTL and its MINIMUM; without SOA not kept at all.
+        let mut ttl_secs = if layout.negative { 0 } else { MAX_TTL_SECS };
+        if let Some(minimum) = layout.soa_minimum {
+            ttl_secs = minimum.min(MAX_NEGATIVE_TTL_SECS);
+        }
+        for &(at, ttl) in &layout.ttls {
+            let ttl = if at == layout.ttls.last()?.0 && layout.soa_minimum.is_some() {
+                clamped(ttl).min(ttl_secs)
+            } else {
+                clamped(ttl)
+            };
+            ttl_secs = ttl_secs.min(ttl);
+            let at = at.checked_sub(start)?;
+            body.get_mut(at..at + 4)?.copy_from_slice(&ttl.to_be_bytes());
+        }
+        for &(at, _) in &layout.ttls {
+            body.extend_from_slice(&u16::try_from(at - start).ok()?.to_be_bytes());
+        }
+        body.extend_from_slice(key);
+        Some(Arc::new(Self {
+            rcode,
+            authentic,
+            answers,
+            authorities,
+            body: body.into(),
+            records_len: u16::try_from(records.len()).ok()?,
+            targets: layout.targets.into(),
+            addresses: alike_addresses(message, start, usize::from(answers)),
+            public: None,
+            stored: now,
+            ttl_secs,
+            refreshing: AtomicBool::new(false),
         }))
     }
 
@@ -98,6 +184,16 @@ impl Entry {
         self.ttl_secs > 0
     }
 
+    /// Whether it is in the last tenth of its life and nobody has been sent to ask again: true
+    /// once. Whatever is asked for that late is asked for often, and its next asker need not wait.
+    pub(crate) fn wants_refresh(&self, now: Now) -> bool {
+        let tenth = Duration::from_secs(u64::from(self.ttl_secs)) / 10;
+        // Nearly always false, so nothing is written to the entry, which other cores read too.
+        now.0 + tenth.max(REFRESH_MIN) >= self.expires().0
+            && self.ttl_secs >= REFRESHED_TTL_SECS
+            && !self.refreshing.swap(true, Ordering::Relaxed)
+    }
+
     pub(crate) fn targets(&self) -> &[Name] {
         &self.targets
     }
@@ -105,7 +201,8 @@ impl Entry {
     /// Bytes it takes.
     pub(crate) fn size(&self) -> usize {
         let targets = self.targets.iter().map(|target| 16 + target.as_wire().len());
-        size_of::<Self>() + self.body.len() + targets.sum::<usize>()
+        let public = self.public.as_ref().map_or(0, |public| public.size());
+        size_of::<Self>() + self.body.len() + targets.sum::<usize>() + public
     }
 
     /// Writes the answer to `query`, which asks what this entry answers.
@@ -123,7 +220,9 @@ impl Entry {
             reply.authentic();
         }
         let (records, _) = self.parts();
-        self.age(reply.body(records, self.answers, self.authorities), how, now);
+        let records = reply.body(records, self.answers, self.authorities);
+        self.age(records, how, now);
+        self.turn(records, query.head.id);
         let ede = (how == Use::Stale).then_some(Ede {
             code: match self.rcode {
                 Rcode::NX_DOMAIN => Ede::STALE_NXDOMAIN_ANSWER,
@@ -136,15 +235,30 @@ impl Entry {
 
     /// The same as a message, for the rare case that records must be added to it.
     pub(crate) fn to_message(&self, question: &[u8], how: Use, now: Now) -> Option<Message> {
-        let mut wire = vec![0, 0, 0x80, self.rcode.0 as u8, 0, 1];
+        let mut wire = self.to_wire(question);
+        self.age(&mut wire[HEADER + question.len()..], how, now);
+        Message::from_vec(&wire).ok()
+    }
+
+    /// The whole answer to `question`, as it was when it came.
+    pub(super) fn to_wire(&self, question: &[u8]) -> Vec<u8> {
+        let low = self.rcode.0 as u8 | if self.authentic { flag::AD } else { 0 };
+        let mut wire = vec![0, 0, flag::QR, low, 0, 1];
         for count in [self.answers, self.authorities, 0] {
             wire.extend_from_slice(&count.to_be_bytes());
         }
         wire.extend_from_slice(question);
-        let start = wire.len();
         wire.extend_from_slice(self.parts().0);
-        self.age(&mut wire[start..], how, now);
-        Message::from_vec(&wire).ok()
+        wire
+    }
+
+    /// How long it has been here, whole seconds.
+    pub(super) fn age_secs(&self, now: Now) -> u32 {
+        now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32
+    }
+
+    pub(super) fn ttl_secs(&self) -> u32 {
+        self.ttl_secs
     }
 
     /// The records, and where their TTLs stand.
@@ -161,8 +275,19 @@ impl Entry {
         self.body.get(records.len() + ttls.len()..).unwrap_or_default()
     }
 
+    /// Turns the addresses, so that clients that take the first one spread over all of them. The
+    /// question's id is as good as a random number, and costs nothing.
+    fn turn(&self, records: &mut [u8], id: [u8; 2]) {
+        let Some(Alike { start, len, count }) = self.addresses else { return };
+        let (start, len, count) = (usize::from(start), usize::from(len), usize::from(count));
+        let by = len * (usize::from(u16::from_be_bytes(id)) % count);
+        if let Some(addresses) = records.get_mut(start..start + len * count) {
+            addresses.rotate_left(by);
+        }
+    }
+
     fn age(&self, records: &mut [u8], how: Use, now: Now) {
-        let age = now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32;
+        let age = self.age_secs(now);
         for at in self.parts().1.chunks_exact(2) {
             let at = usize::from(u16::from_be_bytes([at[0], at[1]]));
             let Some(Ok(slot)) = records.get_mut(at..at + 4).map(<&mut [u8; 4]>::try_from) else {
@@ -177,8 +302,8 @@ impl Entry {
     }
 }
 
-/// An entry's body, and how many bytes of it are records.
-fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16)> {
+/// An entry's body, how many bytes of it are records, and which of those are addresses.
+fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16, Option<Alike>)> {
     let wire = message.to_vec().ok()?;
     let name = message.queries.first()?.name();
     let question = name.iter().map(|label| 1 + label.len()).sum::<usize>() + 1 + 4;
@@ -189,12 +314,17 @@ fn encode(message: &Message, key: &Key) -> Option<(Box<[u8]>, u16)> {
         body.extend_from_slice(&u16::try_from(at - start).ok()?.to_be_bytes());
     }
     body.extend_from_slice(key.as_bytes());
-    Some((body.into(), records_len))
+    let addresses = alike_addresses(&wire, start, message.answers.len());
+    Some((body.into(), records_len, addresses))
 }
 
-/// The records that the asked name leads to through its aliases, in order, and the names they lead
-/// to on the way.
-fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, Box<[Name]>) {
+/// The records that the asked name leads to through its aliases, in order, the names they lead to
+/// on the way, and the last of them. `None` when they lead nowhere: round in a circle, or on and on.
+fn chain(
+    asked: &Asked,
+    records: Vec<Record>,
+    dnssec_ok: bool,
+) -> Option<(Vec<Record>, Box<[Name]>, HickoryName)> {
     let mut names = vec![asked.name().clone()];
     let mut targets: Vec<Name> = Vec::new();
     // Forwarders send the chain in order nearly always; the outer loop puts up with others.
@@ -212,6 +342,17 @@ fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, 
             break;
         }
     }
+    let is_alias = |r: &Record| matches!(r.data, RData::CNAME(_));
+    let end = match asked.query_type() {
+        RecordType::CNAME => asked.name(),
+        _ => names.last()?,
+    };
+    if asked.query_type() != RecordType::CNAME
+        && records.iter().any(|r| is_alias(r) && r.name == *end)
+    {
+        return None;
+    }
+    let end = end.clone();
     let kept: Vec<Record> = records
         .into_iter()
         .map(|mut record| {
@@ -238,7 +379,7 @@ fn chain(asked: &Asked, records: Vec<Record>, dnssec_ok: bool) -> (Vec<Record>, 
             targets.extend(to_name(&service.target_name));
         }
     }
-    (kept, targets.into())
+    Some((kept, targets.into(), end))
 }
 
 pub(crate) fn to_name(name: &HickoryName) -> Option<Name> {
@@ -249,6 +390,22 @@ pub(crate) fn to_name(name: &HickoryName) -> Option<Name> {
     }
     wire.push(0);
     Name::from_wire(&wire)
+}
+
+/// Whether a record holds a private address, or hints at one (RFC 9460, 7.3).
+fn leads_inside(record: &Record) -> bool {
+    match &record.data {
+        RData::A(a) => is_private_v4(a.0),
+        RData::AAAA(aaaa) => is_private_v6(aaaa.0),
+        RData::SVCB(service) | RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) => {
+            service.svc_params.iter().any(|(_, value)| match value {
+                SvcParamValue::Ipv4Hint(hint) => hint.0.iter().any(|a| is_private_v4(a.0)),
+                SvcParamValue::Ipv6Hint(hint) => hint.0.iter().any(|aaaa| is_private_v6(aaaa.0)),
+                _ => false,
+            })
+        }
+        _ => false,
+    }
 }
 
 /// Whether a record of the authority section is kept: the SOA that makes an answer negative (RFC
@@ -270,12 +427,15 @@ fn is_type(record: &Record, rtype: crate::RecordType) -> bool {
     u16::from(record.record_type()) == rtype.0
 }
 
+/// RFC 2181, 8: with the highest bit set it means zero.
+fn clamped(ttl: u32) -> u32 {
+    if ttl > i32::MAX as u32 { 0 } else { ttl.min(MAX_TTL_SECS) }
+}
+
 /// Brings all TTLs within bounds and returns the answer's own.
 fn clamp_ttls(answers: &mut [Record], authorities: &mut [Record], negative: bool) -> u32 {
     for record in answers.iter_mut().chain(authorities.iter_mut()) {
-        // RFC 2181, 8: with the highest bit set it means zero.
-        let ttl = if record.ttl > i32::MAX as u32 { 0 } else { record.ttl };
-        record.ttl = ttl.min(MAX_TTL_SECS);
+        record.ttl = clamped(record.ttl);
     }
     let shortest = answers.iter().map(|record| record.ttl).min();
     if !negative {

@@ -4,12 +4,14 @@ use hickory_proto::rr::{Name as HickoryName, RData, Record};
 
 use super::*;
 
+mod saved;
+
 fn key(label: &[u8]) -> Key {
     key_of(label, RecordType::A)
 }
 
 fn key_of(label: &[u8], rtype: RecordType) -> Key {
-    Key::new(&[&[label.len() as u8], label, b"\0"].concat(), rtype, false, false)
+    Key::new(&[&[label.len() as u8], label, b"\0"].concat(), 0, rtype, false, false)
 }
 
 fn answer(label: &[u8], ttl: u32, data: RData) -> Message {
@@ -112,10 +114,32 @@ fn the_cache_stays_within_its_bytes() {
 
 #[test]
 fn keys_differ_in_type_and_flags() {
-    let key = |rtype, dnssec_ok, cd| Key::new(b"\x01a\0", RecordType(rtype), dnssec_ok, cd);
+    let key = |rtype, dnssec_ok, cd| Key::new(b"\x01a\0", 0, RecordType(rtype), dnssec_ok, cd);
     let all =
         [key(1, false, false), key(28, false, false), key(1, true, false), key(1, false, true)];
     for (index, one) in all.iter().enumerate() {
         assert!(all.iter().skip(index + 1).all(|other| other.as_bytes() != one.as_bytes()));
     }
+}
+
+#[test]
+fn an_alias_that_leads_nowhere_is_no_answer() {
+    use hickory_proto::rr::rdata::CNAME;
+    let alias = |owner: &[u8], target: &[u8]| {
+        let name = |label| HickoryName::from_labels([label]).expect("name");
+        Record::from_rdata(name(owner), 60, RData::CNAME(CNAME(name(target))))
+    };
+    let kept = |rtype: RecordType, records: Vec<Record>| {
+        let mut message = Message::response(1, OpCode::Query);
+        let name = HickoryName::from_labels([&b"x"[..]]).expect("name");
+        message.queries.push(Asked::query(name, rtype.0.into()));
+        message.answers = records;
+        Entry::from_answer(message, &key_of(b"x", rtype), at(0)).is_some()
+    };
+    assert!(kept(RecordType::A, vec![alias(b"x", b"y")]), "it ends at a name without addresses");
+    assert!(!kept(RecordType::A, vec![alias(b"x", b"x")]));
+    assert!(!kept(RecordType::A, vec![alias(b"x", b"y"), alias(b"y", b"x")]));
+    assert!(kept(RecordType::CNAME, vec![alias(b"x", b"x")]), "the alias itself was asked for");
+    let long = (b'a'..=b'y').map(|c| alias(&[c], &[c + 1])).chain([alias(b"x", b"a")]);
+    assert!(!kept(RecordType::A, long.collect()));
 }

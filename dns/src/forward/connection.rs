@@ -1,74 +1,187 @@
-//! How hickory's pool reaches a forwarder.
+//! The connections of one server: opened when somebody asks, shared by all who ask, closed when
+//! idle.
 //!
-//! hickory's own UDP connection hands each request through a channel of limited room to a
-//! background task, and says `Busy` when the channel is full: after a restart, when every device
-//! asks at once, questions would fail for no reason of the network's. A UDP "connection" has no
-//! state, so here it is called directly; TCP stays with hickory's multiplexer.
+//! Whoever asks never waits for room: a request is put into the queue of the connection's task, which
+//! first connects and then serves what has gathered. When the connection cannot be made, all who
+//! wait are told why; when it breaks, they ask once more over a new one (RFC 7766, 6.2.4).
 
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use futures_util::{Stream, TryFutureExt};
-use hickory_net::NetError;
-use hickory_net::runtime::TokioRuntimeProvider;
-use hickory_net::udp::UdpClientStream;
-use hickory_net::xfer::{DnsExchange, DnsHandle, DnsRequestSender};
-use hickory_proto::op::{DnsRequest, DnsResponse};
-use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
-use hickory_resolver::{ConnectionProvider, PoolContext};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
-#[derive(Clone, Default)]
-pub(super) struct Provider {
-    runtime: TokioRuntimeProvider,
+use super::question::{Question, Shape};
+use super::server::{Failed, Tally};
+use super::stream;
+use crate::cache::FailureKind;
+use crate::wire::{Form, Rcode};
+
+/// For a connection to be there, handshakes included.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// What a server replied to a request.
+#[derive(Debug)]
+pub(super) enum Replied {
+    /// Packet and what it says.
+    Answer(Vec<u8>, Form),
+    Error(Rcode),
+    NoEdns,
 }
 
-#[derive(Clone)]
-pub(super) enum Connection {
-    Udp(Arc<Mutex<UdpClientStream<TokioRuntimeProvider>>>),
-    Tcp(DnsExchange<TokioRuntimeProvider>),
+/// One question on its way over a connection.
+#[derive(Debug)]
+pub(super) struct Request {
+    question: Question,
+    edns: bool,
+    tally: Arc<Tally>,
+    reply: oneshot::Sender<Result<Replied, Failed>>,
 }
 
-impl ConnectionProvider for Provider {
-    type Conn = Connection;
-    type FutureConn = Pin<Box<dyn Future<Output = Result<Connection, NetError>> + Send>>;
-    type RuntimeProvider = TokioRuntimeProvider;
-
-    fn new_connection(
-        &self,
-        ip: IpAddr,
-        config: &ConnectionConfig,
-        cx: &PoolContext,
-    ) -> Result<Self::FutureConn, NetError> {
-        if config.protocol == ProtocolConfig::Udp {
-            let remote = SocketAddr::new(ip, config.port);
-            let stream = UdpClientStream::builder(remote, self.runtime.clone())
-                .with_timeout(Some(cx.options.timeout))
-                .build();
-            let connection = Connection::Udp(Arc::new(Mutex::new(stream)));
-            return Ok(Box::pin(std::future::ready(Ok(connection))));
-        }
-        let exchange = self.runtime.new_connection(ip, config, cx)?;
-        Ok(Box::pin(exchange.map_ok(Connection::Tcp)))
+impl Request {
+    /// Whether nobody waits for the reply any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
     }
 
-    fn runtime_provider(&self) -> &TokioRuntimeProvider {
-        &self.runtime
+    /// The question with this id; names are not disguised where nobody can forge an answer.
+    pub(super) fn message(&self, id: u16, padded: bool) -> Vec<u8> {
+        self.question.message(id, None, Shape { edns: self.edns, padded })
+    }
+
+    /// Counts a message that looked like an answer.
+    pub(super) fn ignored(&self) {
+        self.tally.ignored();
+    }
+
+    pub(super) fn reply(self, replied: Result<Replied, Failed>) {
+        // Whoever asked may have got an answer elsewhere.
+        let _ = self.reply.send(replied);
     }
 }
 
-impl DnsHandle for Connection {
-    type Response = Pin<Box<dyn Stream<Item = Result<DnsResponse, NetError>> + Send>>;
-    type Runtime = TokioRuntimeProvider;
+/// Where and how to connect.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    addresses: Vec<SocketAddr>,
+    /// Index of the address to try first: the last that worked.
+    first: AtomicUsize,
+}
 
-    fn send(&self, request: DnsRequest) -> Self::Response {
-        match self {
-            // Only makes the future that sends and waits; each has a socket and port of its own.
-            Self::Udp(stream) => {
-                let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
-                Box::pin(stream.send_message(request))
+impl Endpoint {
+    pub(super) fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self { addresses, first: AtomicUsize::new(0) }
+    }
+
+    /// The address to ask now.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.addresses.get(self.first.load(Ordering::Relaxed)).or(self.addresses.first()).copied()
+    }
+
+    async fn connect(&self) -> Result<TcpStream, Failed> {
+        let mut last = Failed::new(FailureKind::Unreachable, "it has no address");
+        let first = self.first.load(Ordering::Relaxed);
+        for step in 0..self.addresses.len() {
+            let index = (first + step) % self.addresses.len();
+            let Some(&addr) = self.addresses.get(index) else { continue };
+            match TcpStream::connect(addr).await {
+                Ok(stream) => {
+                    // Questions are whole messages; waiting to fill a segment only delays them.
+                    let _ = stream.set_nodelay(true);
+                    self.first.store(index, Ordering::Relaxed);
+                    return Ok(stream);
+                }
+                Err(error) => last = error.into(),
             }
-            Self::Tcp(exchange) => Box::pin(exchange.send(request)),
         }
+        Err(last)
+    }
+}
+
+/// A server's connection, and the way to the next one.
+#[derive(Debug)]
+pub(super) struct Pool {
+    endpoint: Arc<Endpoint>,
+    tally: Arc<Tally>,
+    queue: Mutex<Option<mpsc::UnboundedSender<Request>>>,
+}
+
+impl Pool {
+    pub(super) fn new(endpoint: Arc<Endpoint>, tally: Arc<Tally>) -> Self {
+        Self { endpoint, tally, queue: Mutex::default() }
+    }
+
+    /// Asks over the connection at hand, or with `fresh` over a new one.
+    pub(super) async fn ask(
+        &self,
+        question: &Question,
+        edns: bool,
+        fresh: bool,
+    ) -> Result<Replied, Failed> {
+        let (mut reused, mut replied) = self.enqueue(question, edns, fresh);
+        loop {
+            match replied.await {
+                Ok(result) => return result,
+                // The server has closed it, as it may at any time.
+                Err(_) if reused => (reused, replied) = self.enqueue(question, edns, false),
+                Err(_) => {
+                    let text = "it closed the connection without an answer";
+                    return Err(Failed::new(FailureKind::Unreachable, text));
+                }
+            }
+        }
+    }
+
+    /// Puts a request into a connection's queue; whether that connection was there before.
+    fn enqueue(
+        &self,
+        question: &Question,
+        edns: bool,
+        fresh: bool,
+    ) -> (bool, oneshot::Receiver<Result<Replied, Failed>>) {
+        let (reply, replied) = oneshot::channel();
+        let (question, tally) = (question.clone(), self.tally.clone());
+        let mut request = Request { question, edns, tally, reply };
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if !fresh && let Some(open) = &*queue {
+            match open.send(request) {
+                Ok(()) => return (true, replied),
+                Err(mpsc::error::SendError(back)) => request = back,
+            }
+        }
+        let (sender, requests) = mpsc::unbounded_channel();
+        // The receiver is at hand, so there is room.
+        let _ = sender.send(request);
+        // An earlier one ends by itself when its questions are answered.
+        *queue = Some(sender);
+        tokio::spawn(run(self.endpoint.clone(), requests));
+        (false, replied)
+    }
+}
+
+/// One connection's life.
+async fn run(endpoint: Arc<Endpoint>, mut requests: mpsc::UnboundedReceiver<Request>) {
+    let connected = match timeout(CONNECT, endpoint.connect()).await {
+        Ok(connected) => connected,
+        Err(_) => Err(Failed::new(FailureKind::Timeout, "it cannot be connected to")),
+    };
+    match connected {
+        Ok(stream) => stream::serve(stream, requests, false).await,
+        Err(why) => {
+            requests.close();
+            while let Some(request) = requests.recv().await {
+                request.reply(Err(why.clone()));
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::new(FailureKind::Unreachable, error.to_string())
     }
 }

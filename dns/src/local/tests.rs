@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use super::*;
 
 fn name(text: &str) -> Name {
@@ -7,18 +9,19 @@ fn name(text: &str) -> Name {
 fn zone(apex: &str) -> LocalZone {
     LocalZone {
         apex: name(apex),
-        name_server: name("lanward.home.arpa"),
+        name_servers: vec![name("lanward.home.arpa")],
         serial: 1,
         negative_ttl_secs: 5,
     }
 }
 
 fn host(text: &str, address: &str) -> LocalHost {
-    LocalHost { name: name(text), addresses: vec![address.parse().expect(address)], ttl_secs: 60 }
+    let addresses = address.split(' ').map(|address| address.parse().expect(address)).collect();
+    LocalHost { name: name(text), addresses, ttl_secs: 60, networks: Vec::new() }
 }
 
 fn record(owner: &str, data: RecordData) -> LocalRecord {
-    LocalRecord { name: name(owner), ttl_secs: 60, data }
+    LocalRecord { name: name(owner), ttl_secs: 60, data, networks: Vec::new() }
 }
 
 fn house() -> LocalNames {
@@ -35,12 +38,24 @@ fn house() -> LocalNames {
 }
 
 fn verdict(names: &LocalNames, owner: &str, rtype: RecordType) -> &'static str {
-    match names.find(name(owner).as_wire(), rtype) {
+    verdict_for(names, owner, rtype, "10.0.30.7")
+}
+
+fn verdict_for(names: &LocalNames, owner: &str, rtype: RecordType, asker: &str) -> &'static str {
+    match names.find(name(owner).as_wire(), rtype, asker.parse().expect(asker)) {
         Found::Elsewhere => "elsewhere",
         Found::Records(_) => "records",
         Found::Alias(_) => "alias",
         Found::NoData(_) => "nodata",
         Found::NxDomain(_) => "nxdomain",
+    }
+}
+
+/// The data of the records found, in order.
+fn data<'n>(names: &'n LocalNames, owner: &str, rtype: RecordType, asker: &str) -> Vec<&'n [u8]> {
+    match names.find(name(owner).as_wire(), rtype, asker.parse().expect(asker)) {
+        Found::Records(found) => found.records().map(|record| &*record.rdata).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -126,12 +141,8 @@ fn an_explicit_ptr_wins_over_the_hosts_own() {
     b.record(&ptr).expect("ptr");
     b.host(&host("other.home.arpa", "10.0.0.1")).expect("host");
     let names = b.build();
-    let Found::Records(node) = names.find(name("1.0.0.10.in-addr.arpa").as_wire(), RecordType::PTR)
-    else {
-        panic!("no PTR")
-    };
-    assert_eq!(node.records.len(), 1);
-    assert_eq!(&*node.records[0].rdata, name("router.home.arpa").as_wire());
+    let found = data(&names, "1.0.0.10.in-addr.arpa", RecordType::PTR, "10.0.30.7");
+    assert_eq!(found, [name("router.home.arpa").as_wire()]);
 }
 
 #[test]
@@ -142,8 +153,195 @@ fn a_name_shared_by_many_records_keeps_them_all_once() {
         b.host(&host("two.home.arpa", "10.0.0.2")).expect("host");
     }
     let names = b.build();
-    let Found::Records(node) = names.find(name("two.home.arpa").as_wire(), RecordType::A) else {
-        panic!("no A")
+    assert_eq!(data(&names, "two.home.arpa", RecordType::A, "10.0.30.7").len(), 2);
+}
+
+/// The same house with three networks, and names that are not the same in all of them.
+fn split_house() -> LocalNames {
+    let mut b = LocalNames::builder();
+    let home = zone("home.arpa");
+    b.zone(&home).zone(&zone("iot.home.arpa")).domain(&name("home.arpa"));
+    let net = |text: &str| text.parse().expect(text);
+    let office = b.network([net("10.0.10.0/24"), net("fd00:10::/64")], Some(&name("home.arpa")));
+    let things = b.network([net("10.0.30.0/24")], Some(&name("iot.home.arpa")));
+    let server = b.network([net("10.0.30.128/25")], None);
+    b.host(&host("nas.home.arpa", "10.0.30.5 10.0.10.5 192.0.2.5 fd00:10::5")).expect("nas");
+    b.host(&host("tv.iot.home.arpa", "10.0.30.9")).expect("tv");
+    let mut add = |owner: &str, data, networks: &[NetworkId]| {
+        let record = LocalRecord { networks: networks.into(), ..record(owner, data) };
+        b.record(&record).expect(owner);
     };
-    assert_eq!(node.records.len(), 2);
+    let a = |last| RecordData::A([10, 0, 0, last].into());
+    add("shop.example", a(1), &[]);
+    add("shop.example", RecordData::Txt(vec![b"all".to_vec()]), &[]);
+    add("shop.example", a(2), &[things, server]);
+    add("deep.secret.home.arpa", a(3), &[office]);
+    add("*.lab.home.arpa", a(4), &[office]);
+    add("mixed.home.arpa", RecordData::Cname(name("nas.home.arpa")), &[]);
+    add("mixed.home.arpa", a(5), &[office]);
+    b.build()
+}
+
+#[test]
+fn a_client_gets_the_addresses_of_its_own_network_first() {
+    let names = split_house();
+    let a = |asker| data(&names, "nas.home.arpa", RecordType::A, asker);
+    let [things, office, outside]: [&[u8]; 3] = [&[10, 0, 30, 5], &[10, 0, 10, 5], &[192, 0, 2, 5]];
+    assert_eq!(a("10.0.10.7"), [office, things, outside]);
+    assert_eq!(a("fd00:10::7"), [office, things, outside]);
+    assert_eq!(a("::ffff:10.0.10.7"), [office, things, outside]);
+    assert_eq!(a("10.0.30.7"), [things, office, outside]);
+    assert_eq!(a("10.0.30.130"), [things, office, outside], "its own network has none");
+    assert_eq!(a("127.0.0.1"), [things, office, outside], "as they were given");
+}
+
+#[test]
+fn records_for_a_network_stand_in_place_of_everybodys() {
+    let names = split_house();
+    let a = |asker| data(&names, "shop.example", RecordType::A, asker);
+    assert_eq!(a("10.0.10.7"), [[10, 0, 0, 1]]);
+    assert_eq!(a("10.0.30.7"), [[10, 0, 0, 2]]);
+    assert_eq!(a("10.0.30.200"), [[10, 0, 0, 2]]);
+    let txt = |asker| verdict_for(&names, "shop.example", RecordType::TXT, asker);
+    assert_eq!((txt("10.0.10.7"), txt("10.0.30.7")), ("records", "elsewhere"));
+    let mixed = |asker| verdict_for(&names, "mixed.home.arpa", RecordType::A, asker);
+    assert_eq!((mixed("10.0.30.7"), mixed("10.0.10.7")), ("alias", "records"));
+}
+
+#[test]
+fn a_name_for_one_network_does_not_exist_for_the_others() {
+    let names = split_house();
+    for (owner, inside) in [
+        ("deep.secret.home.arpa", "records"),
+        ("secret.home.arpa", "nodata"),
+        ("any.lab.home.arpa", "records"),
+        ("lab.home.arpa", "nodata"),
+    ] {
+        assert_eq!(verdict_for(&names, owner, RecordType::A, "10.0.10.7"), inside, "{owner}");
+        for asker in ["10.0.30.7", "127.0.0.1"] {
+            assert_eq!(verdict_for(&names, owner, RecordType::A, asker), "nxdomain", "{owner}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_name_is_completed_with_the_domain_of_the_clients_network() {
+    let names = split_house();
+    let asked = |plain: &str, rtype, asker: &str| match names.find_asked(
+        name(plain).as_wire(),
+        rtype,
+        asker.parse().expect(asker),
+    ) {
+        Found::Records(found) => found.records().count(),
+        Found::Elsewhere => 0,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked("nas", RecordType::A, "10.0.10.7"), 3);
+    assert_eq!(asked("nas", RecordType::A, "10.0.30.7"), 3, "in the household's domain");
+    assert_eq!(asked("tv", RecordType::A, "10.0.30.7"), 1);
+    assert_eq!(asked("tv", RecordType::A, "10.0.10.7"), 0, "another network's domain");
+    assert_eq!(asked("nas", RecordType::TXT, "10.0.10.7"), 0, "not an address");
+    assert_eq!(asked("nas.example", RecordType::A, "10.0.10.7"), 0, "not plain");
+    assert_eq!(asked(&"x".repeat(63), RecordType::A, "10.0.10.7"), 0);
+}
+
+/// The zone of RFC 4592, 2.2.1, under another name.
+fn wild_house() -> LocalNames {
+    let mut b = LocalNames::builder();
+    b.zone(&zone("house.test"));
+    let mut add = |owner: &str, data| {
+        b.record(&record(owner, data)).expect(owner);
+    };
+    let txt = || RecordData::Txt(vec![b"this is a wildcard".to_vec()]);
+    add("*.house.test", txt());
+    add("*.house.test", RecordData::Mx { preference: 10, exchange: name("host1.house.test") });
+    add("sub.*.house.test", txt());
+    add("host1.house.test", RecordData::A([192, 0, 2, 1].into()));
+    add("_ssh._tcp.host1.house.test", txt());
+    add("_ssh._tcp.host2.house.test", txt());
+    add("*.lab.example", RecordData::A([10, 0, 0, 1].into()));
+    add("a.lab.example", RecordData::A([10, 0, 0, 2].into()));
+    add("*.deep.lab.example", RecordData::A([10, 0, 0, 3].into()));
+    b.build()
+}
+
+#[test]
+fn a_wildcard_in_a_zone_of_ours_is_that_of_rfc_4592() {
+    let names = wild_house();
+    for (owner, rtype, verdict_) in [
+        ("host3.house.test", RecordType::MX, "records"),
+        ("host3.house.test", RecordType::A, "nodata"),
+        ("foo.bar.house.test", RecordType::TXT, "records"),
+        ("host1.house.test", RecordType::MX, "nodata"),
+        ("sub.*.house.test", RecordType::MX, "nodata"),
+        ("_telnet._tcp.host1.house.test", RecordType::TXT, "nxdomain"),
+        ("host2.house.test", RecordType::MX, "nodata"),
+        ("ghost.*.house.test", RecordType::MX, "nxdomain"),
+        ("*.house.test", RecordType::MX, "records"),
+        ("house.test", RecordType::MX, "nodata"),
+    ] {
+        assert_eq!(verdict(&names, owner, rtype), verdict_, "{owner} {rtype:?}");
+    }
+}
+
+#[test]
+fn a_wildcard_outside_covers_all_names_below_that_have_no_record() {
+    let names = wild_house();
+    for (owner, address) in [
+        ("x.lab.example", Some(1)),
+        ("x.y.lab.example", Some(1)),
+        ("a.lab.example", Some(2)),
+        ("x.a.lab.example", Some(1)),
+        ("x.deep.lab.example", Some(3)),
+        ("deep.lab.example", Some(1)),
+        ("lab.example", None),
+        ("slab.example", None),
+    ] {
+        let found = data(&names, owner, RecordType::A, "10.0.30.7");
+        let wanted: Vec<[u8; 4]> = address.map(|last| [10, 0, 0, last]).into_iter().collect();
+        assert_eq!(found, wanted, "{owner}");
+    }
+    assert_eq!(verdict(&names, "x.lab.example", RecordType::AAAA), "nodata");
+    assert_eq!(verdict(&names, "x.lab.example", RecordType::MX), "elsewhere");
+}
+
+#[test]
+fn the_content_is_another_when_a_record_is_and_not_for_the_serial() {
+    let of = |serial, last: u8, ttl_secs| {
+        let mut b = LocalNames::builder();
+        b.zone(&LocalZone { serial, ..zone("home.arpa") });
+        for last in [last, 200] {
+            let data = RecordData::A([10, 0, 0, last].into());
+            let record = LocalRecord { ttl_secs, ..record("a.home.arpa", data) };
+            b.record(&record).expect("a");
+        }
+        b.build().content()
+    };
+    assert_eq!(of(1, 7, 60), of(2, 7, 60));
+    assert_ne!(of(1, 7, 60), of(1, 8, 60));
+    assert_ne!(of(1, 7, 60), of(1, 7, 61));
+}
+
+#[test]
+fn data_of_rarer_types_is_read_from_the_text_of_zone_files() {
+    let wire = |rtype, text: &str| match RecordData::from_text(rtype, text) {
+        Ok(RecordData::Other(_, wire)) => Some(wire),
+        _ => None,
+    };
+    let caa = wire(RecordType::CAA, "0 issue \"ca.example\"");
+    assert_eq!(caa.as_deref(), Some(&b"\0\x05issueca.example"[..]));
+    let https = wire(RecordType::HTTPS, "1 . alpn=h2 port=8443 ipv4hint=10.0.0.5");
+    let wanted = b"\0\x01\0\0\x01\0\x03\x02h2\0\x03\0\x02\x20\xfb\0\x04\0\x04\x0a\0\0\x05";
+    assert_eq!(https.as_deref(), Some(&wanted[..]));
+    for (rtype, bad) in [
+        (RecordType::CAA, ""),
+        (RecordType::CAA, "x issue"),
+        (RecordType::HTTPS, "1"),
+        (RecordType::HTTPS, "1 . port=99999999"),
+        (RecordType::SSHFP, "1 1 zz"),
+        (RecordType::TLSA, "3 1 1"),
+        (RecordType::A, "10.0.0.1"),
+    ] {
+        assert_eq!(wire(rtype, bad), None, "{rtype:?} {bad}");
+    }
 }

@@ -1,6 +1,8 @@
 //! A local alias that leads out of the house: its target is asked upstream, and the answer gets the
 //! alias in front. Rare, so it may allocate.
 
+use std::net::IpAddr;
+
 use hickory_proto::op::Message;
 
 use super::{Asked, Now, local_names};
@@ -8,6 +10,7 @@ use crate::RecordType;
 use crate::cache::{Entry, FailureKind, Key, Use};
 use crate::local::Found;
 use crate::name::Name;
+use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{CLASS_IN, HEADER, Query, Rcode, Reply};
 
@@ -18,15 +21,23 @@ pub(crate) struct Alias {
     records: Vec<u8>,
     count: u16,
     target: Name,
-    key: Key,
+    pub(super) key: Key,
+    pub(super) route: Route,
 }
 
 impl Alias {
-    /// `None` when the asked name is no alias, or one that ends in the house.
-    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>) -> Option<Self> {
+    /// `None` when the asked name is no alias, or one that ends in the house. `route` tells who is
+    /// asked for a name.
+    pub(crate) fn of(
+        snapshot: &Snapshot,
+        query: &Query<'_>,
+        asker: IpAddr,
+        route: impl Fn(&[u8]) -> Route,
+    ) -> Option<Self> {
         let (mut records, mut count, mut name) = (Vec::new(), 0, query.name());
+        let mut found = snapshot.local.find_asked(name, query.qtype, asker);
         loop {
-            match snapshot.local.find(name, query.qtype) {
+            match found {
                 Found::Alias(alias) if usize::from(count) < local_names::MAX_ALIASES => {
                     records.extend_from_slice(name);
                     records.extend_from_slice(&RecordType::CNAME.0.to_be_bytes());
@@ -36,17 +47,15 @@ impl Alias {
                     records.extend_from_slice(&alias.rdata);
                     count += 1;
                     name = &alias.rdata;
+                    found = snapshot.local.find(name, query.qtype, asker);
                 }
                 Found::Elsewhere if count > 0 => break,
                 _ => return None,
             }
         }
-        let key = Key::new(name, query.qtype, query.dnssec_ok(), query.cd());
-        Some(Self { records, count, target: Name::from_wire(name)?, key })
-    }
-
-    pub(crate) fn key(&self) -> Key {
-        self.key.clone()
+        let route = route(name);
+        let key = Key::new(name, route.tag, query.qtype, query.dnssec_ok(), query.cd());
+        Some(Self { records, count, target: Name::from_wire(name)?, key, route })
     }
 
     /// The name to ask upstream.

@@ -121,13 +121,18 @@ pub(super) fn write_negative(
     ede: Option<Ede<'_>>,
     out: &mut Vec<u8>,
 ) {
+    let mut reply = Reply::to(&asked.query, rcode, out);
+    reply.authority(Owner::Suffix(zone), RecordType::SOA, ttl, &soa(ttl));
+    reply.finish(asked.limit(), ede);
+}
+
+/// The data of that SOA.
+pub(super) fn soa(ttl: u32) -> [u8; SOA_NAMES.len() + 20] {
     let mut soa = [0; SOA_NAMES.len() + 20];
     let (names, numbers) = soa.split_at_mut(SOA_NAMES.len());
     names.copy_from_slice(SOA_NAMES);
     for (slot, number) in numbers.chunks_exact_mut(4).zip([1, 3600, 900, 604_800, ttl]) {
         slot.copy_from_slice(&u32::to_be_bytes(number));
     }
-    let mut reply = Reply::to(&asked.query, rcode, out);
-    reply.authority(Owner::Suffix(zone), RecordType::SOA, ttl, &soa);
-    reply.finish(asked.limit(), ede);
+    soa
 }

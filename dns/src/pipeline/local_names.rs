@@ -1,32 +1,42 @@
 //! Answers from the names of the house.
 
+use std::net::IpAddr;
+
 use super::{Asked, Cx, Outcome, Step, minimal, special};
-use crate::local::{Found, Node, Stored, Zone};
+use crate::local::{Found, Rrset, Stored, Zone, target};
 use crate::wire::{Owner, Rcode, Reply};
 use crate::{Answered, LocalNames, RecordType};
 
 /// Aliases followed among local names; a loop ends here.
 pub(super) const MAX_ALIASES: usize = 8;
 
+/// Records whose targets' addresses are added at most.
+const MAX_TARGETS: usize = 8;
+
 pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     let local: &LocalNames = &cx.snapshot.local;
+    let asker = asked.asker.source.ip();
     let qtype = asked.query.qtype;
     let mut name = asked.query.name();
-    let found = local.find(name, qtype);
+    let mut found = local.find_asked(name, qtype, asker);
     if qtype == RecordType::ANY && matches!(found, Found::NoData(_) | Found::Alias(_)) {
-        minimal::write(asked, out);
+        minimal::write(asked, true, out);
         return Step::Done(Outcome::Answered(Answered::Local));
     }
-    if matches!(found, Found::Elsewhere) {
-        return Step::Next;
+    match found {
+        Found::Elsewhere => return Step::Next,
+        // A zone of others as deep as ours, or deeper, knows more than that we know nothing.
+        Found::NxDomain(zone) if asked.zone.is_some_and(|(_, deep)| deep >= zone.apex.labels()) => {
+            return Step::Next;
+        }
+        _ => {}
     }
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
     reply.authoritative();
-    let mut found = found;
     for _ in 0..=MAX_ALIASES {
         let owner = owner(asked, name);
         match found {
-            Found::Records(node) => records(&mut reply, owner, node, qtype),
+            Found::Records(records) => positive(&mut reply, owner, records, local, asker),
             Found::NoData(zone) => negative(&mut reply, zone),
             Found::NxDomain(zone) => {
                 // RFC 6604, 3: the code is that of the chain's end.
@@ -36,12 +46,15 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             Found::Alias(Stored { ttl_secs, rdata, .. }) => {
                 reply.answer(owner, RecordType::CNAME, *ttl_secs, rdata);
                 name = rdata;
-                found = local.find(name, qtype);
+                found = local.find(name, qtype, asker);
                 continue;
             }
             // An alias that leads out of the house; its target is asked upstream, unless it must
             // not be.
-            Found::Elsewhere if special::stays_inside(name).is_some() => {
+            Found::Elsewhere
+                if special::never_asked(name, qtype)
+                    && cx.snapshot.routes.of_zone(name, asker).is_none() =>
+            {
                 reply.set_rcode(Rcode::NX_DOMAIN);
             }
             Found::Elsewhere if asked.query.rd() => return Step::Done(Outcome::Miss),
@@ -57,9 +70,28 @@ fn owner<'a>(asked: &Asked<'_>, name: &'a [u8]) -> Owner<'a> {
     if asked.query.name() == name { Owner::Question } else { Owner::Name(name) }
 }
 
-fn records(reply: &mut Reply<'_>, owner: Owner<'_>, node: &Node, qtype: RecordType) {
-    for record in node.records.iter().filter(|record| record.rtype == qtype) {
-        reply.answer(owner, qtype, record.ttl_secs, &record.rdata);
+fn positive(
+    reply: &mut Reply<'_>,
+    owner: Owner<'_>,
+    found: Rrset<'_>,
+    local: &LocalNames,
+    asker: IpAddr,
+) {
+    for record in found.records() {
+        reply.answer(owner, record.rtype, record.ttl_secs, &record.rdata);
+    }
+    let targets = || found.records().filter_map(|record| target(record.rtype, &record.rdata));
+    for (index, name) in targets().take(MAX_TARGETS).enumerate() {
+        if targets().take(index).any(|earlier| earlier == name) {
+            continue;
+        }
+        for rtype in [RecordType::A, RecordType::AAAA] {
+            if let Found::Records(addresses) = local.find(name, rtype, asker) {
+                for record in addresses.records() {
+                    reply.additional(Owner::Name(name), rtype, record.ttl_secs, &record.rdata);
+                }
+            }
+        }
     }
 }
 

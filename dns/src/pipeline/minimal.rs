@@ -11,12 +11,15 @@ pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>)
     if asked.query.qtype != RecordType::ANY {
         return Step::Next;
     }
-    write(asked, out);
+    write(asked, false, out);
     Step::Done(Outcome::Answered(Answered::Refused))
 }
 
-pub(super) fn write(asked: &Asked<'_>, out: &mut Vec<u8>) {
+pub(super) fn write(asked: &Asked<'_>, authoritative: bool, out: &mut Vec<u8>) {
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
+    if authoritative {
+        reply.authoritative();
+    }
     reply.answer(Owner::Question, RecordType::HINFO, TTL_SECS, b"\x07RFC8482\0");
     reply.finish(asked.limit(), None);
 }

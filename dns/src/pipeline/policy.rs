@@ -1,4 +1,4 @@
-//! The policy of the client: whether its questions are filtered.
+//! The policy of the client: whether its questions are filtered, and who is asked.
 
 use super::{Asked, Cx, Step};
 
@@ -7,5 +7,7 @@ pub(super) fn choose<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, _out: &mut Vec<u8>)
     asked.filtering = policies
         .get(usize::from(asked.policy_id.0))
         .filter(|policy| policy.filtering && !cx.snapshot.pauses.cover(asked.asker.source.ip()));
+    let of_policy = || cx.snapshot.routes.of_policy(asked.policy_id);
+    asked.route = asked.zone.map_or_else(of_policy, |(route, _)| route);
     Step::Next
 }

@@ -1,21 +1,31 @@
 //! Names that the DNS proper knows nothing of, so that asking it would only tell strangers about
-//! this house.
+//! this house. The whole table, with what each is answered, is in the tests of this file.
 
-use super::filtering::write_negative;
+use super::filtering::{soa, write_negative};
 use super::{Asked, Cx, Outcome, Step};
+use crate::local::is_plain;
 use crate::name::suffixes;
-use crate::wire::{Owner, Rcode, Reply};
+use crate::wire::{Owner, Rcode, Reply, flag};
 use crate::{Answered, RecordType};
 
 const TTL_SECS: u32 = 3600;
+/// A device of that name may get its lease now.
+const PLAIN_TTL_SECS: u32 = 10;
 
-/// How a special name is answered.
+/// How a special name is answered, whatever else is known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     /// The loopback addresses (RFC 6761, 6.3).
     Loopback,
+    /// The name of a loopback address.
+    LoopbackName,
     NxDomain,
     NoData,
+    /// The addresses by which a client finds the prefix of a NAT64 (RFC 8880). Only they are fixed:
+    /// AAAA is a matter of whoever does the NAT64, and goes on.
+    Ipv4Only,
+    /// The name of those.
+    Ipv4OnlyName,
 }
 
 /// Top-level names answered before anything local is asked, with all names below them.
@@ -25,39 +35,66 @@ const ALWAYS: [(&[u8], Rule); 3] = [
     (b"\x05onion\0", Rule::NxDomain),   // RFC 7686, 2
 ];
 
+/// The same below `arpa`, where `true` with all names below them.
+const ALWAYS_ARPA: [(&[u8], Rule, bool); 6] = [
+    // RFC 9462, 8.2: what there is to find is answered before.
+    (b"\x08resolver\x04arpa\0", Rule::NoData, true),
+    (b"\x08ipv4only\x04arpa\0", Rule::Ipv4Only, false),
+    (b"\x03170\x010\x010\x03192\x07in-addr\x04arpa\0", Rule::Ipv4OnlyName, false),
+    (b"\x03171\x010\x010\x03192\x07in-addr\x04arpa\0", Rule::Ipv4OnlyName, false),
+    (b"\x011\x010\x010\x03127\x07in-addr\x04arpa\0", Rule::LoopbackName, false),
+    (LOOPBACK_V6, Rule::LoopbackName, false),
+];
+
+const LOOPBACK_V6: &[u8] = b"\x011\x010\x010\x010\x010\x010\x010\x010\
+    \x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\x010\
+    \x010\x010\x010\x010\x010\x010\x010\x010\x03ip6\x04arpa\0";
+
 /// Top-level names that may exist in this house and nowhere else.
-const INSIDE: [&[u8]; 4] = [
+const INSIDE: [&[u8]; 11] = [
     b"\x05local\0",    // RFC 6762, 22.1
     b"\x04test\0",     // RFC 6761, 6.2
     b"\x03alt\0",      // RFC 9476, 2
     b"\x08internal\0", // reserved by ICANN for private use
+    // In use inside houses (RFC 6762, appendix G), so that ICANN does not delegate them.
+    b"\x03lan\0",
+    b"\x04home\0",
+    b"\x04corp\0",
+    b"\x07private\0",
+    b"\x08intranet\0",
+    b"\x0blocaldomain\0",
+    b"\x07homenet\0",
+];
+
+/// The same below `arpa`.
+const INSIDE_ARPA: [&[u8]; 5] = [
+    b"\x04home\x04arpa\0",     // RFC 8375, 4
+    b"\x07service\x04arpa\0",  // RFC 9665
+    b"\x066tisch\x04arpa\0",   // RFC 9031
+    b"\x03eap\x04arpa\0",      // RFC 9965
+    b"\x08eap-noob\x04arpa\0", // RFC 9140
 ];
 
 /// What a host asks itself to see whether its DNS server answers: a name that cannot exist.
 pub const SELF_TEST: &[u8] = b"\x08selftest\x07lanward\x07invalid\0";
 
 const ARPA: &[u8] = b"\x04arpa\0";
-/// RFC 9462, 8.2: we have no encrypted resolver to offer.
-const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
-/// RFC 8375, 4.
-const HOME_ARPA: &[u8] = b"\x04home\x04arpa\0";
 
 pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     let name = asked.query.name();
-    let top = top_label(name);
-    let (zone, rule) = match ALWAYS.iter().find(|(zone, _)| *zone == top) {
-        Some(&(zone, rule)) => (zone, rule),
-        None if top == ARPA && suffixes(name).any(|suffix| suffix == RESOLVER_ARPA) => {
-            (RESOLVER_ARPA, Rule::NoData)
-        }
-        None => return Step::Next,
-    };
-    let address: &[u8] = match (rule, asked.query.qtype) {
-        (Rule::Loopback, RecordType::A) => &[127, 0, 0, 1],
-        (Rule::Loopback, RecordType::AAAA) => &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
-        (Rule::Loopback | Rule::NoData, _) => {
+    let Some((zone, rule)) = rule_of(name) else { return Step::Next };
+    let records: &[&[u8]] = match (rule, asked.query.qtype) {
+        (Rule::Loopback, RecordType::A) => &[&[127, 0, 0, 1]],
+        (Rule::Loopback, RecordType::AAAA) => &[&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]],
+        (Rule::LoopbackName, RecordType::PTR) => &[b"\x09localhost\0"],
+        (Rule::Ipv4Only, RecordType::A) => &[&[192, 0, 0, 170], &[192, 0, 0, 171]],
+        (Rule::Ipv4OnlyName, RecordType::PTR) => &[b"\x08ipv4only\x04arpa\0"],
+        (Rule::Ipv4Only | Rule::Ipv4OnlyName, _) => return Step::Next,
+        (Rule::LoopbackName, _) => {
+            let zone = stays_inside(name).unwrap_or(zone);
             return negative(asked, Rcode::NO_ERROR, zone, out);
         }
+        (Rule::Loopback | Rule::NoData, _) => return exists(asked, zone, out),
         (Rule::NxDomain, _) => {
             let is_self_test = name == SELF_TEST;
             let step = negative(asked, Rcode::NX_DOMAIN, zone, out);
@@ -68,38 +105,96 @@ pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>)
         }
     };
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
-    reply.answer(Owner::Question, asked.query.qtype, TTL_SECS, address);
+    reply.authoritative();
+    for data in records {
+        reply.answer(Owner::Question, asked.query.qtype, TTL_SECS, data);
+    }
     reply.finish(asked.limit(), None);
     Step::Done(Outcome::Answered(Answered::Special))
 }
 
+/// The rule of a name and the zone it is of.
+fn rule_of(name: &[u8]) -> Option<(&'static [u8], Rule)> {
+    let top = top_label(name);
+    if top != ARPA {
+        return ALWAYS.iter().find(|(zone, _)| *zone == top).copied();
+    }
+    let meant = |zone: &[u8], below| match below {
+        true => suffixes(name).any(|suffix| suffix == zone),
+        false => name == zone,
+    };
+    ALWAYS_ARPA
+        .iter()
+        .find(|(zone, _, below)| meant(zone, *below))
+        .map(|(zone, rule, _)| (*zone, *rule))
+}
+
+/// Whether a question must not be asked of anybody outside.
+pub(super) fn never_asked(name: &[u8], qtype: RecordType) -> bool {
+    let public = |rule| matches!(rule, Rule::Ipv4Only | Rule::Ipv4OnlyName);
+    stays_inside(name).is_some()
+        || is_plain(name, qtype)
+        || rule_of(name).is_some_and(|(_, rule)| !public(rule))
+}
+
 /// Answers what the local names did not, where nobody else may be asked.
 pub(super) fn keep_inside<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+    // Told to ask somebody for it, who is no stranger.
+    if asked.zone.is_some() {
+        return Step::Next;
+    }
     let name = asked.query.name();
-    let Some(zone) = stays_inside(name) else { return Step::Next };
+    let Some(zone) = stays_inside(name) else {
+        // A device that is not here now; its name is nobody's business outside.
+        if is_plain(name, asked.query.qtype) {
+            write_negative(asked, Rcode::NX_DOMAIN, name.len(), PLAIN_TTL_SECS, None, out);
+            return Step::Done(Outcome::Answered(Answered::Special));
+        }
+        return Step::Next;
+    };
     let at_apex = zone.len() == name.len();
+    let in_arpa = zone.ends_with(ARPA);
     match asked.query.qtype {
         // The parent's, and public: by it a validating client learns that nothing below is signed
-        // (RFC 8375, 4; RFC 6303, 7).
-        RecordType::DS if at_apex => Step::Next,
-        RecordType::DS => negative(asked, Rcode::NO_ERROR, zone, out),
-        _ if at_apex => negative(asked, Rcode::NO_ERROR, zone, out),
+        // (RFC 8375, 4; RFC 6303, 7). The root says of the others that they do not exist, which is
+        // of no use to whoever has them.
+        RecordType::DS if at_apex && in_arpa => Step::Next,
+        _ if at_apex => exists(asked, zone, out),
         _ => negative(asked, Rcode::NX_DOMAIN, zone, out),
     }
 }
 
+/// Answers for a name that exists and has nothing but, at the top of its zone, SOA and NS (RFC
+/// 6303, 3).
+fn exists(asked: &Asked<'_>, zone: &[u8], out: &mut Vec<u8>) -> Step {
+    let qtype = asked.query.qtype;
+    let soa = soa(TTL_SECS);
+    let data: &[u8] = match qtype {
+        RecordType::SOA if asked.query.name() == zone => &soa,
+        RecordType::NS if asked.query.name() == zone => zone,
+        _ => return negative(asked, Rcode::NO_ERROR, zone, out),
+    };
+    let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
+    reply.authoritative();
+    reply.answer(Owner::Question, qtype, TTL_SECS, data);
+    reply.finish(asked.limit(), None);
+    Step::Done(Outcome::Answered(Answered::Special))
+}
+
 fn negative(asked: &Asked<'_>, rcode: Rcode, zone: &[u8], out: &mut Vec<u8>) -> Step {
     write_negative(asked, rcode, zone.len(), TTL_SECS, None, out);
+    // Zones served here are ours (RFC 6303, 3).
+    out[2] |= flag::AA;
     Step::Done(Outcome::Answered(Answered::Special))
 }
 
 /// The zone that keeps a name inside the house.
-pub(super) fn stays_inside(name: &[u8]) -> Option<&[u8]> {
+pub(crate) fn stays_inside(name: &[u8]) -> Option<&[u8]> {
     let top = top_label(name);
     if top != ARPA {
         return INSIDE.contains(&top).then_some(top);
     }
-    if let Some(zone) = suffixes(name).find(|suffix| *suffix == HOME_ARPA) {
+    if let Some(zone) = suffixes(name).find(|suffix| INSIDE_ARPA.contains(suffix)) {
         return Some(zone);
     }
     let labels = Labels::of(name);

@@ -56,6 +56,21 @@ pub(super) struct Bound {
     pub(super) tcp: TcpListener,
 }
 
+/// A UDP socket for QUIC, which shares its port with nobody.
+pub(super) fn quic(addr: SocketAddr) -> Result<UdpSocket, StartError> {
+    let bound = || {
+        let socket = udp(addr, false)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    bound().map_err(|source| StartError::Bind { addr, protocol: "udp", source })
+}
+
+/// A TCP listener for an encrypted transport.
+pub(super) fn listener(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    tcp(addr).map_err(|source| StartError::Bind { addr, protocol: "tcp", source })
+}
+
 pub(super) fn bind_all(config: &Config) -> Result<Vec<Bound>, StartError> {
     config.listen.iter().map(|&addr| bind(addr, config.udp_workers.get())).collect()
 }

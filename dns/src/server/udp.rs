@@ -1,7 +1,7 @@
 //! The UDP workers: threads that do nothing but receive, answer and send.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::net::{Shutdown, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     socket: UdpSocket,
-    /// Bound to a wildcard: the address that was asked comes with each packet.
-    wildcard: bool,
+    /// What it is bound to. Of a wildcard, the address that was asked comes with each packet.
+    bound: IpAddr,
     stopping: AtomicBool,
 }
 
@@ -57,11 +57,8 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn start(socket: UdpSocket, addr: SocketAddr, handler: Handler) -> io::Result<Self> {
-        let endpoint = Arc::new(Endpoint {
-            socket,
-            wildcard: addr.ip().is_unspecified(),
-            stopping: AtomicBool::new(false),
-        });
+        let endpoint =
+            Arc::new(Endpoint { socket, bound: addr.ip(), stopping: AtomicBool::new(false) });
         let own = endpoint.clone();
         let thread = Builder::new().name("dns-udp".into()).spawn(move || run(&own, &handler))?;
         Ok(Self { endpoint, thread })
@@ -104,16 +101,20 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
             }
         };
         let packet = buffer.get(..len).unwrap_or_default();
-        let asker = Asker { source: peer.source, transport: Transport::Udp };
+        let asker =
+            Asker { source: peer.source, local: endpoint.asked(&peer), transport: Transport::Udp };
         let now = handler.clock.now();
         let pipeline = &handler.pipeline;
         match pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out, &mut history) {
-            Outcome::Answered(how) => {
+            outcome @ (Outcome::Answered(how) | Outcome::Aging(how)) => {
                 tally.answered(how);
                 if endpoint.send(&out, &peer).is_err() {
                     tally.dropped(crate::DropReason::Send);
                 }
                 history.wake();
+                if matches!(outcome, Outcome::Aging(_)) {
+                    handler.refresh(packet, asker, now);
+                }
             }
             Outcome::Dropped(reason) => tally.dropped(reason),
             Outcome::Miss => {
@@ -129,7 +130,7 @@ impl Endpoint {
     fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Peer)> {
         // Not `UdpSocket::recv_from`: that panics when a socket that was shut down wakes it without
         // an address.
-        if !self.wildcard {
+        if !self.bound.is_unspecified() {
             let (len, source) = recvfrom::<SockaddrStorage>(self.socket.as_raw_fd(), buffer)?;
             let source = source.as_ref().and_then(to_std);
             let source = source.ok_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable))?;
@@ -146,6 +147,17 @@ impl Endpoint {
         let source = message.address.as_ref().and_then(to_std);
         let source = source.ok_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable))?;
         Ok((message.bytes, Peer { source, asked }))
+    }
+
+    /// The own address that a packet came to.
+    fn asked(&self, peer: &Peer) -> IpAddr {
+        match peer.asked {
+            None => self.bound,
+            Some(AskedAddress::V4(info)) => {
+                Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into()
+            }
+            Some(AskedAddress::V6(info)) => Ipv6Addr::from(info.ipi6_addr.s6_addr).into(),
+        }
     }
 
     /// Sends an answer; never waits for room in the socket's buffer.

@@ -8,6 +8,8 @@ use crate::RecordType;
 pub(crate) struct Reply<'b> {
     out: &'b mut Vec<u8>,
     question_end: usize,
+    /// Where the additional section begins, when it has records.
+    additional_at: Option<usize>,
     edns: Option<Edns>,
     rcode: Rcode,
 }
@@ -80,11 +82,15 @@ impl<'b> Reply<'b> {
         out.clear();
         out.extend_from_slice(&[id0, id1, high, low, 0, questions, 0, 0, 0, 0, 0, 0]);
         out.extend_from_slice(question);
-        Self { question_end: out.len(), out, edns, rcode }
+        Self { question_end: out.len(), additional_at: None, out, edns, rcode }
     }
 
     pub(crate) fn authoritative(&mut self) {
         self.out[2] |= flag::AA;
+    }
+
+    pub(crate) fn truncated(&mut self) {
+        self.out[2] |= flag::TC;
     }
 
     pub(crate) fn authentic(&mut self) {
@@ -108,6 +114,19 @@ impl<'b> Reply<'b> {
         rdata: &[u8],
     ) {
         self.record(8, owner, rtype, ttl, rdata);
+    }
+
+    /// A record that saves the client a question. All that do not fit are left out together, which
+    /// is no truncation (RFC 2181, 9).
+    pub(crate) fn additional(
+        &mut self,
+        owner: Owner<'_>,
+        rtype: RecordType,
+        ttl: u32,
+        rdata: &[u8],
+    ) {
+        self.additional_at.get_or_insert(self.out.len());
+        self.record(10, owner, rtype, ttl, rdata);
     }
 
     /// Appends records that were encoded for a message with the same question: `answers` and
@@ -151,8 +170,14 @@ impl<'b> Reply<'b> {
     /// Ends the answer: OPT when the client sent one, and when all this is larger than `limit`, no
     /// records but TC, so that the client asks over TCP (RFC 2181, 9).
     pub(crate) fn finish(self, limit: usize, ede: Option<Ede<'_>>) {
-        let Self { out, question_end, edns, rcode } = self;
+        let Self { out, question_end, additional_at, edns, rcode } = self;
         let opt = if edns.is_some() { 11 } else { 0 };
+        if let Some(at) = additional_at
+            && out.len() + opt > limit
+        {
+            out.truncate(at);
+            out[10..12].fill(0);
+        }
         if out.len() + opt > limit {
             out.truncate(question_end);
             out[2] |= flag::TC;
@@ -163,7 +188,8 @@ impl<'b> Reply<'b> {
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
         let [size0, size1] = UDP_PAYLOAD.to_be_bytes();
         out.extend_from_slice(&[0, 0, 41, size0, size1, extended, 0, dnssec_ok, 0, 0, 0]);
-        out[11] = 1;
+        let additional = u16::from_be_bytes([out[10], out[11]]);
+        out[10..12].copy_from_slice(&additional.wrapping_add(1).to_be_bytes());
         let Some(ede) = ede else { return };
         let options = out.len();
         let [code0, code1] = ede.code.to_be_bytes();

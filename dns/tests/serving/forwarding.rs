@@ -54,6 +54,23 @@ async fn five_hundred_different_misses_at_once_are_all_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_popular_answer_is_asked_for_again_before_it_expires() {
+    let upstream = Upstream::start().await;
+    let house = House::start(upstreams(&[upstream.addr])).await;
+    house.ask("aging.example.", RecordType::A).await;
+    tokio::time::sleep(Duration::from_millis(8200)).await;
+    for _ in 0..5 {
+        house.ask("aging.example.", RecordType::A).await;
+    }
+    // Past the first answer's life, within the second's.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(upstream.asked(), 2, "once at first, and once for the five");
+    let answer = house.ask("aging.example.", RecordType::A).await;
+    assert!(answer.answers[0].ttl > 5, "the second answer's: {}", answer.answers[0].ttl);
+    assert_eq!(house.shared.counters().answered(Answered::Forwarded), 1, "only the first waited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ids_and_ports_upstream_are_random() {
     let upstream = Upstream::start().await;
     let house = House::start(upstreams(&[upstream.addr])).await;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
-use lanward_dns::{Config, DropReason, Server, Shared, StartError, TcpLimits, Upstreams};
+use lanward_dns::{Config, ConnectionLimits, DropReason, Server, Shared, StartError, Upstreams};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -111,26 +111,29 @@ async fn a_question_in_pieces_is_put_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_end_and_one_client_cannot_take_all() {
-    let tcp = TcpLimits {
+    let connections = ConnectionLimits {
         connections: 8,
         connections_per_client: 3,
         idle: Duration::from_millis(400),
-        ..TcpLimits::default()
+        ..ConnectionLimits::default()
     };
-    let house = House::start_with(Config { tcp, ..config() }, Upstreams::default()).await;
+    let house = House::start_with(Config { connections, ..config() }, Upstreams::default()).await;
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(TcpStream::connect(house.addr).await.expect("connect"));
     }
-    let mut fourth = TcpStream::connect(house.addr).await.expect("the kernel accepts");
-    assert_eq!(fourth.read(&mut [0]).await.unwrap_or(0), 0, "closed at once");
+    // A fourth is served, and the client's oldest makes room for it.
+    let mut fourth = TcpStream::connect(house.addr).await.expect("connect");
+    let query = question("printer.home.arpa.", RecordType::A);
+    send_tcp(&mut fourth, &query).await;
+    assert_eq!(receive_tcp(&mut fourth).await.answers.len(), 1);
+    assert_eq!(held.remove(0).read(&mut [0]).await.unwrap_or(0), 0, "closed at once");
     assert!(house.shared.counters().dropped(DropReason::Connections) >= 1);
 
     // Another client is served, and so is UDP.
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.2:0".parse().expect("address")).expect("bind");
     let mut other = socket.connect(house.addr).await.expect("connect");
-    let query = question("printer.home.arpa.", RecordType::A);
     send_tcp(&mut other, &query).await;
     assert_eq!(receive_tcp(&mut other).await.answers.len(), 1);
     assert!(ask(house.addr, &query).await.is_some());

@@ -1,7 +1,14 @@
 //! A running server on loopback sockets, with a small upstream of the test's own.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
+mod clients;
+mod compliance;
+mod encrypted;
 mod faults;
 mod forwarding;
+mod limits;
 mod listeners;
+mod lying;
+mod secure;
 mod support;
+mod upstreams;

@@ -10,11 +10,11 @@ use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use lanward_dns::{
-    BlockMode, ClientNetwork, Config, Forwarder, LocalHost, LocalNames, LocalRecord, LocalZone,
-    Policies, Policy, PolicyId, RecordData, Server, Shared, Upstreams,
+    BlockMode, ClientNetwork, Config, LocalHost, LocalNames, LocalRecord, LocalZone, Policies,
+    Policy, PolicyId, RecordData, Server, Shared, Upstreams,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 pub(crate) fn name(text: &str) -> Name {
@@ -28,13 +28,15 @@ pub(crate) fn loopback() -> SocketAddr {
 /// A name server for the tests. Its names say what it does:
 /// `slow.` answers after a second, `fail.` SERVFAIL, `gone.` NXDOMAIN without SOA, `silent.` never,
 /// `old.` FORMERR to EDNS, `lower.` its question in lower case over UDP,
-/// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1;
+/// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1, `aging.` one of 10;
 /// every other name has one address.
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
     pub(crate) asked: Arc<AtomicUsize>,
     /// Ids and source ports seen.
     pub(crate) seen: Arc<Mutex<Vec<(u16, u16)>>>,
+    /// Milliseconds that every answer over UDP takes.
+    delay: Arc<AtomicUsize>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -45,15 +47,29 @@ impl Upstream {
         let udp = Arc::new(UdpSocket::bind(addr).await.expect("udp"));
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let delay = Arc::new(AtomicUsize::new(0));
         let tasks = vec![
-            tokio::spawn(serve_udp(udp, asked.clone(), seen.clone())),
+            tokio::spawn(serve_udp(udp, asked.clone(), seen.clone(), delay.clone())),
             tokio::spawn(serve_tcp(tcp)),
         ];
-        Self { addr, asked, seen, tasks }
+        Self { addr, asked, seen, delay, tasks }
+    }
+
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.delay.store(delay.as_millis() as usize, Ordering::Relaxed);
     }
 
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Starts again where it was.
+    pub(crate) async fn restart(&mut self) {
+        let tcp = TcpListener::bind(self.addr).await.expect("tcp");
+        let udp = Arc::new(UdpSocket::bind(self.addr).await.expect("udp"));
+        let (asked, seen) = (self.asked.clone(), self.seen.clone());
+        self.tasks.push(tokio::spawn(serve_udp(udp, asked, seen, self.delay.clone())));
+        self.tasks.push(tokio::spawn(serve_tcp(tcp)));
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -68,6 +84,7 @@ async fn serve_udp(
     socket: Arc<UdpSocket>,
     asked: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<(u16, u16)>>>,
+    delay: Arc<AtomicUsize>,
 ) {
     let mut buffer = vec![0; 4096];
     while let Ok((len, client)) = socket.recv_from(&mut buffer).await {
@@ -75,7 +92,11 @@ async fn serve_udp(
         asked.fetch_add(1, Ordering::Relaxed);
         seen.lock().expect("lock").push((query.metadata.id, client.port()));
         let socket = socket.clone();
+        let delay = Duration::from_millis(delay.load(Ordering::Relaxed) as u64);
         tokio::spawn(async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
             if let Some(answer) = answer(&query, 1232).await {
                 let _ = socket.send_to(&answer, client).await;
             }
@@ -140,6 +161,7 @@ async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
             }
         }
         b"brief" => answer.answers.push(address(own, 1)),
+        b"aging" => answer.answers.push(address(own, 10)),
         _ if asked.query_type() == RecordType::A => answer.answers.push(address(own, 300)),
         _ => {}
     }
@@ -182,6 +204,7 @@ pub(crate) fn policies() -> Policies {
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
             history: true,
+            upstreams: None,
         }],
         networks: subnets
             .map(|subnet| ClientNetwork {
@@ -195,7 +218,7 @@ pub(crate) fn policies() -> Policies {
 pub(crate) fn local() -> LocalNames {
     let zone = LocalZone {
         apex: "home.arpa".parse().expect("name"),
-        name_server: "lanward.home.arpa".parse().expect("name"),
+        name_servers: vec!["lanward.home.arpa".parse().expect("name")],
         serial: 1,
         negative_ttl_secs: 5,
     };
@@ -205,22 +228,21 @@ pub(crate) fn local() -> LocalNames {
         name: "printer.home.arpa".parse().expect("name"),
         addresses: vec!["10.0.30.20".parse().expect("address")],
         ttl_secs: 60,
+        networks: Vec::new(),
     };
     names.host(&host).expect("host");
     let alias = LocalRecord {
         name: "search.home.arpa".parse().expect("name"),
         ttl_secs: 60,
         data: RecordData::Cname("www.example".parse().expect("name")),
+        networks: Vec::new(),
     };
     names.record(&alias).expect("alias");
     names.build()
 }
 
 pub(crate) fn upstreams(addrs: &[SocketAddr]) -> Upstreams {
-    Upstreams {
-        forwarders: addrs.iter().map(|&addr| Forwarder { addr }).collect(),
-        ..Upstreams::default()
-    }
+    Upstreams::plain(addrs.iter().copied())
 }
 
 pub(crate) fn config() -> Config {
@@ -288,13 +310,13 @@ pub(crate) async fn ask_raw(server: SocketAddr, packet: &[u8], wait: Duration) -
     Some(buffer)
 }
 
-pub(crate) async fn send_tcp(stream: &mut TcpStream, query: &Message) {
+pub(crate) async fn send_tcp(stream: &mut (impl AsyncWriteExt + Unpin), query: &Message) {
     let bytes = query.to_vec().expect("encodes");
     let framed = [&(bytes.len() as u16).to_be_bytes(), bytes.as_slice()].concat();
     stream.write_all(&framed).await.expect("write");
 }
 
-pub(crate) async fn receive_tcp(stream: &mut TcpStream) -> Message {
+pub(crate) async fn receive_tcp(stream: &mut (impl AsyncReadExt + Unpin)) -> Message {
     let len = stream.read_u16().await.expect("length");
     let mut bytes = vec![0; len.into()];
     stream.read_exact(&mut bytes).await.expect("message");

@@ -1,4 +1,5 @@
-//! What the nodes tell each other beside leases and settings: logins, and copies of blocklists.
+//! What the nodes tell each other beside leases and settings: logins, copies of blocklists, and the
+//! certificate authority.
 //! This crate only carries the words, and no rule of the leases depends on them.
 
 use super::{Pair, PairOutput};
@@ -11,6 +12,8 @@ pub enum Aside {
     Sessions,
     /// Copies of blocklists.
     Lists,
+    /// The certificate authority of the household.
+    Authority,
 }
 
 impl Pair {
@@ -25,6 +28,7 @@ impl Pair {
         let body = match about {
             Aside::Sessions => Body::Sessions(message),
             Aside::Lists => Body::Lists(message),
+            Aside::Authority => Body::Authority(message),
         };
         self.out.push_back(PairOutput::Send(body.into_frame()));
     }

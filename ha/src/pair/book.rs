@@ -26,7 +26,8 @@ impl LeaseBook for Pair {
 
     fn may_grant(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal> {
         if self.unfit.is_some() {
-            return Err(Refusal::NotDurable);
+            let lease = self.unsaved_lease(now, addr, &client.key, Duration::MAX);
+            return lease.map(drop).ok_or(Refusal::NotDurable);
         }
         if !self.is_serving() {
             return Err(Refusal::NotServing);
@@ -60,6 +61,9 @@ impl LeaseBook for Pair {
         client: &ClientKey,
         desired: Duration,
     ) -> Duration {
+        if self.unfit.is_some() {
+            return self.unsaved_lease(now, addr, client, desired).unwrap_or_default();
+        }
         if self.is_alone() || self.is_partner_down() {
             return desired;
         }
@@ -79,6 +83,9 @@ impl LeaseBook for Pair {
         client: &ClientKey,
         bound: Option<Ipv4Addr>,
     ) -> Answering {
+        if self.serves_unsaved() {
+            return Answering::Yes;
+        }
         if !self.is_serving() || (self.is_leaving() && asking != Asking::Addressed) {
             return Answering::No;
         }
@@ -93,6 +100,9 @@ impl LeaseBook for Pair {
     }
 
     fn propose(&mut self, now: Time, change: Change) -> Ticket {
+        if self.unfit.is_some() {
+            return self.propose_unsaved(now, change);
+        }
         match change {
             Change::Adopt { addr, client, desired } if self.may_adopt(now, addr, &client.key) => {
                 self.propose_grant(now, addr, client, desired)
@@ -239,7 +249,7 @@ impl Pair {
     }
 
     /// A ticket for a change that will not be made.
-    fn refused(&mut self, refusal: Refusal) -> Ticket {
+    pub(super) fn refused(&mut self, refusal: Refusal) -> Ticket {
         let ticket = self.proposals.ticket();
         let outcome = Outcome::Refused(refusal);
         self.out.push_back(super::PairOutput::Outcome { ticket, outcome });

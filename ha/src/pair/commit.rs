@@ -212,6 +212,7 @@ impl Pair {
             // It was written down for longer, in the hope of the partner's assent.
             self.change(crate::Binding { client_expiry: expiry, ..binding });
         }
+        self.note_told(proposal.addr, now + told);
         self.settle(ticket, Outcome::Committed { lease: told });
     }
 

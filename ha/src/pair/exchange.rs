@@ -32,6 +32,18 @@ impl Pair {
         }
         link.heard = now;
         self.seen.heard = Some(now);
+        if link.introduced {
+            self.heard(now, frame);
+        } else if link.early.replace(frame.to_vec()).is_some() {
+            // Before it knows who listens, a node says its HELLO and no more.
+            let reason = format!("{} did not wait for the HELLO", self.seen.name);
+            self.hang_up(now, &reason);
+        }
+        self.advance(now);
+    }
+
+    /// A frame is looked into once this node has introduced itself.
+    pub(super) fn heard(&mut self, now: Time, frame: &[u8]) {
         let result = match Body::from_frame(frame) {
             Ok(Some(body)) => self.dispatch(now, body),
             Ok(None) => Ok(()),
@@ -41,7 +53,6 @@ impl Pair {
             let reason = format!("{} is not understood: {error}", self.seen.name);
             self.hang_up(now, &reason);
         }
-        self.advance(now);
     }
 
     fn dispatch(&mut self, now: Time, body: Body) -> Result<(), WireError> {
@@ -80,6 +91,7 @@ impl Pair {
             }
             Body::Sessions(message) => self.aside(Aside::Sessions, message)?,
             Body::Lists(message) => self.aside(Aside::Lists, message)?,
+            Body::Authority(message) => self.aside(Aside::Authority, message)?,
             Body::Service(service) => self.service_reported(&service)?,
             Body::Settings(part) => {
                 link.settings.extend(part.bytes);
@@ -137,6 +149,7 @@ impl Pair {
         }
         let yields = self.fault != Some(Fault::RecoveringWins);
         let (mine_from, theirs_from) = self.stances(sent_in);
+        let promised = theirs.latest_promise();
         let around = Circumstances {
             now,
             guard: self.config.times.guard,
@@ -169,8 +182,11 @@ impl Pair {
             }
         };
         // The partner must not act on its own word before it knows of the hold.
-        let (seq, accepted) =
-            if was_damaged { (self.hold_damaged(now, addr), false) } else { (seq, accepted) };
+        let (seq, accepted) = if was_damaged {
+            (self.hold_damaged(now, addr, promised), false)
+        } else {
+            (seq, accepted)
+        };
         self.overtake(addr);
         if let Some(link) = &mut self.link {
             link.acks.push_back((seq, Ack { id, accepted }));
@@ -178,11 +194,12 @@ impl Pair {
         Ok(())
     }
 
-    /// The record could not be read, and the partner told what it knows: what this node promised
-    /// its last client unseen is held back, on both nodes.
-    fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr) -> u64 {
+    /// The record could not be read, and the partner told what it knows, up to a promise: what this
+    /// node promised its last client unseen, beyond that, is held back, on both nodes.
+    fn hold_damaged(&mut self, now: Time, addr: Ipv4Addr, promised: Time) -> u64 {
         let mut binding = self.table.get_or_untouched(addr);
-        binding.hold_until = binding.hold_until.max(self.beyond_promises(now, &binding));
+        let until = self.beyond(now, promised.max(binding.latest_promise()));
+        binding.hold_until = binding.hold_until.max(until);
         self.change(binding)
     }
 
@@ -232,7 +249,7 @@ impl Pair {
             binding.partner_knows = binding.state != BindingState::Free;
         }
         if binding != old {
-            self.put(binding);
+            self.note(binding);
         }
         if promise.is_some() {
             self.assent_given(now, flight.addr, flight.versions);

@@ -14,7 +14,7 @@ use crate::{ClusterId, EventKind, PairState, StoreId};
 
 impl Pair {
     /// What this node says of itself, first on every link.
-    pub(super) fn hello(&self, now: Time, cluster: ClusterId) -> Body {
+    fn hello(&self, now: Time, cluster: ClusterId) -> Body {
         let remembered = &self.remembered;
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let [even_held, odd_held] = remembered.halves_held.map(|until| millis(until.since(now)));
@@ -25,7 +25,7 @@ impl Pair {
             node: self.config.node.clone(),
             rank: self.rank.index() as u32,
             store: self.store().0.to_vec(),
-            state: pair_state_number(self.announced()),
+            state: pair_state_number(self.state.name()),
             served: remembered.served,
             mclt_ms: millis(self.config.times.mclt),
             your_store: remembered.partner_store.map(|id| id.0.to_vec()).unwrap_or_default(),
@@ -40,12 +40,22 @@ impl Pair {
         })
     }
 
-    /// The state to introduce itself with. PARTNER-DOWN is told before it is durable: a partner that
-    /// comes back at that moment must learn first, whatever becomes of the write.
-    fn announced(&self) -> PairState {
-        let heading = self.entering.as_ref().map(|entering| entering.to);
-        let down = heading.filter(|to| *to == PairState::PartnerDown);
-        down.unwrap_or_else(|| self.state.name())
+    /// Says the HELLO once all it tells is on the disk: the partner acts on it, and nothing may be
+    /// different after a crash. A HELLO in a state that is about to be left would count for that
+    /// state, too: NORMAL for a meeting that this node never entered.
+    pub(super) fn introduce(&mut self, now: Time) {
+        let Some(cluster) = self.cluster() else { return };
+        let waits = self.link.as_ref().is_some_and(|link| !link.introduced);
+        if !waits || !self.is_durable(self.state_written) {
+            return;
+        }
+        let hello = self.hello(now, cluster);
+        self.out.push_back(PairOutput::Send(hello.into_frame()));
+        let Some(link) = &mut self.link else { return };
+        link.introduced = true;
+        if let Some(early) = link.early.take() {
+            self.heard(now, &early);
+        }
     }
 
     /// The partner said who it is.
@@ -93,7 +103,7 @@ impl Pair {
         match refusal {
             Some(why) => self.event(now, EventKind::Refused, &why),
             None => {
-                if older_copy && !self.remembered.disk_lost {
+                if met_in_vain || older_copy && !self.remembered.disk_lost {
                     self.found_rolled_back(now);
                     return Ok(());
                 }
@@ -253,6 +263,7 @@ impl Pair {
             clock_ms: now.as_millis(),
             covering: self.is_serving() && self.partner().is_some_and(|partner| !partner.serving),
         };
+        self.journal.hurry();
         if let Some(link) = &mut self.link {
             link.next_contact = now + self.config.times.contact;
             // Before it knows who listens, a node says its HELLO and no more.

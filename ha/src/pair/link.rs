@@ -21,6 +21,10 @@ pub(crate) struct Link {
     pub(crate) heard: Time,
     /// When the next CONTACT is due.
     pub(crate) next_contact: Time,
+    /// This node has said its HELLO.
+    pub(crate) introduced: bool,
+    /// The partner's HELLO, where it came before that.
+    pub(crate) early: Option<Vec<u8>>,
     /// What the partner said of itself; `None` until its HELLO.
     pub(crate) partner: Option<PartnerFacts>,
     /// Why the two do not get in step although they talk.
@@ -120,6 +124,8 @@ impl Link {
         Link {
             heard: now,
             next_contact: now,
+            introduced: false,
+            early: None,
             partner: None,
             refusal: None,
             clock_ahead_ms: None,

@@ -6,7 +6,7 @@ use super::link::PartnerFacts;
 use super::states::{PartnerDown, State};
 use super::{Fault, Pair};
 use crate::binding::{Versions, owner};
-use crate::{Binding, EventKind, PairState, StoreId};
+use crate::{Binding, EventKind, PairState, Rank, StoreId};
 
 impl Pair {
     /// The partner, where the two may exchange bindings.
@@ -71,10 +71,10 @@ impl Pair {
         self.remembered.partner_store.is_some_and(|known| known != partner.store)
     }
 
-    /// Until when an address is held back of whose binding more may have been promised, unseen,
-    /// than this node knows.
-    pub(super) fn beyond_promises(&self, now: Time, binding: &Binding) -> Time {
-        binding.latest_promise().max(now) + self.longest_lead() + self.config.times.guard
+    /// Until when an address is held back of which more may have been promised, unseen, than the
+    /// latest promise that is known.
+    pub(super) fn beyond(&self, now: Time, promised: Time) -> Time {
+        promised.max(now) + self.longest_lead() + self.config.times.guard
     }
 
     /// The partner came back with another store: it may have promised what nobody knows now.
@@ -104,29 +104,29 @@ impl Pair {
                 }
                 // What the partner gave while this node was away is gone for good.
                 self.remembered.solo = true;
-                self.hold_after_loss(now);
+                self.hold_after_loss(now, Some(self.rank));
                 self.event(now, EventKind::Solo, "every address is probed before it is given");
                 self.enter_partner_down(now, now, why);
             }
             _ => {
-                self.hold_after_loss(now);
+                self.hold_after_loss(now, Some(self.rank));
                 self.enter_partner_down(now, since, why);
             }
         }
     }
 
     /// Holds back every address the partner may have granted or prolonged unseen: all but the
-    /// free ones of this node's half.
-    pub(super) fn hold_after_loss(&mut self, now: Time) {
+    /// free ones of the half this node has by its `rank`, if that is known.
+    pub(super) fn hold_after_loss(&mut self, now: Time, rank: Option<Rank>) {
         if self.fault == Some(Fault::NoHold) {
             return;
         }
         let concerned = |binding: &&Binding| {
-            owner(binding.addr) != self.rank || binding.state != lanward_dhcp::BindingState::Free
+            Some(owner(binding.addr)) != rank || binding.state != lanward_dhcp::BindingState::Free
         };
         let held: Vec<Binding> = self.table.iter().filter(concerned).cloned().collect();
         for mut binding in held {
-            let until = self.beyond_promises(now, &binding);
+            let until = self.beyond(now, binding.latest_promise());
             binding.hold_until = binding.hold_until.max(until);
             self.change(binding);
         }

@@ -8,7 +8,7 @@ use super::states::{PartnerDown, State};
 use super::{Fault, Pair, PairOutput, PartnerSeen, rank_of};
 use crate::table::Table;
 use crate::wire::{Body, Empty};
-use crate::{EventKind, PairConfig, PairState};
+use crate::{EventKind, PairConfig, PairState, Rank};
 
 /// Why this node does not take the partner for switched off.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,15 +108,17 @@ impl Pair {
         self.advance(now);
     }
 
-    /// Goes on after an orderly stop.
+    /// Goes on after an orderly stop. Out of SHUTDOWN, the two introduce themselves anew: the
+    /// partner may be about to act on that state, and what it last said of itself may be older.
     pub fn resume(&mut self, now: Time) {
         if self.stopping.take().is_none() {
             return;
         }
         self.event(now, EventKind::StopAsked, "this host goes on serving");
-        if let State::Shutdown(_) = self.state {
+        if self.heading() == PairState::Shutdown {
             let why = format!("{} served meanwhile; this host learns what changed", self.seen.name);
-            self.enter(now, PairState::Recover, why);
+            self.enter(now, PairState::Recover, why.clone());
+            self.hang_up(now, &why);
         }
         if self.link.is_some() {
             self.contact(now);
@@ -156,14 +158,8 @@ impl Pair {
         let stops = self.is_stopping();
         self.lose_link(now, &why);
         self.event(now, EventKind::Unpaired, &why);
-        let theirs = self.rank.other();
-        if since != Some(Time::ZERO) {
-            self.hold_after_loss(now);
-            let times = &self.config.times;
-            let until = since.unwrap_or(now) + self.longest_lead() + times.guard;
-            let held = &mut self.remembered.halves_held[theirs.index()];
-            *held = (*held).max(until);
-        }
+        self.hold_for_parted(now, since, Some(self.rank));
+        self.forget_pair();
         self.config = config;
         self.rank = rank_of(&self.config);
         self.rebuild_table();
@@ -171,6 +167,28 @@ impl Pair {
         if !stops {
             self.stopping = None;
         }
+        self.enter(now, PairState::Standalone, why);
+        self.advance(now);
+    }
+
+    /// Holds back what a partner that is gone for good may have promised unseen up to `since`
+    /// (absent: up to now; zero: nothing). `rank` is the one this node had in that pair, if it is
+    /// known.
+    pub(super) fn hold_for_parted(&mut self, now: Time, since: Option<Time>, rank: Option<Rank>) {
+        if since == Some(Time::ZERO) {
+            return;
+        }
+        self.hold_after_loss(now, rank);
+        let until = since.unwrap_or(now) + self.longest_lead() + self.config.times.guard;
+        for half in [Rank::Zero, Rank::One].into_iter().filter(|half| Some(*half) != rank) {
+            let held = &mut self.remembered.halves_held[half.index()];
+            *held = (*held).max(until);
+        }
+    }
+
+    /// What was so of the pair counts no more.
+    pub(super) fn forget_pair(&mut self) {
+        self.remembered.rank = None;
         self.remembered.cluster = None;
         self.remembered.agreed_mclt = Duration::ZERO;
         self.remembered.partner_store = None;
@@ -178,8 +196,6 @@ impl Pair {
         self.remembered.partner_lost = false;
         self.remembered.disk_lost = false;
         self.remembered.partner_protocol = 0;
-        self.enter(now, PairState::Standalone, why);
-        self.advance(now);
     }
 
     /// The same bindings under another rank, or other times.
@@ -270,7 +286,7 @@ impl Pair {
     }
 
     /// Whether a stop is under way.
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.is_some_and(|stopping| stopping.phase != Phase::Ended)
     }
 

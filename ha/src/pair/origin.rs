@@ -68,8 +68,20 @@ impl Pair {
     /// The first state after a start.
     pub(super) fn begin(&mut self, now: Time, rolled_back: bool) {
         self.remembered.incarnation += 1;
+        if self.remembered.state == PairState::Standalone {
+            self.keep_what_was_unsaved(now);
+        }
         let other_pair =
             self.remembered.cluster.is_some() && self.remembered.cluster != self.cluster();
+        if other_pair {
+            // Its partner of then was removed while the store could not take it down.
+            let joined = self.remembered.state != PairState::Standalone;
+            let since = self.remembered.partner_down_since.or((!joined).then_some(Time::ZERO));
+            self.hold_for_parted(now, since, self.remembered.rank);
+        }
+        if let Some(partner) = &self.config.partner {
+            self.remembered.rank = Some(partner.rank);
+        }
         if self.config.partner.is_some() && (rolled_back || other_pair) {
             self.begin_from_old_store(now);
             return;
@@ -81,6 +93,7 @@ impl Pair {
                 self.reason = "this node has no partner".to_owned();
             }
             (None, _) => {
+                self.forget_pair();
                 self.enter(now, PairState::Standalone, "this node has no partner".to_owned());
                 return;
             }
@@ -114,7 +127,11 @@ impl Pair {
                 self.reason = format!("waiting for {}, to learn its leases", partner.name);
             }
         }
+        // Which start of the node it is, the partner may hear before it is on the disk: a host
+        // whose disk has failed can still say that it served alone.
+        let before = self.state_written;
         self.write_state();
+        self.state_written = before;
     }
 
     /// The store is older than what was told from it, and is treated as a lost disk.
@@ -156,6 +173,7 @@ impl Pair {
         }
         self.leases_changed = true;
         self.remembered.cluster = partner.map(|partner| partner.cluster);
+        self.remembered.rank = Some(self.rank);
         self.remembered.partner_store = None;
         (self.remembered.meetings, self.remembered.met) = (0, 0);
         self.write_state();

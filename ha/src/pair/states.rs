@@ -101,7 +101,8 @@ pub(crate) struct RecoverWait {
 ///
 /// **Owns** nothing.
 /// **May** answer nobody.
-/// **Leaves by** the partner being in NORMAL, durably: NORMAL; by the end of the link: RECOVER.
+/// **Leaves by** the partner being in NORMAL, durably: NORMAL; by the partner being in SHUTDOWN:
+/// PARTNER-DOWN; by the end of the link: RECOVER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecoverDone;
 
@@ -118,7 +119,8 @@ pub(crate) struct Conflict;
 ///
 /// **Owns** nothing.
 /// **May** answer nobody.
-/// **Leaves by** being asked to go on, or the next start: RECOVER.
+/// **Leaves by** being asked to go on, or the next start: RECOVER, over another link: on this one
+/// the partner may act on it for as long as it lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shutdown;
 

@@ -8,6 +8,7 @@ mod operator;
 mod recovery;
 mod releases;
 mod service;
+mod unsaved;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -202,6 +203,15 @@ impl Bench {
             self.settle();
         }
         self.now = end;
+    }
+
+    /// Node b stops in order, and a takes over.
+    fn stop_b(&mut self, why: &str) {
+        let now = self.now;
+        self.b().stop(now, why);
+        self.pass(Duration::from_secs(1));
+        assert_eq!(self.sides[1].stopped, Some(true));
+        assert_eq!(self.states(), [PairState::PartnerDown, PairState::Shutdown]);
     }
 
     fn restart(&mut self, at: usize) {

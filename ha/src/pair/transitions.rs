@@ -38,9 +38,16 @@ impl Pair {
         self.enter(now, PairState::PartnerDown, reason);
     }
 
+    /// The state in effect, or the one that is written down and will be.
+    pub(super) fn heading(&self) -> PairState {
+        self.entering.as_ref().map_or(self.state.name(), |entering| entering.to)
+    }
+
     /// Has what survives a restart written down; gives the batch.
     pub(super) fn write_state(&mut self) -> u64 {
-        self.journal.write(STATE_KEY.to_owned(), Some(self.remembered.encode()))
+        let value = Some(self.remembered.encode());
+        self.state_written = self.journal.write(STATE_KEY.to_owned(), value);
+        self.state_written
     }
 
     /// In NORMAL both know each other, and nothing of what was lost matters any more.
@@ -112,6 +119,7 @@ impl Pair {
 
     pub(super) fn lose_link(&mut self, now: Time, reason: &str) {
         let Some(link) = self.link.take() else { return };
+        self.journal.hurry();
         self.event(now, EventKind::LinkDown, reason);
         if link.partner.is_some() {
             self.out.push_back(PairOutput::SettingsLinkDown);
@@ -122,8 +130,7 @@ impl Pair {
             }
         }
         let why = format!("the link to {} is lost: {reason}", self.seen.name);
-        let heading = self.entering.as_ref().map_or(self.state.name(), |entering| entering.to);
-        match heading {
+        match self.heading() {
             PairState::Normal | PairState::Conflict => {
                 self.enter(now, PairState::CommunicationsInterrupted, why);
             }
@@ -151,6 +158,7 @@ impl Pair {
         {
             self.take_effect(now);
         }
+        self.introduce(now);
         self.meet(now);
         self.get_in_step(now);
         self.go_on_stopping(now);
@@ -167,7 +175,14 @@ impl Pair {
             link.updates_done_sent = true;
             self.out.push_back(PairOutput::Send(Body::UpdatesDone(Empty {}).into_frame()));
         }
-        if self.entering.is_some() || self.stopping.is_some() {
+        if self.entering.is_some() || self.is_stopping() {
+            return;
+        }
+        if self.stopping.is_some() {
+            // It serves nobody, and must not keep a partner from it that has recovered.
+            if self.state.name().serves() {
+                self.let_partner_in(now);
+            }
             return;
         }
         match self.state {
@@ -246,6 +261,12 @@ impl Pair {
                 self.enter(now, PairState::RecoverDone, why);
             }
             State::RecoverDone(_) => {
+                if partner_state == PairState::Shutdown {
+                    // Both were stopped; it told all it had, and stays silent until it asks.
+                    let why = format!("{name} was stopped in order and told all it had");
+                    self.enter_partner_down(now, Time::ZERO, why);
+                    return;
+                }
                 // Where both had to recover, rank 0 goes first.
                 let first = partner_state == PairState::RecoverDone && self.rank == Rank::Zero;
                 if first || partner_state == PairState::Normal {

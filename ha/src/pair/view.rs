@@ -27,6 +27,7 @@ impl Pair {
             since: self.since,
             serving: self.is_serving() || self.is_draining(),
             unfit: self.unfit.clone(),
+            prolongs_unsaved: self.serves_unsaved(),
             unsynced: match self.state {
                 State::Standalone(_) => 0,
                 _ => self.table.dirty().len(),
@@ -66,6 +67,13 @@ impl Pair {
                 (network.clone(), FreeCounts { own: count(self.rank, pools), partner_half })
             })
             .collect()
+    }
+
+    /// The names of this node and of its partner, if it has one. Cheap, where
+    /// [`Pair::status`] counts free addresses.
+    pub fn names(&self) -> (&str, Option<&str>) {
+        let partner = self.config.partner.as_ref().map(|_| self.seen.name.as_str());
+        (&self.config.node, partner)
     }
 
     /// All bindings in the order of their addresses.

@@ -12,6 +12,7 @@ fn ha(state: PairState, connected: bool) -> Ha {
         since: Time::ZERO,
         serving: true,
         unfit: None,
+        prolongs_unsaved: false,
         unsynced: 0,
         bindings: 0,
         partner_down_since: None,
@@ -71,4 +72,18 @@ fn a_partner_that_is_not_ours_is_a_problem_and_one_that_is_silent_is_the_conditi
     let told = pair_problems(&apart, Some("what answers at 10.0.1.3:647 is not pi-b"));
     assert_eq!(told.len(), 1);
     assert!(pair_problems(&ha(PairState::Normal, true), Some("anything else")).is_empty());
+}
+
+#[test]
+fn a_host_that_cannot_save_says_who_keeps_an_address_and_who_gets_none() {
+    let unfit = Some("No space left on device".to_owned());
+    let covered = Ha { unfit: unfit.clone(), serving: false, ..ha(PairState::Normal, true) };
+    let said = |ha: &Ha| pair_problems(ha, None).remove(0).what;
+    assert_eq!(said(&covered), "pi-a cannot save leases and gives none: No space left on device.");
+    let alone = Ha { unfit, partner: None, prolongs_unsaved: true, ..covered };
+    assert_eq!(
+        said(&alone),
+        "pi-a cannot save leases (No space left on device): devices keep the address they have, \
+         new ones get none."
+    );
 }

@@ -209,6 +209,7 @@ fn what_a_worker_tells_arrives() {
             filtering: false,
             block_mode: lanward_dns::BlockMode::Null,
             blocked_ttl_secs: 10,
+            upstreams: None,
             history: true,
         }],
         networks: vec![ClientNetwork {
@@ -226,8 +227,11 @@ fn what_a_worker_tells_arrives() {
     };
     let reader = shared.record_history(1 << 16).expect("the only reader");
     let history = History::start(config, reader).expect("threads");
-    let asker =
-        Asker { source: "10.0.20.7:4000".parse().expect("addr"), transport: Transport::Udp };
+    let asker = Asker {
+        source: "10.0.20.7:4000".parse().expect("addr"),
+        local: ip("10.0.20.2"),
+        transport: Transport::Udp,
+    };
     let mut packet = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     packet.extend(b"\x09localhost\0\0\x01\0\x01");
     Pipeline::new(1 << 20).handle(&shared, &packet, asker, Now(Duration::ZERO), &mut Vec::new());

@@ -37,6 +37,7 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
             },
             blocked_ttl_secs: u32::try_from(policy.blocked_ttl.0.as_secs()).unwrap_or(u32::MAX),
             history: policy.history,
+            upstreams: None,
         });
     }
     for (id, list) in &household.lists {

@@ -1,11 +1,15 @@
 //! Local DNS records, upstreams, and the other settings the household has once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Effective, Household, NamedRecord};
+use lanward_dns::{Protection, RateLimit, Rebinding};
+
+use super::{Effective, Household, NamedRecord, filtering};
 use crate::settings::problem::{Place, Problem};
-use crate::settings::records::{LocalRecord, Record, RecordData};
+use crate::settings::records::{LocalRecord, Record, RecordData, Settings};
+use crate::settings::words::Name;
 
 /// Default MCLT: an hour bounds what may be lost to one lease, and old phones do not mind it.
 const MCLT: Duration = Duration::from_secs(3600);
@@ -14,8 +18,33 @@ const MCLT_LEAST: Duration = Duration::from_secs(5);
 const AUTO_DOWN_LEAST: Duration = Duration::from_secs(86_400);
 const MCLT_MOST: Duration = Duration::from_secs(86_400);
 
+/// At once a device may ask for as many seconds' worth of questions: what a page with everything it
+/// embeds needs, and a device that wakes up.
+const BURST_SECS: u32 = 5;
+/// Media servers in the house are found by public names with private addresses.
+const PRIVATE_NAMES: [&str; 1] = ["plex.direct"];
+
+fn protection(settings: &Settings) -> Protection {
+    let rate_limit = match settings.rate_limit {
+        None => Protection::default().rate_limit,
+        Some(0) => None,
+        Some(per_second) => {
+            Some(RateLimit { per_second, burst: per_second.saturating_mul(BURST_SECS) })
+        }
+    };
+    let names: Vec<&str> = match &settings.private_names {
+        None => PRIVATE_NAMES.into(),
+        Some(names) => names.iter().map(Name::as_str).collect(),
+    };
+    let names = names.into_iter().filter_map(|name| name.parse().ok());
+    let rebinding = settings.rebinding_protection.unwrap_or(true);
+    let rebinding = rebinding.then(|| Rebinding::allowing(names));
+    Protection { rate_limit, rebinding }
+}
+
 pub(super) fn derive(household: &Household, effective: &mut Effective) {
     effective.upstreams = household.upstreams();
+    effective.protection = protection(&household.settings);
     let mclt = household.settings.mclt.map_or(MCLT, |mclt| mclt.0);
     effective.mclt = mclt.clamp(MCLT_LEAST, MCLT_MOST);
     if effective.mclt != mclt {
@@ -34,30 +63,76 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
             "Use 24h or more: a shorter one would take a cut cable for a dead host.",
         ));
     }
-    let mut owners: BTreeMap<String, (String, bool)> = BTreeMap::new();
+    records(household, effective);
+}
+
+/// A record that is in force, for those after it.
+struct Earlier<'h> {
+    id: &'h str,
+    record: &'h LocalRecord,
+}
+
+fn records(household: &Household, effective: &mut Effective) {
+    let mut owners: BTreeMap<String, Vec<Earlier<'_>>> = BTreeMap::new();
     for (id, record) in &household.records {
         let Some(name) = owner_name(id, record, effective) else { continue };
-        let is_cname = matches!(record.data, RecordData::Cname(_));
-        if let Some((first, first_is_cname)) = owners.get(&name)
-            && (is_cname || *first_is_cname)
-        {
+        let networks = networks(id, record, household, effective);
+        if networks.is_empty() && !record.networks.is_empty() {
+            continue;
+        }
+        let is_cname = |record: &LocalRecord| matches!(record.data, RecordData::Cname(_));
+        let earlier = owners.entry(name.clone()).or_default();
+        let clash = earlier.iter().find(|first| {
+            (is_cname(record) || is_cname(first.record)) && seen_together(record, first.record)
+        });
+        if let Some(first) = clash {
             effective.problems.push(
                 Problem::error(
                     Place::new(LocalRecord::key(id), "name"),
                     format!("{name} is another name for a host and has other records too."),
                     "Keep the CNAME or the other records.",
                 )
-                .with(Place::new(LocalRecord::key(first), "name")),
+                .with(Place::new(LocalRecord::key(first.id), "name")),
             );
             continue;
         }
-        owners.entry(name.clone()).or_insert((id.clone(), is_cname));
+        earlier.push(Earlier { id, record });
         effective.records.push(NamedRecord {
             name: name.into(),
             data: record.data.clone(),
             ttl_secs: u32::try_from(record.ttl.0.as_secs()).unwrap_or(u32::MAX),
+            networks,
         });
     }
+}
+
+/// Whether some client sees both: a network's own stand in place of everybody's.
+fn seen_together(a: &LocalRecord, b: &LocalRecord) -> bool {
+    a.networks.is_empty() && b.networks.is_empty()
+        || a.networks.iter().any(|network| b.networks.contains(network))
+}
+
+/// The networks of a record that there are; the others are told.
+fn networks(
+    id: &str,
+    record: &LocalRecord,
+    household: &Household,
+    effective: &mut Effective,
+) -> Vec<Arc<str>> {
+    let mut known = Vec::new();
+    for (i, network) in record.networks.iter().enumerate() {
+        if household.networks.contains_key(network.as_str()) {
+            known.push(network.as_str().into());
+        } else {
+            effective.problems.push(filtering::unknown(
+                Place::new(LocalRecord::key(id), format!("networks[{i}]")),
+                "network",
+                network.as_str(),
+                household.networks.keys(),
+            ));
+        }
+    }
+    known
 }
 
 /// The full owner name.

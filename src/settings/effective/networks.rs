@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
+use lanward_dhcp::EncryptedDns;
 use lanward_dns::{ClientNetwork, PolicyId};
 
 use super::pools::pools;
@@ -230,6 +231,11 @@ fn dhcp_options(
             }
             Err(wrong) => problems.push(Problem::error(place, wrong.message, wrong.fix)),
         }
+    }
+    let given_by_hand = all.contains_key(&162);
+    let told = EncryptedDns::encode(&options::encrypted_dns(view, host, &effective.domain));
+    if !told.is_empty() && !given_by_hand {
+        all.insert(162, told);
     }
     if nobody {
         problems.push(Problem::warning(

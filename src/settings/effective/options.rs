@@ -1,13 +1,16 @@
 //! DHCP options as bytes on the wire.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
+use lanward_dhcp::EncryptedDns;
 
 use super::super::fields::Wrong;
 use super::super::records::{OptionValue, RawOption, Route};
 use super::super::words::Name;
+
+use super::{DNS_LABEL, HostView, NetworkView};
 
 /// The longest value one option holds (its length is one byte).
 pub(super) const LONGEST: usize = 255;
@@ -63,6 +66,49 @@ pub(super) fn routes(routes: &[Route], router: Option<Ipv4Addr>) -> Vec<u8> {
         add(Ipv4Net::default(), router);
     }
     wire
+}
+
+/// The encrypted transports of a network's resolvers (option 162), the preferred first: those that
+/// this host serves, at the addresses that devices are told for DNS as far as they are the
+/// household's own. Either host answers by the same name.
+pub(super) fn encrypted_dns(
+    view: &NetworkView,
+    host: &HostView,
+    domain: &str,
+) -> Vec<EncryptedDns> {
+    let services = view.service_addresses.iter().map(|service| service.addr);
+    let own: Vec<IpAddr> = host
+        .addresses
+        .iter()
+        .copied()
+        .chain(host.partner_addresses.iter().copied())
+        .chain(services)
+        .collect();
+    let addresses: Vec<Ipv4Addr> =
+        view.dns_servers.iter().copied().filter(|addr| own.contains(&(*addr).into())).collect();
+    let ports = host.encrypted;
+    let https = ports.https.or(ports.http3);
+    let mut protocols: Vec<&'static str> = ports.https.map(|_| "h2").into_iter().collect();
+    // By one port for both, or HTTP/2 alone: that one is never blocked.
+    protocols.extend(ports.http3.filter(|port| Some(*port) == https).map(|_| "h3"));
+    let transports = [
+        (ports.tls, vec!["dot"], None),
+        (https, protocols, Some("/dns-query{?dns}")),
+        (ports.quic, vec!["doq"], None),
+    ];
+    transports
+        .into_iter()
+        .filter_map(|(port, alpn, path)| Some((port?, alpn, path)))
+        .zip(1..)
+        .map(|((port, alpn, path), priority)| EncryptedDns {
+            priority,
+            name: format!("{DNS_LABEL}.{domain}"),
+            addresses: addresses.clone(),
+            alpn,
+            port,
+            path,
+        })
+        .collect()
 }
 
 /// Any option, unless its code is the server's own business or has a key of its own.

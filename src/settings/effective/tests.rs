@@ -37,6 +37,35 @@ fn nothing_configured_blocks_by_the_built_in_list_and_serves_loopback_only() {
 }
 
 #[test]
+fn limits_and_rebinding_are_on_until_somebody_says_otherwise() {
+    use lanward_dns::{Protection, RateLimit, Rebinding};
+    let names = |names: &[&str]| names.iter().map(|name| name.parse().expect("name")).collect();
+    let allowing = |text: &[&str]| {
+        let names: Vec<lanward_dns::Name> = names(text);
+        Some(Rebinding::allowing(names))
+    };
+    let usual = derive(&BTreeMap::new(), &HostView::default()).protection;
+    assert_eq!(
+        usual,
+        Protection { rebinding: allowing(&["plex.direct"]), ..Protection::default() }
+    );
+    let records = records([
+        ("setting/rate_limit", json!(50)),
+        ("setting/private_names", json!(["vpn.example", "lab.example"])),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    assert_eq!(effective.problems, []);
+    let rate_limit = Some(RateLimit { per_second: 50, burst: 250 });
+    let rebinding = allowing(&["lab.example", "vpn.example"]);
+    assert_eq!(effective.protection, Protection { rate_limit, rebinding });
+    let off = self::records([
+        ("setting/rate_limit", json!(0)),
+        ("setting/rebinding_protection", json!(false)),
+    ]);
+    assert_eq!(derive(&off, &HostView::default()).protection, Protection::OFF);
+}
+
+#[test]
 fn options_are_encoded_byte_for_byte() {
     let records = records([(
         "network/a",
@@ -90,6 +119,38 @@ fn options_are_encoded_byte_for_byte() {
 fn a_default_route_of_ones_own_is_not_doubled() {
     let to_all = [options_route("0.0.0.0/0", [10, 0, 0, 9])];
     assert_eq!(options::routes(&to_all, Some([10, 0, 0, 1].into())), [0, 10, 0, 0, 9]);
+}
+
+#[test]
+fn devices_are_told_where_the_house_answers_encrypted() {
+    let network = |dhcp: Value| {
+        let mut dhcp = dhcp;
+        dhcp["pools"] = json!(["10.0.20.10-10.0.20.20"]);
+        records([("network/a", json!({"subnet": "10.0.20.0/24", "dhcp": dhcp}))])
+    };
+    let served = HostView {
+        encrypted: lanward_dns::Ports {
+            tls: Some(853),
+            https: Some(443),
+            http3: Some(443),
+            quic: Some(853),
+        },
+        ..host(&["10.0.20.2"], &["10.0.20.3"])
+    };
+    let option = |records: &BTreeMap<String, String>, host: &HostView| {
+        let effective = derive(records, host);
+        assert_eq!(told(&effective), [""; 0]);
+        effective.dhcp.networks["a"].options.get(&162).cloned()
+    };
+    let own = option(&network(json!({})), &served).expect("told");
+    let name = b"\x03dns\x04home\x04arpa\0\x08\x0a\0\x14\x02\x0a\0\x14\x03";
+    let times = own.windows(name.len()).filter(|at| *at == name).count();
+    assert_eq!(times, 3, "each transport, at both hosts: {own:?}");
+    let by_hand = network(json!({"options": [{"code": 162, "hex": "00"}]}));
+    assert_eq!(option(&by_hand, &served), Some(vec![0]));
+    // Neither where somebody else answers, nor where nothing is served.
+    assert_eq!(option(&network(json!({"dns": ["10.0.20.1"]})), &served), None);
+    assert_eq!(option(&network(json!({})), &host(&["10.0.20.2"], &[])), None);
 }
 
 fn options_route(to: &str, via: [u8; 4]) -> super::super::records::Route {
@@ -264,6 +325,42 @@ fn local_records_get_the_domain_and_a_cname_stands_alone() {
             "5.0.0.10.in-addr.arpa",
             "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa",
             "mail.lan.example",
+        ]
+    );
+}
+
+#[test]
+fn a_record_may_be_for_some_networks_a_wildcard_or_of_a_rarer_type() {
+    let records = records([
+        ("network/home", json!({"subnet": "10.0.10.0/24"})),
+        ("network/iot", json!({"subnet": "10.0.30.0/24"})),
+        ("record/1", json!({"name": "nas", "type": "A", "value": "10.0.10.5"})),
+        ("record/2", json!({"name": "nas", "type": "CNAME", "value": "x", "networks": ["iot"]})),
+        ("record/3", json!({"name": "nas", "type": "A", "value": "1.1.1.1", "networks": ["iot"]})),
+        ("record/4", json!({"name": "tv", "type": "A", "value": "1.1.1.1", "networks": ["itt"]})),
+        ("record/5", json!({"name": "*", "type": "A", "value": "10.0.10.6"})),
+        ("record/6", json!({"name": "*.shop.example", "type": "A", "value": "10.0.10.6"})),
+        ("record/7", json!({"name": "x.*.example", "type": "A", "value": "10.0.10.6"})),
+        ("record/8", json!({"name": "nas", "type": "caa", "value": "0 issue \"ca.example\""})),
+        ("record/9", json!({"name": "nas", "type": "HTTPS", "value": "1 . port=x"})),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    let told = told(&effective);
+    assert_eq!(told.len(), 4, "{told:#?}");
+    assert!(told[0].starts_with("record/7 name: x.*.example is not a domain name"), "{}", told[0]);
+    assert!(told[1].starts_with("record/9 value: 1 . port=x is not the value of a HTTPS record"));
+    assert!(told[2].starts_with("record/3 name: nas.home.arpa is another name"), "{}", told[2]);
+    assert!(told[3].starts_with("record/4 networks[0]: "), "{}", told[3]);
+    let names: Vec<(&str, usize)> =
+        effective.records.iter().map(|record| (&*record.name, record.networks.len())).collect();
+    assert_eq!(
+        names,
+        [
+            ("nas.home.arpa", 0),
+            ("nas.home.arpa", 1),
+            ("*.home.arpa", 0),
+            ("*.shop.example", 0),
+            ("nas.home.arpa", 0),
         ]
     );
 }

@@ -27,6 +27,11 @@ fn the_sample_is_the_defaults_and_its_commented_lines_are_too() {
     defaults.household = Some("/etc/lanward/household.toml".into());
     defaults.node.socket = Some("/run/lanward/admin.sock".into());
     defaults.dns.workers = NonZeroUsize::new(4);
+    defaults.dns.hosts_file = Some("/etc/lanward/hosts".into());
+    defaults.dns.tls_files = Some(Files {
+        certificate: "/etc/lanward/fullchain.pem".into(),
+        key: "/etc/lanward/privkey.pem".into(),
+    });
     assert_eq!(parse(&full).expect("no mistakes"), defaults);
 }
 
@@ -36,6 +41,35 @@ fn an_empty_file_is_enough_and_the_host_name_is_the_systems() {
     assert_eq!(config.node.name, "host");
     assert_eq!(config.socket(None), Path::new("/var/lib/lanward/admin.sock"));
     assert_eq!(config.socket(Some(Path::new("/run/l"))), Path::new("/run/l/admin.sock"));
+}
+
+#[test]
+fn encrypted_dns_stands_beside_the_plain_one_on_its_own_ports() {
+    let ports = |text: &str| {
+        let dns = parse(&format!("[dns]\n{text}\n")).expect("fine").dns;
+        let shown = |all: Vec<SocketAddr>| {
+            all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        (shown(dns.tls_listen), shown(dns.https_listen))
+    };
+    let two = |tls: &str, https: &str| (tls.to_owned(), https.to_owned());
+    assert_eq!(ports(""), two("0.0.0.0:853 [::]:853", "0.0.0.0:443 [::]:443"));
+    let one = r#"listen = ["10.0.10.2:53", "127.0.0.1:5300"]"#;
+    assert_eq!(ports(one), two("10.0.10.2:853", "10.0.10.2:443"));
+    assert_eq!(ports(r#"listen = ["127.0.0.1:5300"]"#), two("", ""), "a test bed");
+    let own = "https_listen = [\"10.0.10.2:8443\"]\ntls_listen = []";
+    assert_eq!(ports(own), two("", "10.0.10.2:8443"));
+}
+
+#[test]
+fn a_certificate_and_its_key_come_together() {
+    for (text, told) in [
+        ("tls_cert = \"cert.pem\"", "A certificate is of no use without its key."),
+        ("tls_key = \"key.pem\"", "A key is of no use without its certificate."),
+    ] {
+        let mistakes = mistakes(&format!("[dns]\n{text}\n"));
+        assert!(mistakes.len() == 1 && mistakes[0].contains(told), "{mistakes:?}");
+    }
 }
 
 #[test]

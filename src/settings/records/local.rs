@@ -9,18 +9,22 @@ use serde_json::Value;
 
 use super::{Record, word};
 use crate::settings::fields::{Fields, Read, Wrong, shown};
-use crate::settings::words::{Name, Period};
+use crate::settings::words::{Id, Name, Owner, Period};
 
 /// A DNS record of the household.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LocalRecord {
-    /// Its owner; a name without a dot is meant inside the household's domain.
-    pub name: Name,
+    /// Its owner; a name without a dot is meant inside the household's domain. A first label `*`
+    /// stands for every name below the rest that has no records of its own.
+    pub name: Owner,
     /// Its type and value.
     #[serde(flatten)]
     pub data: RecordData,
     /// How long others may keep it (default 5m).
     pub ttl: Period,
+    /// The networks whose clients see it, in place of the name's records for everybody; none: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Id>,
 }
 
 /// Type and value of a [`LocalRecord`]; written as `type = "MX"`, `value = "10 mail.home.arpa"`.
@@ -40,7 +44,13 @@ pub enum RecordData {
     Srv(u16, u16, u16, Name),
     /// A mail server: `PREFERENCE HOST`.
     Mx(u16, Name),
+    /// Another type, with its value as in a zone file.
+    Text(TextType, String),
 }
+
+/// A type whose values are written as in zone files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TextType(&'static str, lanward_dns::RecordType);
 
 impl Record for LocalRecord {
     const KIND: &'static str = "record";
@@ -53,11 +63,12 @@ impl Record for LocalRecord {
         };
         // A PTR record may be given by the address it is for.
         let name = match addr {
-            Some(addr) => Name::parse(&reverse_name(addr)).ok(),
+            Some(addr) => Owner::parse(&reverse_name(addr)).ok(),
             None => fields.required("name", "\"nas\""),
         };
         let value: Option<String> = fields.required("value", "\"10.0.20.5\"");
         let ttl = fields.or("ttl", Period(Duration::from_secs(300)));
+        let networks = fields.list("networks");
         let data = match RecordData::parse(rtype?, &value?) {
             Ok(data) => data,
             Err(wrong) => {
@@ -65,7 +76,7 @@ impl Record for LocalRecord {
                 return None;
             }
         };
-        Some(LocalRecord { name: name?, data, ttl })
+        Some(LocalRecord { name: name?, data, ttl, networks })
     }
 }
 
@@ -78,13 +89,20 @@ enum RecordType {
     Txt,
     Srv,
     Mx,
+    Text(TextType),
 }
 
 impl Read for RecordType {
     fn read(value: &Value) -> Result<RecordType, Wrong> {
-        let types = ["A", "AAAA", "CNAME", "PTR", "TXT", "SRV", "MX"];
+        let texts = lanward_dns::RecordData::TEXT_TYPES;
+        let mut types = vec!["A", "AAAA", "CNAME", "PTR", "TXT", "SRV", "MX"];
+        types.extend(texts.map(|(name, _)| name));
         let upper = value.as_str().map_or(value.clone(), |text| Value::from(text.to_uppercase()));
-        Ok(match word(&upper, "a record type that is kept here", &types)? {
+        let named = word(&upper, "a record type that is kept here", &types)?;
+        if let Some((name, rtype)) = texts.into_iter().find(|(name, _)| *name == named) {
+            return Ok(RecordType::Text(TextType(name, rtype)));
+        }
+        Ok(match named {
             "A" => RecordType::A,
             "AAAA" => RecordType::Aaaa,
             "CNAME" => RecordType::Cname,
@@ -107,6 +125,7 @@ impl RecordData {
             RecordData::Txt(_) => "TXT",
             RecordData::Srv(..) => "SRV",
             RecordData::Mx(..) => "MX",
+            RecordData::Text(TextType(name, _), _) => name,
         }
     }
 
@@ -116,7 +135,7 @@ impl RecordData {
             RecordData::A(addr) => addr.to_string(),
             RecordData::Aaaa(addr) => addr.to_string(),
             RecordData::Cname(name) | RecordData::Ptr(name) => name.to_string(),
-            RecordData::Txt(text) => text.clone(),
+            RecordData::Txt(text) | RecordData::Text(_, text) => text.clone(),
             RecordData::Srv(priority, weight, port, target) => {
                 format!("{priority} {weight} {port} {target}")
             }
@@ -160,7 +179,34 @@ impl RecordData {
                 )
             })
             .and_then(|(preference, host)| Ok(RecordData::Mx(preference, Name::parse(host)?))),
+            RecordType::Text(kind) => {
+                kind.check(text).map(|()| RecordData::Text(kind, text.into()))
+            }
         }
+    }
+}
+
+impl TextType {
+    /// The value in wire format.
+    pub fn data(self, text: &str) -> Result<lanward_dns::RecordData, lanward_dns::LocalError> {
+        lanward_dns::RecordData::from_text(self.1, text)
+    }
+
+    fn check(self, text: &str) -> Result<(), Wrong> {
+        let TextType(name, _) = self;
+        let example = match name {
+            "CAA" => r#"0 issue "letsencrypt.org""#,
+            "HTTPS" | "SVCB" => "1 . alpn=h2 port=8443",
+            "NAPTR" => r#"10 10 "s" "SIP+D2U" "" _sip._udp.home.arpa"#,
+            "SSHFP" => "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
+            _ => "3 1 1 0d6fce3f5d7f8d1a5b0c6b5f6f1f5c0e8d5b6a0f3e2d1c0b9a8f7e6d5c4b3a29",
+        };
+        self.data(text).map(drop).map_err(|error| {
+            Wrong::new(
+                format!("{} is not the value of a {name} record: {error}.", shown(&text.into())),
+                format!("Write it as in a zone file, such as {example}"),
+            )
+        })
     }
 }
 

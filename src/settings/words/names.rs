@@ -16,6 +16,39 @@ pub struct Name(String);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id(String);
 
+/// The owner of a record: a name, or a wildcard (`*.lab.home.arpa`; `*` alone is below the
+/// household's domain).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The owner, when `text` is one.
+    pub fn parse(text: &str) -> Result<Owner, Wrong> {
+        match text.strip_suffix('.').unwrap_or(text).strip_prefix('*') {
+            None => Name::parse(text).map(|name| Owner(name.0)),
+            Some("") => Ok(Owner("*".into())),
+            Some(rest) => match rest.strip_prefix('.').map(Name::parse) {
+                Some(Ok(rest)) if rest.0.len() <= 251 => Ok(Owner(format!("*.{rest}"))),
+                Some(Err(wrong)) => Err(wrong),
+                _ => Err(Wrong::new(
+                    format!("{} is not a domain name.", shown(&Value::from(text))),
+                    "A wildcard is a whole first part: *.lab.home.arpa.",
+                )),
+            },
+        }
+    }
+
+    /// The owner as text, without the final dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The owner itself when it has a dot, else the name inside `domain`.
+    pub fn in_domain(&self, domain: &str) -> String {
+        if self.0.contains('.') { self.0.clone() } else { format!("{}.{domain}", self.0) }
+    }
+}
+
 impl Id {
     /// The id, when `text` is one.
     pub fn parse(text: &str) -> Result<Id, Wrong> {
@@ -101,6 +134,18 @@ impl fmt::Display for Name {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Read for Owner {
+    fn read(value: &Value) -> Result<Owner, Wrong> {
+        Owner::parse(&text(value, "a domain name", "nas.home.arpa")?)
     }
 }
 

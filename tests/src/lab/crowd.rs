@@ -98,6 +98,12 @@ impl Crowd {
         }
     }
 
+    /// How many devices it has.
+    #[allow(clippy::len_without_is_empty, reason = "there is always somebody in a crowd")]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
     /// A device asks again after this long and no sooner.
     pub fn be_patient(&mut self, patience: Duration) {
         self.patience = patience;

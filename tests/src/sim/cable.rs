@@ -43,6 +43,10 @@ impl World {
         let listener = 1 - dialler;
         if self.link.open[listener] {
             self.lose_connection(listener, "the partner connected anew")?;
+            if self.hosts[listener].node.is_none() {
+                // It was about to stop, and this was the last it waited for.
+                return Ok(());
+            }
         }
         self.link.connect(self.now);
         let first = if self.link.rng.chance(50) { dialler } else { listener };

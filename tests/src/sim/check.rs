@@ -1,10 +1,11 @@
 //! The promises, checked as things happen.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use lanward::node::Node;
-use lanward_dhcp::{BindingState, ClientKey, HwAddr};
+use lanward_dhcp::{BindingState, ClientKey, HwAddr, Time};
 use lanward_ha::{Batch, Binding, PairState, Rank, Versions};
 
 use super::client::Held;
@@ -17,6 +18,9 @@ pub(super) const SLACK_MS: u64 = 13_000;
 /// How many addresses one node lets a device decline.
 const DECLINES: u32 = 5;
 
+/// How long a lone node prolongs a lease that it cannot save.
+const UNSAVED: Duration = Duration::from_secs(3600);
+
 /// What is remembered of the nodes, to see what they change.
 #[derive(Debug, Default)]
 pub(super) struct Shadow {
@@ -28,6 +32,9 @@ struct Seen {
     bindings: Vec<Option<Known>>,
     /// Declines believed, by device, since the node started.
     declines: Vec<u32>,
+    /// The addresses declined: for an hour, longer than a run lasts, the node offers them to
+    /// nobody, even where the lease went on at its partner.
+    declined: BTreeSet<Ipv4Addr>,
 }
 
 /// A binding as it was.
@@ -51,9 +58,15 @@ impl Shadow {
         let seen = &mut self.hosts[host];
         seen.bindings = vec![None; 256];
         seen.declines = vec![0; 256];
+        seen.declined.clear();
         for binding in node.pair().bindings() {
             seen.bindings[usize::from(binding.addr.octets()[3])] = Some(Known::of(binding));
         }
+    }
+
+    /// Whether a device declined the address at this node.
+    pub(super) fn was_declined(&self, host: usize, addr: Ipv4Addr) -> bool {
+        self.hosts[host].declined.contains(&addr)
     }
 }
 
@@ -87,15 +100,9 @@ impl World {
         &self,
         client: usize,
         held: Option<Held>,
-        by: Option<Ipv4Addr>,
+        reserved: bool,
     ) -> Result<(), String> {
-        let Some(held) = held.filter(|held| held.until > self.now) else { return Ok(()) };
-        let denier = self.hosts.iter().find(|host| Some(host.addr) == by);
-        let reserved = denier.and_then(|host| host.node.as_ref()).is_some_and(|node| {
-            let networks = node.effective().dhcp.networks.values();
-            networks.flat_map(|network| &network.reservations).any(|r| r.addr == held.addr)
-        });
-        match Some(held).filter(|_| !reserved) {
+        match held.filter(|held| held.until > self.now && !reserved) {
             Some(held) if !self.clients[client].ended_by_hand => {
                 self.promise(|| format!("I6: device {client} was denied its own {}", held.addr))
             }
@@ -103,19 +110,38 @@ impl World {
         }
     }
 
+    /// Whether a host, as it answers, has reserved what the device holds.
+    pub(super) fn has_reserved_held(&self, host: usize, client: usize) -> bool {
+        let held = self.clients.get(client).and_then(|client| client.held);
+        let (Some(held), Some(node)) = (held, &self.hosts[host].node) else { return false };
+        let networks = node.effective().dhcp.networks.values();
+        networks.flat_map(|network| &network.reservations).any(|r| r.addr == held.addr)
+    }
+
     /// I4: whoever binds an address to a new client owns it, and it was free by agreement; a node
-    /// whose partner is known not to serve excepted.
-    pub(super) fn check_first_grants(&mut self, host: usize, batch: &Batch) -> Result<(), String> {
+    /// whose partner is known not to serve excepted. What a node was `learning` from a frame it
+    /// granted nobody, though a node that finds its store to be an old copy numbers what it
+    /// learned anew, as if the changes were its own.
+    pub(super) fn check_first_grants(
+        &mut self,
+        host: usize,
+        batch: &Batch,
+        learning: bool,
+    ) -> Result<(), String> {
         let Some(node) = &self.hosts[host].node else { return Ok(()) };
-        let addrs = batch.writes.iter().filter_map(|write| write.key.strip_prefix("binding/"));
-        for addr in addrs.filter_map(|addr| addr.parse::<Ipv4Addr>().ok()) {
+        // One batch may say several things of an address, one after the other.
+        for write in &batch.writes {
+            let addr = write.key.strip_prefix("binding/").and_then(|addr| addr.parse().ok());
+            let Some(addr): Option<Ipv4Addr> = addr else { continue };
             let slot = usize::from(addr.octets()[3]);
             let Some(seen) = self.shadow.hosts[host].bindings.get_mut(slot) else { continue };
-            let Some(binding) = node.pair().binding(addr) else {
+            let value = write.value.as_deref();
+            let Some(binding) = value.and_then(|value| Binding::from_store(&write.key, value))
+            else {
                 *seen = None;
                 continue;
             };
-            let new = Known::of(binding);
+            let new = Known::of(&binding);
             let old = seen.replace(new.clone());
             let rank = node.pair().rank();
             // A change of this node counts its own version up, and no other; what it was told
@@ -125,7 +151,7 @@ impl World {
             let (own, other) = (rank.index(), rank.other().index());
             let counted = binding.dirty && is[own] > was[own] && is[other] == was[other];
             let by_this_node = counted && binding.cltt == self.hosts[host].clock(self.now);
-            if new.state != BindingState::Active || !by_this_node {
+            if new.state != BindingState::Active || !by_this_node || learning {
                 continue;
             }
             // What stands for a record that could not be read is replaced, not granted.
@@ -166,9 +192,10 @@ impl World {
         host: usize,
         event: &lanward_dhcp::Event,
     ) -> Result<(), String> {
-        let lanward_dhcp::Event::Declined { client: ClientKey::Hw(hw), .. } = event else {
+        let lanward_dhcp::Event::Declined { client: ClientKey::Hw(hw), addr, .. } = event else {
             return Ok(());
         };
+        self.shadow.hosts[host].declined.insert(*addr);
         let device = usize::from(*hw.bytes().last().unwrap_or(&0));
         let Some(count) = self.shadow.hosts[host].declines.get_mut(device) else { return Ok(()) };
         *count += 1;
@@ -186,7 +213,7 @@ impl World {
         let status = node.pair().status();
         // A node that stops brings to its end what is under way.
         let drains = self.hosts[host].stopping.is_some() && reply.kind == Kind::Ack;
-        if !status.serving && !drains {
+        if !status.serving && !status.prolongs_unsaved && !drains {
             return Err(format!("I5: {:?} said in the state {}", reply.kind, status.state));
         }
         self.check_sole(host, status.state)?;
@@ -201,11 +228,16 @@ impl World {
             |binding: &Binding| binding.client.as_ref().is_some_and(|client| client.key == key);
         let own = &self.hosts[host];
         let promised = own.clock(self.now) + Duration::from_secs(u64::from(secs));
+        let moment = Duration::from_secs(2);
+        // A lone node that cannot save relies on the patience of its own next start.
+        let unsaved = status.prolongs_unsaved && status.state == PairState::Standalone;
+        let relied_on = if unsaved { own.clock(self.now) + UNSAVED } else { Time::ZERO };
         let written = own
             .disk
             .binding(reply.yiaddr)
             .filter(is_theirs)
-            .is_some_and(|binding| binding.client_expiry + Duration::from_secs(2) >= promised);
+            .filter(|binding| binding.state == BindingState::Active)
+            .is_some_and(|binding| binding.client_expiry.max(relied_on) + moment >= promised);
         if !written {
             return Err(format!("R4: {} was promised before it was written", reply.yiaddr));
         }

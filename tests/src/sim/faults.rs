@@ -91,7 +91,8 @@ impl World {
             Deed::Pause { host, lasts } => {
                 if self.hosts[host].node.is_some() {
                     self.note(|| format!("{} stands still for {lasts} ms", ["a", "b"][host]));
-                    self.hosts[host].paused_until = self.now + lasts;
+                    let until = self.hosts[host].paused_until.max(self.now + lasts);
+                    self.hosts[host].paused_until = until;
                     self.plan_wake(host);
                 }
                 Ok(())
@@ -108,7 +109,9 @@ impl World {
                 self.feed(host, Input::StoreFailed { error: "input/output error".to_owned() })
             }
             Deed::Backup { host } => {
-                if self.hosts[host].state == PairState::Normal {
+                // A store that was torn may be back where it was before NORMAL, until it is opened.
+                let runs = self.hosts[host].node.is_some();
+                if runs && self.hosts[host].state == PairState::Normal {
                     self.hosts[host].store_floor(self.now);
                     self.hosts[host].disk.back_up();
                     self.exclude.copied[host] = self.hosts[host].paired;

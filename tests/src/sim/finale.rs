@@ -147,7 +147,8 @@ impl World {
             hosts.iter().any(|host| {
                 let now = self.hosts[*host].clock(self.now);
                 let node = self.hosts[*host].node.as_ref();
-                node.is_some_and(|node| node.pair().may_grant(now, *addr, &stranger).is_ok())
+                let granted = |node: &Node| node.pair().may_grant(now, *addr, &stranger).is_ok();
+                node.is_some_and(granted) && !self.shadow.was_declined(*host, *addr)
             })
         });
         self.reach = Some(hosts);

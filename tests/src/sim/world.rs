@@ -41,6 +41,8 @@ pub(super) enum Event {
     Reply {
         client: usize,
         payload: Vec<u8>,
+        /// Whoever sent it had reserved what the device holds.
+        reserved: bool,
     },
     /// Something arrives over a connection.
     Carried {
@@ -179,6 +181,8 @@ pub(super) struct World {
     pub(super) outcome: Outcome,
     trace: Vec<String>,
     same_moment: u32,
+    /// What a node does now, it does because it heard a frame.
+    learning: bool,
 }
 
 impl World {
@@ -207,6 +211,7 @@ impl World {
             outcome: Outcome { digest: 0xcbf2_9ce4_8422_2325, ..Outcome::default() },
             trace: Vec::new(),
             same_moment: 0,
+            learning: false,
         }
     }
 
@@ -301,7 +306,7 @@ impl World {
                 let received = Received { network: None, src, dst, payload: &payload };
                 self.feed(host, Input::Dhcp(received))
             }
-            Event::Reply { client, payload } => self.reply(client, &payload),
+            Event::Reply { client, payload, reserved } => self.reply(client, &payload, reserved),
             Event::Carried { connection, to, what } => self.carried(connection, to, what),
             Event::Noticed { connection, to } => {
                 if connection == self.link.connection && self.link.open[to] {
@@ -352,6 +357,7 @@ impl World {
 
     /// Gives a host's node something, and does what it wants done.
     pub(super) fn feed(&mut self, host: usize, input: Input<'_>) -> Result<(), String> {
+        self.learning = matches!(input, Input::Frame(_));
         self.hosts[host].handle(self.now, input);
         self.obey(host)
     }
@@ -379,7 +385,7 @@ impl World {
                 self.hang_up(host);
             }
             Output::Store(batch) => {
-                self.check_first_grants(host, &batch)?;
+                self.check_first_grants(host, &batch, self.learning)?;
                 let (life, seq) = (self.hosts[host].life, batch.seq);
                 let at = self.hosts[host].disk.write(self.now, batch);
                 if self.hosts[host].disk.has_failed() {
@@ -413,6 +419,7 @@ impl World {
             | Output::Removed
             | Output::SettingsChanged
             | Output::Lists(_)
+            | Output::Authority(_)
             | Output::ListsLink(_)
             | Output::LeasesChanged => {}
         }
@@ -448,12 +455,13 @@ impl World {
         let client = usize::from(reply.mac[5]);
         if !self.troubled || !self.rng.per_mille(self.plan.shape.loss / 2) {
             let takes = self.rng.range(1, 40);
-            self.after(takes, Event::Reply { client, payload: transmit.payload });
+            let reserved = self.has_reserved_held(host, client);
+            self.after(takes, Event::Reply { client, payload: transmit.payload, reserved });
         }
         Ok(())
     }
 
-    fn reply(&mut self, client: usize, payload: &[u8]) -> Result<(), String> {
+    fn reply(&mut self, client: usize, payload: &[u8], reserved: bool) -> Result<(), String> {
         let Some(reply) = Reply::parse(payload) else { return Ok(()) };
         let held = self.clients[client].held;
         match self.clients[client].hear(self.now, &reply) {
@@ -478,7 +486,7 @@ impl World {
             }
             Heard::Denied => {
                 self.note(|| format!("device {client} was denied"));
-                self.check_denial(client, held, reply.server())
+                self.check_denial(client, held, reserved)
             }
         }
     }

@@ -208,25 +208,24 @@ fn fill(folder: &std::path::Path) {
 }
 
 #[test]
-fn a_lone_host_that_cannot_save_says_so_and_goes_on_with_names() {
+fn a_lone_host_that_cannot_save_says_so_and_prolongs_what_runs() {
     let Some(story) = Story::begin_on_disks("a lone host cannot save") else { return };
-    let mut lab = Lab::build("lone-full");
+    let mut lab = Lab::build("lone-eio");
     lab.start(Side::A);
     let log = AckLog::default();
     let mut crowd = lab.crowd(NEWCOMERS, Vlan::Home, Place::Middle);
-    log.granted(&crowd.arrive(secs(10)));
+    let mut old = lab.crowd(NEWCOMERS, Vlan::Home, Place::Middle);
+    log.granted(&old.arrive(secs(10)));
     let mut tv = lab.device("tv", Program::Udhcpc, Vlan::Home);
     tv.switch_on();
     let address = tv.bound_within(secs(5)).address;
 
     let meddler = Meddler::inject(&lab, Side::A, "fdatasync:error=EIO");
-    crowd.are_replaced();
     let grants = crowd.arrive(secs(3));
     assert!(grants.is_empty(), "promised what it cannot keep: {grants:?}");
     story.step(&format!("it says: {}", is_unfit(&lab, Side::A).expect("it says so")));
-    let name = format!("tv.{DOMAIN}");
-    let server = Vlan::Home.host(Side::A);
-    dig::named_within(&lab.desk, server, (&name, address), (SystemTime::now(), secs(1)));
+    keep_their_addresses(&mut old);
+    is_named(&lab, address);
     meddler.leave();
     lab.daemon_mut(Side::A).kill();
     let (looked_for, lost) = compare(&lab, Side::A, &log);
@@ -234,7 +233,73 @@ fn a_lone_host_that_cannot_save_says_so_and_goes_on_with_names() {
     lab.start(Side::A);
     let grants = crowd.arrive(secs(5));
     assert_eq!(grants.len(), usize::from(NEWCOMERS));
-    story.step(&format!("names go on; started again it serves, 0 of {looked_for} lost"));
+    keep_their_addresses(&mut old);
+    story.step(&format!("names and old devices go on; started again, 0 of {looked_for} lost"));
+}
+
+#[test]
+fn a_lone_host_with_a_full_disk_keeps_the_house_going_over_a_restart() {
+    let Some(story) = Story::begin_on_disks("the disk of a lone host is full") else { return };
+    let mut lab = Lab::build("lone-full");
+    let shelf = Shelf::create();
+    let disk = shelf.disk("a");
+    lab.daemon_mut(Side::A).keep_data_in(disk.folder());
+    lab.start(Side::A);
+    let log = AckLog::default();
+    let mut old = lab.crowd(20, Vlan::Home, Place::Middle);
+    log.granted(&old.arrive(secs(10)));
+    let mut tv = lab.device("tv", Program::Udhcpc, Vlan::Home);
+    tv.switch_on();
+    let address = tv.bound_within(secs(5)).address;
+
+    fill(disk.folder());
+    let mut new = lab.crowd(20, Vlan::Iot, Place::Middle);
+    // The store has a little room of its own.
+    let mut newcomers = 0;
+    while is_unfit(&lab, Side::A).is_none() {
+        assert!(newcomers < 200, "there is no end of room");
+        new.are_replaced();
+        let grants = new.arrive(secs(3));
+        newcomers += grants.len();
+        log.granted(&grants);
+    }
+    let said = is_unfit(&lab, Side::A).expect("it said so");
+    story.step(&format!("no room after {newcomers} newcomers: {said}"));
+    new.are_replaced();
+    let grants = new.arrive(secs(3));
+    assert!(grants.is_empty(), "promised what it cannot keep: {grants:?}");
+    keep_their_addresses(&mut old);
+    is_named(&lab, address);
+
+    lab.daemon_mut(Side::A).kill();
+    let (looked_for, lost) = compare(&lab, Side::A, &log);
+    assert!(lost.is_empty(), "{lost:#?}");
+    lab.launch(Side::A);
+    keep_their_addresses(&mut old);
+    story.step("started again on the full disk, and 20 devices keep their address");
+    lab.daemon_mut(Side::A).kill();
+    std::fs::remove_file(disk.folder().join("ballast")).expect("it is there");
+    lab.start(Side::A);
+    keep_their_addresses(&mut old);
+    assert_eq!(new.arrive(secs(5)).len(), 20);
+    is_named(&lab, address);
+    story.step(&format!("room again: newcomers are served, 0 of {looked_for} lost"));
+}
+
+/// Every device of the crowd restarts, and may go on with its address.
+#[track_caller]
+fn keep_their_addresses(crowd: &mut Crowd) {
+    let before = crowd.refusals();
+    let again = crowd.reboot(secs(10));
+    assert_eq!((again.len(), crowd.refusals() - before), (crowd.len(), 0));
+}
+
+/// Host A still knows the television by its name.
+#[track_caller]
+fn is_named(lab: &Lab, address: std::net::Ipv4Addr) {
+    let name = format!("tv.{DOMAIN}");
+    let server = Vlan::Home.host(Side::A);
+    dig::named_within(&lab.desk, server, (&name, address), (SystemTime::now(), secs(1)));
 }
 
 /// The control: the comparison must notice a disk that says "written" and is not.

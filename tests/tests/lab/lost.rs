@@ -170,6 +170,7 @@ fn a_host_that_lost_everything_stays_silent_beside_its_former_partner() {
     let replace = ["pair", "replace", "--yes", "--json"];
     let said = lab.daemon(Side::B).cli(&replace);
     assert!(!said.status.success() && said.out.contains("is not off"), "{said:?}");
+    assert!(said.out.contains("plug it in again when you have the invite"), "{said:?}");
     let said = lab.daemon(Side::B).cli(&["pair", "invite"]);
     assert!(said.err.contains("pair replace"), "B does not say what to do: {said:?}");
     lab.household.plug_host(Side::A, false);

@@ -34,6 +34,24 @@ pub(crate) async fn conflicts(State(app): State<Shared>) -> Answered<Response> {
     Ok(Json(app.backend.collisions().await?).into_response())
 }
 
+/// `DELETE /api/v1/cache?name=&below=`: everything, where no name is given.
+pub(crate) async fn forget(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+) -> Answered<Response> {
+    let sent = Sent::new(query_pairs(query.as_deref()));
+    let below = match sent.text("below") {
+        "" | "false" => false,
+        "true" => true,
+        _ => {
+            let message = "Write true or false.".to_owned();
+            return Err(wrong(vec![FieldError { field: "below", message }]));
+        }
+    };
+    let forgotten = app.backend.forget_answers(sent.some("name"), below).await?;
+    Ok(Json(serde_json::json!({ "forgotten": forgotten })).into_response())
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Choice {

@@ -6,6 +6,11 @@ use super::*;
 use crate::pages::{check_source, name_of};
 use crate::view::{ListKind, NewList};
 
+/// `GET /api/v1/encrypted`
+pub(crate) async fn encrypted(State(app): State<Shared>) -> Answered<Response> {
+    Ok(Json(app.backend.encrypted(false).await?).into_response())
+}
+
 /// `GET /api/v1/lists`
 pub(crate) async fn lists(State(app): State<Shared>) -> Answered<Response> {
     Ok(Json(app.backend.lists().await?).into_response())

@@ -36,7 +36,7 @@ pub(crate) async fn statistics(
 }
 
 /// `POST /api/v1/queries/forget` with `{"device": ".."}`, `{"domain": ".."}` or `"everything"`.
-pub(crate) async fn forget(
+pub(crate) async fn forget_queries(
     State(app): State<Shared>,
     headers: HeaderMap,
     bytes: Bytes,

@@ -3,6 +3,8 @@
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
+use axum::http::header;
+use axum::response::IntoResponse as _;
 
 use super::frame::{Frame, Tab};
 use super::{Answered, done, failed, render, see};
@@ -10,9 +12,11 @@ use crate::app::Shared;
 use crate::flash::Flash;
 use crate::form::Sent;
 use crate::html::Moment;
+use crate::refusal::Refusal;
 use crate::routes::query_pairs;
 use crate::view::{
-    ChangeRow, CollisionRow, Condition, Deed, PairEvent, PairOrder, PairStatus, Severity,
+    ChangeRow, CollisionRow, Condition, Deed, EncryptedView, PairEvent, PairOrder, PairStatus,
+    Severity,
 };
 use crate::visit::Visit;
 
@@ -32,6 +36,7 @@ struct Page {
     collisions: Vec<Collision>,
     changes: Vec<Change>,
     pair: Pair,
+    encrypted: EncryptedView,
     /// There may be more of them.
     more: bool,
 }
@@ -100,14 +105,29 @@ pub(crate) async fn system(
     let collisions = app.backend.collisions().await?;
     let changes = app.backend.changes(limit).await?;
     let events = app.backend.pair_log(EVENTS).await?;
+    let encrypted = app.backend.encrypted(false).await?;
     let frame = Frame::new(&app, &visit, "System", Tab::System, &of);
     render(&Page {
         pair: pair(&of.pair, events, &frame),
+        encrypted,
         collisions: collisions.into_iter().map(|row| collision(row, &frame)).collect(),
         more: changes.len() >= limit && !all,
         changes: changes.into_iter().map(|row| change(row, &frame)).collect(),
         frame,
     })
+}
+
+/// `GET /system/lanward-ca.crt`: what devices install. Anybody may have it; that it was given away
+/// is remembered, so only the owner asks.
+pub(crate) async fn authority(State(app): State<Shared>) -> Answered {
+    let Some(authority) = app.backend.encrypted(true).await?.authority else {
+        return Err(Refusal::not_found());
+    };
+    let head = [
+        (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"lanward-ca.crt\""),
+    ];
+    Ok((head, authority.pem).into_response())
 }
 
 /// `POST /system/undo`

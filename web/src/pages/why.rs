@@ -6,13 +6,16 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 
 use super::frame::{Frame, Tab};
-use super::{Answered, render_as, see};
+use super::{Answered, failed, leave, render_as, see};
 use crate::app::Shared;
+use crate::flash::Flash;
 use crate::form::{Field, Sent};
 use crate::format::encode;
 use crate::html::Chip;
 use crate::routes::query_pairs;
-use crate::view::{FieldError, ListKind, WhyAnswer, WhyMatch, WhyPolicy, WhyQuestion, WhyVerdict};
+use crate::view::{
+    FieldError, ListKind, Severity, WhyAnswer, WhyMatch, WhyPolicy, WhyQuestion, WhyVerdict,
+};
 use crate::visit::Visit;
 
 #[derive(Template)]
@@ -113,6 +116,26 @@ pub(crate) async fn why(
         .mono()
         .errors(&errors);
     render_as(status, &Page { frame, field, answer: answer.map(shown) })
+}
+
+/// `POST /why/forget`
+pub(crate) async fn forget_answers(
+    State(app): State<Shared>,
+    Extension(visit): Extension<Visit>,
+    sent: Sent,
+) -> Answered {
+    let name = sent.text("name");
+    match app.backend.forget_answers(Some(name.to_owned()), false).await {
+        Ok(forgotten) => {
+            let text = match forgotten {
+                0 => format!("This host had no cached answer for {name}."),
+                _ => format!("This host forgot what it had cached for {name}."),
+            };
+            leave(&app, visit.session, Flash::new(Severity::Ok, text));
+        }
+        Err(error) => failed(&app, &visit, &error),
+    }
+    Ok(see(&format!("/why?name={}", encode(name))))
 }
 
 fn shown(answer: WhyAnswer) -> Shown {

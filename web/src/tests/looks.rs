@@ -2,11 +2,14 @@
 
 use super::*;
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 17] = [
     "/",
     "/leases",
     "/leases?network=guest&sort=-last_seen",
     "/leases?q=nothing-like-that",
+    "/names",
+    "/names?q=printer",
+    "/names?q=nothing-like-that",
     "/leases?state=conflicts&page=9&per_page=100",
     "/leases/192.168.10.102",
     "/leases/192.168.10.11",

@@ -50,6 +50,23 @@ async fn a_pause_is_for_one_network_or_one_device_or_without_an_end() {
 }
 
 #[tokio::test]
+async fn cached_answers_are_forgotten_from_the_page_and_by_scripts() {
+    let mut house = House::open(Scene::BothUp).await;
+    house.get("/why?name=cdn.example.com").await.says("Forget cached answers for this name");
+    let answer = house.post("/why/forget", &[("name", "cdn.example.com")]).await;
+    assert_eq!(answer.location(), "/why?name=cdn.example.com");
+    house.get("/why?name=cdn.example.com").await.says("forgot what it had cached");
+    let gone = house
+        .json(Method::DELETE, "/api/v1/cache?name=cdn.example.com&below=true", "")
+        .await
+        .json();
+    assert_eq!(gone["forgotten"], 12);
+    assert_eq!(house.json(Method::DELETE, "/api/v1/cache", "").await.json()["forgotten"], 4103);
+    let wrong = house.json(Method::DELETE, "/api/v1/cache?below=perhaps", "").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn scripts_pause_and_resume_too() {
     let mut house = House::open(Scene::BothUp).await;
     let body = r#"{"scope":"network/iot","secs":60}"#;

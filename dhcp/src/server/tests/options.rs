@@ -38,6 +38,15 @@ fn classless_routes_bring_the_router_along() {
 }
 
 #[test]
+fn encrypted_dns_is_told_to_those_who_ask_for_it() {
+    let mut bench = with_option(code::ENCRYPTED_DNS, &[0, 1]);
+    let offer = bench.talk(at(0), &asking(&[6, 162])).one();
+    assert_eq!(offer.option(code::ENCRYPTED_DNS), Some(&[0, 1][..]));
+    let offer = bench.talk(at(0), &Msg::new(DISCOVER, 1)).one();
+    assert_eq!(offer.option(code::ENCRYPTED_DNS), None);
+}
+
+#[test]
 fn the_servers_own_options_cannot_be_overridden() {
     let mut bench = Bench::with(|config| {
         let options = &mut config.networks.get_mut(HOME).unwrap().options;

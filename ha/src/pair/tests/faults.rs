@@ -120,10 +120,69 @@ fn a_lost_confirmation_is_made_up_for_after_the_break() {
 fn a_restart_brings_back_what_was_stored() {
     let mut bench = Bench::normal();
     bench.leased(0, EVEN, 1, DAY);
+    bench.pass(Duration::from_secs(1));
     let before = bench.sides[0].pair.binding(EVEN).cloned().expect("leased");
     bench.restart(0);
     let after = bench.sides[0].pair.binding(EVEN).cloned().expect("restored");
     assert_eq!(Binding { written: 0, ..before }, after);
+}
+
+#[test]
+fn a_confirmation_costs_no_write_of_its_own() {
+    let mut bench = Bench::normal();
+    let stored = |bench: &Bench| {
+        let value = &bench.sides[0].disk[&Binding::store_key(EVEN)];
+        Binding::from_store(&Binding::store_key(EVEN), value).expect("a record")
+    };
+    bench.leased(0, EVEN, 1, DAY);
+    let known = bench.sides[0].pair.binding(EVEN).cloned().expect("leased");
+    assert!(!known.dirty && known.acked_potential > bench.now + DAY);
+    assert!(stored(&bench).dirty && stored(&bench).acked_potential == Time::ZERO);
+    // It goes with what is written next,
+    bench.leased(0, Ipv4Addr::new(10, 0, 0, 102), 2, DAY);
+    assert_eq!(stored(&bench), Binding { written: 0, ..known });
+    // and with the next CONTACT where nothing is.
+    bench.leased(0, EVEN, 1, DAY);
+    assert!(stored(&bench).dirty);
+    bench.pass(Duration::from_secs(1));
+    assert!(!stored(&bench).dirty);
+}
+
+#[test]
+fn a_crash_that_forgets_a_confirmation_promises_less_and_tells_again() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let promised = bench.sides[0].pair.binding(EVEN).cloned().expect("leased").client_expiry;
+    bench.restart(0);
+    let after = bench.sides[0].pair.binding(EVEN).cloned().expect("restored");
+    assert!(after.dirty && after.client_expiry == promised);
+    assert_eq!(after.acked_potential, Time::ZERO, "forgotten");
+    // Cut off, it counts on nothing the partner may have.
+    bench.pass(Duration::from_secs(11));
+    assert_eq!(bench.states()[0], PairState::CommunicationsInterrupted);
+    assert_eq!(bench.leased(0, EVEN, 1, DAY), HOUR);
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    assert!(bench.tables_are_equal());
+    assert_eq!(bench.sides[0].pair.status().unsynced, 0);
+    assert_eq!(bench.leased(0, EVEN, 1, DAY), DAY);
+}
+
+#[test]
+fn a_crash_that_forgets_that_an_end_was_agreed_asks_again() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, HOUR);
+    bench.pass(Duration::from_secs(1));
+    let released = Change::Release { addr: EVEN, client: client(1).key };
+    bench.propose(0, released);
+    assert_eq!(bench.state_of(0, EVEN), Some(BindingState::Free));
+    bench.restart(0);
+    assert_eq!(bench.state_of(0, EVEN), Some(BindingState::Released), "forgotten");
+    bench.pass(Duration::from_secs(11));
+    assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::AwaitingPartner));
+    bench.link();
+    assert_eq!(bench.state_of(0, EVEN), Some(BindingState::Free));
+    assert!(bench.tables_are_equal());
 }
 
 #[test]
@@ -226,4 +285,79 @@ fn frames_that_waited_while_the_host_stood_still_are_not_believed() {
     bench.sides[1].drain(later);
     assert_eq!(bench.state_of(1, EVEN), None);
     assert!(bench.sides[1].closed.iter().any(|why| why.contains("for too long")));
+}
+
+#[test]
+fn a_host_introduces_itself_when_all_it_says_is_on_the_disk() {
+    let mut bench = Bench::normal();
+    bench.sides[0].holds_disk = true;
+    bench.cut();
+    assert_eq!(bench.states()[0], PairState::Normal, "the next state is not written down yet");
+    bench.sides[0].holds_frames = true;
+    bench.link();
+    assert!(bench.sides[0].frames.is_empty(), "it would say that it is in NORMAL");
+    bench.sides[0].holds_disk = false;
+    bench.settle();
+    let first = bench.sides[0].frames.front().map(|frame| Body::from_frame(frame));
+    let Some(Ok(Some(Body::Hello(hello)))) = first else { panic!("no HELLO but {first:?}") };
+    let interrupted = PairState::CommunicationsInterrupted;
+    assert_eq!(crate::wire::pair_state_from(hello.state).ok(), Some(interrupted));
+    bench.sides[0].holds_frames = false;
+    bench.settle();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+}
+
+#[test]
+fn a_host_whose_disk_failed_tells_nobody_what_it_could_not_write_down() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    bench.a().handle_store_failed(now, "input/output error");
+    bench.cut();
+    bench.link();
+    assert!(bench.sides[0].frames.is_empty());
+    assert_eq!(bench.states()[1], PairState::CommunicationsInterrupted);
+}
+
+/// The partner's record of the lease has run out, the client's has not: this node prolonged it by
+/// what the partner's disk allowed, unseen, and cannot read its own record.
+#[test]
+fn a_damaged_record_is_held_back_for_as_long_as_the_partner_let_it_be_prolonged() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let potential = bench.now + DAY + DAY / 2;
+    bench.cut();
+    bench.pass(DAY - HOUR / 2);
+    let lease = bench.leased(0, EVEN, 1, DAY);
+    let promised = bench.now + lease;
+    assert!(lease > HOUR * 12 && promised <= potential + HOUR);
+    let entries = bench.sides[0].disk.clone().into_iter();
+    let entries = entries.filter(|(key, _)| *key != Binding::store_key(EVEN)).collect();
+    let damaged = vec![Binding::store_key(EVEN)];
+    bench.pass(HOUR);
+    assert_eq!(bench.state_of(1, EVEN), Some(BindingState::Expired));
+    let restored = Restored { entries, damaged, ..Restored::default() };
+    bench.sides[0].pair = Pair::new(config(Rank::Zero, true), &restored, bench.now);
+    bench.settle();
+    bench.link();
+    assert_eq!(bench.states(), [PairState::Normal; 2]);
+    while bench.now < promised {
+        assert_ne!(bench.may(0, EVEN, 2), Ok(()));
+        bench.pass(HOUR);
+    }
+}
+
+#[test]
+fn a_host_that_served_alone_says_so_though_its_disk_fails_at_the_start() {
+    let mut bench = Bench::interrupted();
+    let now = bench.now;
+    assert_eq!(bench.a().partner_is_off(now, "ann"), Ok(()));
+    bench.settle();
+    bench.restart(0);
+    let disk = bench.sides[0].disk.clone();
+    bench.sides[0] = Side::new(config(Rank::Zero, true), disk, now);
+    bench.sides[0].holds_disk = true;
+    bench.a().handle_store_failed(now, "input/output error");
+    bench.restart(1);
+    bench.link();
+    assert_eq!(bench.states()[1], PairState::Recover, "it learns first");
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use PairState::{
-    CommunicationsInterrupted as Interrupted, Normal, PartnerDown, Shutdown, Standalone,
+    CommunicationsInterrupted as Interrupted, Normal, PartnerDown, Recover, Shutdown, Standalone,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,12 +30,7 @@ fn a_partner_that_was_never_met_cannot_be_taken_for_off() {
 fn a_planned_stop_leaves_everything_to_the_partner_at_once() {
     let mut bench = Bench::normal();
     bench.leased(1, ODD, 2, DAY);
-    let now = bench.now;
-    bench.b().stop(now, "SIGTERM");
-    bench.settle();
-    bench.pass(SECOND);
-    assert_eq!(bench.sides[1].stopped, Some(true));
-    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.stop_b("SIGTERM");
     let status = bench.sides[0].pair.status();
     assert_eq!(status.partner_down_since, Some(Time::ZERO));
     // The whole pool and the full time, without a wait.
@@ -118,17 +113,102 @@ fn a_stop_whose_partner_hangs_ends_within_three_seconds() {
 #[test]
 fn maintenance_ends_with_both_serving() {
     let mut bench = Bench::normal();
-    let now = bench.now;
-    bench.b().stop(now, "maintenance");
-    bench.pass(SECOND);
-    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.stop_b("maintenance");
     bench.leased(0, EVEN, 7, DAY);
     bench.pass(HOUR);
     let now = bench.now;
     bench.b().resume(now);
-    bench.settle();
+    bench.link();
     assert_eq!(bench.states(), [Normal; 2]);
     assert!(bench.sides[1].pair.status().serving && bench.tables_are_equal());
+}
+
+/// a was stopped while it heard of b's stop, and acts on it when it goes on: at that moment b, which
+/// goes on too, must not take what a last said for word that it may serve.
+#[test]
+fn two_hosts_in_maintenance_that_go_on_at_once_do_not_serve_beside_partner_down() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    bench.b().stop(now, "maintenance");
+    bench.pass(Duration::from_millis(500));
+    let now = bench.now;
+    bench.a().stop(now, "maintenance");
+    bench.pass(SECOND * 4);
+    assert_eq!(bench.states()[1], Shutdown);
+    assert!(bench.sides.iter().all(|side| side.stopped.is_some()));
+    let told = [0, 1].map(|side: usize| bench.sides[side].closed.len());
+    let now = bench.now;
+    bench.sides[0].holds_frames = true;
+    bench.a().resume(now);
+    bench.b().resume(now);
+    bench.settle();
+    assert_eq!(bench.sides[1].closed.len(), told[1] + 1, "b introduces itself anew");
+    assert_eq!(bench.states()[1], Recover);
+    bench.sides[0].holds_frames = false;
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+}
+
+#[test]
+fn a_host_in_maintenance_lets_its_recovered_partner_serve() {
+    let mut bench = Bench::interrupted();
+    let now = bench.now;
+    assert_eq!(bench.a().partner_is_off(now, "ann"), Ok(()));
+    bench.settle();
+    bench.a().stop(now, "maintenance");
+    bench.pass(SECOND);
+    assert_eq!((bench.states()[0], bench.sides[0].stopped), (PartnerDown, Some(false)));
+    bench.restart(1);
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+    let serving = [0, 1].map(|side: usize| bench.sides[side].pair.status().serving);
+    assert_eq!(serving, [false, true]);
+}
+
+#[test]
+fn of_two_that_stopped_for_each_other_the_first_to_go_on_takes_over() {
+    let mut bench = Bench::normal();
+    let now = bench.now;
+    bench.a().stop(now, "maintenance");
+    bench.b().stop(now, "maintenance");
+    bench.pass(SECOND * 4);
+    assert_eq!(bench.states(), [Shutdown; 2]);
+    let now = bench.now;
+    bench.b().resume(now);
+    bench.link();
+    assert_eq!(bench.states(), [Shutdown, PartnerDown]);
+    bench.leased(1, EVEN, 7, DAY);
+    let now = bench.now;
+    bench.a().resume(now);
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+    assert!(bench.tables_are_equal());
+}
+
+/// The partner was removed, and its lease of this node's half with it, while the disk failed.
+#[test]
+fn a_removal_that_was_not_written_down_holds_back_what_the_partner_may_have_promised() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    bench.cut();
+    bench.leased(1, EVEN, 1, DAY);
+    let disk = bench.sides[0].disk.clone();
+    let alone = PairConfig { partner: None, ..config(Rank::Zero, false) };
+    bench.sides[0] = Side::new(alone, disk.clone(), bench.now);
+    bench.settle();
+    assert_eq!(bench.states()[0], Standalone);
+    let held = |bench: &Bench| bench.sides[0].pair.binding(EVEN).map(|binding| binding.hold_until);
+    assert!(held(&bench) > Some(bench.now + DAY + HOUR));
+    assert_eq!(bench.may(0, ODD, 2), Err(Refusal::Held));
+    let own = Ipv4Addr::new(10, 0, 0, 102);
+    assert_eq!(bench.may(0, own, 2), Ok(()), "b cannot have granted it");
+
+    // The same where it has another partner by the time its disk works.
+    let mut other = config(Rank::Zero, true);
+    other.partner.as_mut().expect("it has a partner").cluster = ClusterId([1; 16]);
+    bench.sides[0] = Side::new(other, disk, bench.now);
+    bench.settle();
+    assert!(held(&bench) > Some(bench.now + DAY + HOUR));
 }
 
 #[test]
@@ -181,10 +261,7 @@ fn what_a_dead_partner_may_have_promised_is_held_back_after_its_removal() {
 fn a_host_that_was_stopped_and_taken_out_of_the_pair_can_join_it_again() {
     let mut bench = Bench::normal();
     bench.leased(0, EVEN, 1, DAY);
-    let now = bench.now;
-    bench.b().stop(now, "a took this host out of the pair");
-    bench.pass(SECOND);
-    assert_eq!(bench.states(), [PartnerDown, Shutdown]);
+    bench.stop_b("a took this host out of the pair");
     bench.cut();
     let lone = PairConfig { partner: None, ..config(Rank::Zero, true) };
     let now = bench.now;

@@ -287,10 +287,7 @@ fn a_conflict_that_is_cut_is_an_interruption() {
 fn who_stopped_in_order_and_finds_nobody_serves_alone_in_the_end() {
     let mut bench = Bench::normal();
     bench.leased(1, ODD, 2, DAY);
-    let now = bench.now;
-    bench.b().stop(now, "SIGTERM");
-    bench.settle();
-    bench.pass(SECOND);
+    bench.stop_b("SIGTERM");
     bench.restart(1);
     bench.pass(Duration::from_secs(119));
     assert_eq!(bench.states()[1], Recover, "a may have served since");
@@ -341,4 +338,30 @@ fn a_partner_that_returns_while_it_is_being_taken_for_off_learns_first() {
     bench.settle();
     assert!(!bench.knows(0, EventKind::Entered(Conflict)));
     assert_eq!(bench.states(), [Normal; 2]);
+}
+
+/// Without its own state, a node does not know how often its store has changed its name: the next
+/// one may be a name that its partner knows already.
+#[test]
+fn a_store_that_lost_its_state_twice_is_noticed_twice() {
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 1, DAY);
+    for rolled_back in [false, true] {
+        bench.cut();
+        let mut entries: Vec<_> = bench.sides[1].disk.clone().into_iter().collect();
+        entries.retain(|(key, _)| key != crate::record::STATE_KEY);
+        let damaged = vec![crate::record::STATE_KEY.to_owned()];
+        let restored = Restored { entries, damaged, rolled_back, ..Restored::default() };
+        bench.sides[1].unsynced.clear();
+        bench.sides[1].pair = Pair::new(config(Rank::One, true), &restored, bench.now);
+        bench.settle();
+        for _ in 0..3 {
+            bench.link();
+            bench.cut();
+        }
+        bench.link();
+        bench.pass(HOUR + Duration::from_secs(100));
+        assert_eq!(bench.states(), [PairState::Normal; 2], "fallen back: {rolled_back}");
+        assert!(bench.tables_are_equal());
+    }
 }

@@ -1,0 +1,221 @@
+//! The groups of upstream servers of one settings snapshot: who is asked first, and who next.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::health::UpstreamState;
+use super::question::{Dice, Question};
+use super::server::{Failed, Received, Server};
+use crate::cache::FailureKind;
+use crate::{Order, Upstreams};
+
+/// Packets sent for one question, at least when all servers are silent, unless one is back.
+const TRIES: usize = 3;
+
+/// Of so many questions one goes to any server first when the fastest is preferred, so that one
+/// that has become faster is found.
+const EXPLORE: u16 = 32;
+
+/// What servers tell the forwarding task.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// Some server wants to be probed.
+    pub(crate) probe: Notify,
+    /// A server that was down answers: whoever waits for others may ask it.
+    recovered: Notify,
+    /// As `recovered`, for the forwarding task, which forgets what failed meanwhile.
+    forget: AtomicBool,
+}
+
+impl Signals {
+    pub(super) fn recover(&self) {
+        self.forget.store(true, Ordering::Relaxed);
+        self.recovered.notify_waiters();
+        self.probe.notify_one();
+    }
+
+    /// Whether a server has come back since the last call.
+    pub(super) fn has_recovered(&self) -> bool {
+        self.forget.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// All groups of one snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    pub(crate) upstreams: Upstreams,
+    groups: Vec<Group>,
+    pub(crate) signals: Arc<Signals>,
+}
+
+#[derive(Debug)]
+struct Group {
+    servers: Vec<Arc<Server>>,
+    order: Order,
+}
+
+impl Groups {
+    /// The groups of `upstreams`, with the connections, health and counters of servers that were
+    /// there `before`.
+    pub(crate) fn new(upstreams: Upstreams, before: &Groups) -> Self {
+        let signals = before.signals.clone();
+        let mut all: Vec<Arc<Server>> =
+            before.groups.iter().flat_map(|group| group.servers.iter().cloned()).collect();
+        let mut groups = Vec::with_capacity(upstreams.groups.len());
+        for group in &upstreams.groups {
+            let mut servers = Vec::with_capacity(group.servers.len());
+            for config in &group.servers {
+                let known = all.iter().find(|server| server.config == *config).cloned();
+                servers.push(known.unwrap_or_else(|| {
+                    let server = Arc::new(Server::new(config.clone(), signals.clone()));
+                    all.push(server.clone());
+                    server
+                }));
+            }
+            groups.push(Group { servers, order: group.order });
+        }
+        Self { upstreams, groups, signals }
+    }
+
+    pub(super) fn servers(&self) -> impl Iterator<Item = (usize, &Arc<Server>)> {
+        let groups = self.groups.iter().enumerate();
+        groups.flat_map(|(index, group)| group.servers.iter().map(move |server| (index, server)))
+    }
+
+    pub(super) fn has_servers(&self, group: usize) -> bool {
+        self.groups.get(group).is_some_and(|group| !group.servers.is_empty())
+    }
+
+    /// Whether none of the group's servers answers, as far as is known.
+    pub(super) fn is_down(&self, group: usize) -> bool {
+        let down = |server: &Arc<Server>| server.state() == UpstreamState::Down;
+        self.groups.get(group).is_some_and(|group| group.servers.iter().all(down))
+    }
+
+    /// The first usable answer of any server of the group, or why there is none.
+    pub(crate) async fn ask(
+        &self,
+        group: usize,
+        question: &Question,
+    ) -> Result<Received, FailureKind> {
+        let Some(group) = self.groups.get(group) else { return Err(FailureKind::NoForwarder) };
+        let order = group.in_order();
+        let mut silent = Silent::default();
+        match timeout(self.upstreams.timeout, self.race(&order, question, &mut silent)).await {
+            Ok(result) => result,
+            Err(_) => {
+                for server in silent.of(&order) {
+                    server.failed(Failed::new(FailureKind::Timeout, "it does not answer"));
+                }
+                Err(FailureKind::Timeout)
+            }
+        }
+    }
+
+    /// Asks one server after the other, each when those before have failed or are slow. `silent`
+    /// tells which of `order` owe an answer.
+    async fn race(
+        &self,
+        order: &[&Arc<Server>],
+        question: &Question,
+        silent: &mut Silent,
+    ) -> Result<Received, FailureKind> {
+        let Some(first) = order.first() else { return Err(FailureKind::NoForwarder) };
+        let mut running = FuturesUnordered::new();
+        let tried = async |at: usize, server: &Arc<Server>, again: bool| {
+            (at, server.ask(question, again).await)
+        };
+        running.push(tried(0, first, false));
+        silent.asked(0);
+        let mut tries = 1;
+        let mut hedge = pin!(sleep(self.upstreams.hedge_after));
+        loop {
+            let hedging = tries < order.len().max(TRIES);
+            tokio::select! {
+                Some((at, result)) = running.next() => {
+                    silent.spoke(at);
+                    match result {
+                        Ok(received) => return Ok(received),
+                        Err(why) if tries >= order.len() => {
+                            if running.is_empty() {
+                                return Err(why.kind);
+                            }
+                            continue;
+                        }
+                        Err(_) => {}
+                    }
+                }
+                () = hedge.as_mut(), if hedging => silent.of(order).for_each(|server| server.late()),
+                () = self.signals.recovered.notified(), if !hedging => {}
+            }
+            let at = tries % order.len();
+            if let Some(server) = order.get(at) {
+                running.push(tried(at, server, tries >= order.len()));
+                silent.asked(at);
+            }
+            tries += 1;
+            let rounds = 1 + (tries / order.len()) as u32;
+            hedge.as_mut().reset(Instant::now() + self.upstreams.hedge_after * rounds);
+        }
+    }
+}
+
+/// Which servers, by their place in the order, have been asked and said nothing yet.
+#[derive(Debug, Default)]
+struct Silent(u64);
+
+impl Silent {
+    fn asked(&mut self, at: usize) {
+        self.0 |= 1 << at.min(63);
+    }
+
+    fn spoke(&mut self, at: usize) {
+        self.0 &= !(1 << at.min(63));
+    }
+
+    fn of<'a>(
+        &self,
+        order: &'a [&'a Arc<Server>],
+    ) -> impl Iterator<Item = &'a Arc<Server>> + use<'a> {
+        let silent = self.0;
+        let of = order.iter().enumerate();
+        of.filter(move |(at, _)| silent >> at.min(&63) & 1 != 0).map(|(_, server)| *server)
+    }
+}
+
+impl Group {
+    /// All servers in the order in which they are asked: those that are up first.
+    fn in_order(&self) -> Vec<&Arc<Server>> {
+        let mut all: Vec<&Arc<Server>> = self.servers.iter().collect();
+        if all.len() < 2 {
+            return all;
+        }
+        let start = |dice: &Dice| usize::from(dice.number()) % all.len();
+        match self.order {
+            Order::Listed => {}
+            Order::Shuffled => {
+                let dice = Dice::throw();
+                let start = start(&dice);
+                all.rotate_left(start);
+            }
+            Order::Fastest => {
+                let dice = Dice::throw();
+                let start = start(&dice);
+                // One that was never asked goes first.
+                all.sort_by_key(|server| server.latency().unwrap_or(Duration::ZERO));
+                if dice.id().is_multiple_of(EXPLORE) {
+                    all.rotate_left(start);
+                }
+            }
+        }
+        all.sort_by_key(|server| server.state());
+        all
+    }
+}

@@ -1,0 +1,266 @@
+//! One upstream server: its transport, its health, its counters.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::connection::{Endpoint, Pool, Replied};
+use super::groups::Signals;
+use super::health::{Health, UpstreamState};
+use super::question::Question;
+use super::udp::{self, Ended};
+use crate::cache::FailureKind;
+use crate::wire::{Form, Rcode};
+use crate::{UpstreamServer, UpstreamTransport};
+
+/// How often a server that is not up is probed, and how long it has to answer.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Upper bounds of the latency histogram's buckets, milliseconds; the last bucket has none.
+pub(crate) const LATENCY_BUCKETS_MS: [u64; 7] = [5, 10, 25, 50, 100, 300, 1000];
+
+/// Why a server gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) kind: FailureKind,
+    /// For people: `it ...`.
+    pub(crate) text: String,
+}
+
+impl Failed {
+    pub(crate) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+}
+
+/// An answer that fits its question, NOERROR or NXDOMAIN.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// The message.
+    pub(crate) wire: Vec<u8>,
+    /// What it says.
+    pub(crate) form: Form,
+}
+
+/// What is counted of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) asked: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) late: AtomicU64,
+    pub(crate) ignored: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) latency_sum_micros: AtomicU64,
+    pub(crate) latency: [AtomicU64; LATENCY_BUCKETS_MS.len() + 1],
+}
+
+impl Tally {
+    pub(super) fn ignored(&self) {
+        self.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn took(&self, latency: Duration) {
+        let micros = latency.as_micros() as u64;
+        self.latency_sum_micros.fetch_add(micros, Ordering::Relaxed);
+        let bucket = LATENCY_BUCKETS_MS.iter().position(|most| micros <= most * 1000);
+        self.latency[bucket.unwrap_or(LATENCY_BUCKETS_MS.len())].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a question as in flight while it lives.
+struct InFlight<'a>(&'a Tally);
+
+impl<'a> InFlight<'a> {
+    fn new(tally: &'a Tally) -> Self {
+        tally.asked.fetch_add(1, Ordering::Relaxed);
+        tally.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(tally)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A server of some settings snapshot; kept, with its connections, for as long as snapshots name it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(super) config: UpstreamServer,
+    endpoint: Arc<Endpoint>,
+    connections: Pool,
+    health: Mutex<Health>,
+    /// Somebody is probing it, or should.
+    probed: AtomicBool,
+    pub(super) tally: Arc<Tally>,
+    signals: Arc<Signals>,
+    started: Instant,
+}
+
+impl Server {
+    pub(super) fn new(config: UpstreamServer, signals: Arc<Signals>) -> Self {
+        let addresses = config.addresses.iter().map(|ip| SocketAddr::new(*ip, config.port));
+        let endpoint = Arc::new(Endpoint::new(addresses.collect()));
+        let tally = Arc::new(Tally::default());
+        Self {
+            connections: Pool::new(endpoint.clone(), tally.clone()),
+            endpoint,
+            health: Mutex::default(),
+            probed: AtomicBool::new(false),
+            tally,
+            signals,
+            started: Instant::now(),
+            config,
+        }
+    }
+
+    /// Asks it, without a bound in time. `fresh` for a second try: not over a connection that may
+    /// be dead.
+    pub(super) async fn ask(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {
+        let _in_flight = InFlight::new(&self.tally);
+        let started = Instant::now();
+        let result = match self.config.transport {
+            UpstreamTransport::Plain => self.ask_plain(question, fresh).await,
+        };
+        match &result {
+            Ok(_) => self.answered(started.elapsed()),
+            // It is there, whatever it has to say.
+            Err(Failed { kind: FailureKind::Answered(_), .. }) => {
+                self.tally.failed.fetch_add(1, Ordering::Relaxed);
+                self.answered(started.elapsed());
+            }
+            Err(why) => self.failed(why.clone()),
+        }
+        result
+    }
+
+    async fn ask_plain(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {
+        let Some(addr) = self.endpoint.address() else {
+            return Err(Failed::new(FailureKind::Unreachable, "it has no address"));
+        };
+        let mut edns = true;
+        loop {
+            match udp::exchange(addr, question, edns, || self.tally.ignored()).await? {
+                Ended::Answer(wire, form) => return Ok(Received { wire, form }),
+                Ended::NoEdns if edns => edns = false,
+                Ended::NoEdns => return Err(Failed::answered(Rcode::FORM_ERR)),
+                Ended::Error(rcode) => return Err(Failed::answered(rcode)),
+                Ended::UseTcp => return self.ask_connected(question, edns, fresh).await,
+            }
+        }
+    }
+
+    async fn ask_connected(
+        &self,
+        question: &Question,
+        mut edns: bool,
+        fresh: bool,
+    ) -> Result<Received, Failed> {
+        loop {
+            match self.connections.ask(question, edns, fresh).await? {
+                Replied::Answer(wire, form) => return Ok(Received { wire, form }),
+                Replied::NoEdns if edns => edns = false,
+                Replied::NoEdns => return Err(Failed::answered(Rcode::FORM_ERR)),
+                Replied::Error(rcode) => return Err(Failed::answered(rcode)),
+            }
+        }
+    }
+
+    fn answered(&self, took: Duration) {
+        self.tally.took(took);
+        if self.health(|health, now| health.answered(took, now)) {
+            tracing::info!(server = %self.config.label, "an upstream server answers again");
+            self.signals.recover();
+        }
+    }
+
+    /// Its answer has not come as soon as it should.
+    pub(super) fn late(&self) {
+        self.tally.late.fetch_add(1, Ordering::Relaxed);
+        self.health(Health::late);
+        self.want_probe();
+    }
+
+    pub(super) fn failed(&self, why: Failed) {
+        self.tally.failed.fetch_add(1, Ordering::Relaxed);
+        self.down(why);
+        self.want_probe();
+    }
+
+    fn down(&self, Failed { kind, text }: Failed) {
+        let (was, is) = self.health(|health, now| {
+            let was = health.state();
+            health.failed(kind, text.clone(), now);
+            (was, health.state())
+        });
+        if was != UpstreamState::Down && is == UpstreamState::Down {
+            tracing::warn!(server = %self.config.label, reason = text, "an upstream server is down");
+        }
+    }
+
+    fn want_probe(&self) {
+        if !self.probed.load(Ordering::Relaxed) {
+            self.signals.probe.notify_one();
+        }
+    }
+
+    /// Probes it until it is up, when it is not and nobody does so yet.
+    pub(super) fn watch(self: &Arc<Self>) -> Option<impl Future<Output = ()> + Send + 'static> {
+        if self.state() == UpstreamState::Up || self.probed.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        Some(probe(Arc::downgrade(self)))
+    }
+
+    async fn probe_once(&self) {
+        match timeout(PROBE_EVERY, self.ask(&Question::probe(), true)).await {
+            Ok(_) => {}
+            Err(_) => self.down(Failed::new(FailureKind::Timeout, "it does not answer")),
+        }
+    }
+
+    pub(super) fn state(&self) -> UpstreamState {
+        self.health(|health, _| health.state())
+    }
+
+    pub(super) fn latency(&self) -> Option<Duration> {
+        self.health(|health, _| health.latency())
+    }
+
+    /// The reason why it is not up, and since when.
+    pub(super) fn reason(&self) -> Option<(String, Duration)> {
+        self.health(|health, now| {
+            let reason = health.reason()?.to_owned();
+            Some((reason, now.saturating_sub(health.since())))
+        })
+    }
+
+    fn health<T>(&self, with: impl FnOnce(&mut Health, Duration) -> T) -> T {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        with(&mut health, self.started.elapsed())
+    }
+}
+
+/// Ends when the server is up, or is in no snapshot any more.
+async fn probe(server: Weak<Server>) {
+    loop {
+        let Some(probed) = server.upgrade() else { return };
+        let started = Instant::now();
+        probed.probe_once().await;
+        if probed.state() == UpstreamState::Up {
+            return probed.probed.store(false, Ordering::Relaxed);
+        }
+        drop(probed);
+        sleep(PROBE_EVERY.saturating_sub(started.elapsed())).await;
+    }
+}
+
+impl Failed {
+    fn answered(rcode: Rcode) -> Self {
+        Self::new(FailureKind::Answered(rcode), format!("it answered with code {}", rcode.0))
+    }
+}

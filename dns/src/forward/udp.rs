@@ -1,0 +1,148 @@
+//! One question over UDP: a socket, port and id of its own, and patience with whatever else arrives
+//! there.
+//!
+//! Nobody off the path between us and the server knows which of 55,000 ports waits for which of
+//! 65,536 ids and which letters are capitals. What does not fit all of that is no answer, however it
+//! looks: it is counted and the waiting goes on, because the true answer may be the next packet.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::question::{Dice, Question, Shape};
+use crate::wire::{Form, Rcode, Reading, read};
+
+/// Room for an answer; we ask for no more than a third of it.
+const RECEIVE: usize = 4096;
+
+/// What a socket is waited on for.
+const WANTED: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// Lowest port that questions leave from; the ones below are where services are looked for.
+const LOWEST_PORT: u16 = 10_240;
+
+/// Ports tried before the system is left to choose.
+const PORTS_TRIED: u16 = 4;
+
+/// After so many packets that are no answers, somebody is guessing: TCP cannot be guessed.
+const FORGERIES: u32 = 100;
+
+/// How a question over UDP ended.
+pub(super) enum Ended {
+    /// Packet and what it says.
+    Answer(Vec<u8>, Form),
+    Error(Rcode),
+    NoEdns,
+    /// It must be asked over TCP.
+    UseTcp,
+}
+
+/// Sends the question and waits, without end, for its answer. `ignored` is called for each packet
+/// that was none.
+pub(super) async fn exchange(
+    server: SocketAddr,
+    question: &Question,
+    edns: bool,
+    ignored: impl Fn(),
+) -> io::Result<Ended> {
+    let dice = Dice::throw();
+    let sent = question.message(dice.id(), Some(&dice), Shape { edns, padded: false });
+    let socket = open(server, dice.number())?;
+    socket.send(&sent)?;
+    // Registered only now: a new socket has room, and waiting to be told so costs a wake-up.
+    let socket = UdpSocket::from_std(socket.into())?;
+    let mut left = FORGERIES;
+    loop {
+        // An error is that the server's host has nobody at that port.
+        if socket.ready(WANTED).await?.is_error() {
+            // Seen: cleared, so that it does not wake us for ever.
+            let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+            if let Some(error) = socket.take_error()? {
+                return Err(error);
+            }
+        }
+        match socket.try_io(Interest::READABLE, || receive(&socket, &sent)) {
+            Ok(Some(ended)) => return Ok(ended),
+            Ok(None) => ignored(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        }
+        left -= 1;
+        if left == 0 {
+            return Ok(Ended::UseTcp);
+        }
+    }
+}
+
+/// One packet; `None` when it is no answer to `sent`.
+fn receive(socket: &UdpSocket, sent: &[u8]) -> io::Result<Option<Ended>> {
+    let mut buffer = [0; RECEIVE];
+    let len = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)?;
+    let received = buffer.get(..len).unwrap_or_default();
+    Ok(match read(sent, received) {
+        Reading::NotOurs => None,
+        Reading::OtherCase | Reading::Truncated => Some(Ended::UseTcp),
+        Reading::NoEdns => Some(Ended::NoEdns),
+        Reading::Error(rcode) => Some(Ended::Error(rcode)),
+        Reading::Answer(form) => Some(Ended::Answer(received.into(), form)),
+    })
+}
+
+/// A socket that takes packets of `server` only, at a port that nobody can know.
+fn open(server: SocketAddr, random: u16) -> io::Result<Socket> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let kind = Type::DGRAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(server), kind, Some(Protocol::UDP))?;
+    for attempt in 0..=PORTS_TRIED {
+        let port = match attempt {
+            PORTS_TRIED => 0,
+            _ => port(random.wrapping_add(attempt * 7919)),
+        };
+        match socket.bind(&SocketAddr::new(any, port).into()) {
+            Ok(()) => break,
+            Err(error) if port == 0 => return Err(error),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    socket.connect(&server.into())?;
+    Ok(socket)
+}
+
+/// Every port from the lowest on equally often, as nearly as 16 random bits allow.
+fn port(random: u16) -> u16 {
+    let ports = u32::from(u16::MAX - LOWEST_PORT) + 1;
+    LOWEST_PORT + (u32::from(random) * ports / 65_536) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_cover_their_range() {
+        assert_eq!((port(0), port(u16::MAX)), (LOWEST_PORT, u16::MAX));
+        let mut ports: Vec<u16> = (0..=u16::MAX).map(port).collect();
+        ports.dedup();
+        assert_eq!(ports.len(), usize::from(u16::MAX - LOWEST_PORT) + 1);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_costs_another_try() {
+        let server: SocketAddr = "127.0.0.1:53".parse().expect("address");
+        let first = open(server, 1).expect("a socket");
+        let second = open(server, 1).expect("a socket");
+        let port =
+            |socket: &Socket| socket.local_addr().expect("bound").as_socket().map(|a| a.port());
+        assert_ne!(port(&first), port(&second));
+    }
+}
