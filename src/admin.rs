@@ -18,7 +18,7 @@ mod answer;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use lanward_web::view::{EditError, ListKind, Unavailable};
+use lanward_web::view::{EditError, ForgetOrder, ListKind, QueriesQuestion, Unavailable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -175,6 +175,21 @@ pub enum Request {
         /// Only for the policy this client has.
         #[serde(default)]
         client: Option<IpAddr>,
+    },
+    /// Questions that were answered, of both hosts.
+    Queries {
+        /// Which.
+        question: QueriesQuestion,
+    },
+    /// What the last hours come to, on both hosts.
+    Statistics {
+        /// How many hours.
+        hours: u32,
+    },
+    /// Forget questions on both hosts.
+    Forget {
+        /// Which.
+        order: ForgetOrder,
     },
     /// Set the owner's password.
     SetPassword {

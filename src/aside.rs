@@ -30,6 +30,9 @@ pub struct Aside {
     /// Events of the sender, the earliest first; at most [`EVENTS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Entry>,
+    /// A word about the history of questions ([`crate::history::partner`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<serde_json::Value>,
 }
 
 /// What a daemon says of itself.
@@ -45,6 +48,9 @@ pub struct About {
     pub started: Timestamp,
     /// The greatest number of the receiver's events that it has.
     pub has: u64,
+    /// Whether its history of questions can be asked.
+    #[serde(default)]
+    pub history: bool,
 }
 
 impl Aside {

@@ -7,6 +7,7 @@ mod leases;
 mod lists;
 mod names;
 mod pauses;
+mod queries;
 mod sharing;
 mod status;
 mod upstreams;
@@ -20,10 +21,10 @@ use lanward_ha::SessionKey;
 use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
-    About, ChangeRow, CollisionRow, EditError, EncryptedView, FieldError, Health, InForce,
-    LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent,
-    PairOrder, PauseScope, PolicyView, Problem, Removed, ReservationView, Saved, Severity, Status,
-    Unavailable, WhyAnswer, WhyQuestion,
+    About, ChangeRow, CollisionRow, EditError, EncryptedView, FieldError, ForgetOrder, Forgotten,
+    Health, InForce, LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation,
+    PairEvent, PairOrder, PauseScope, PolicyView, Problem, QueriesAnswer, QueriesQuestion, Removed,
+    ReservationView, Saved, Severity, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -32,6 +33,8 @@ use crate::control::{
     Certificates, Handle, Journal, NameSnapshot, Pairing, PartnerSays, Reach, Reading, Standing,
     Stopping,
 };
+use crate::history::History;
+use crate::history::partner::Partner;
 use crate::hosts_file::HostsFile;
 use crate::lists::ListKeeper;
 use crate::node::{self, OWNER, SessionDeed};
@@ -82,6 +85,10 @@ pub struct Parts {
     pub(crate) certificates: Certificates,
     /// The pauses of blocking in force.
     pub pauses: watch::Receiver<Arc<[PauseSpec]>>,
+    /// The history of questions; `None` where none can be kept.
+    pub history: Option<History>,
+    /// The other host's.
+    pub partner_history: Arc<Partner>,
     /// The wall clock.
     pub now: fn() -> Timestamp,
     /// Draws random bytes; `None` where the system gives none.
@@ -188,6 +195,13 @@ impl Backend for Daemon {
             let statuses = self.parts.lists.statuses();
             let mut problems = self.parts.start_problems.clone();
             problems.extend(lists::problems(&statuses));
+            if let Some(what) =
+                self.parts.history.as_ref().and_then(|history| history.status().problem)
+            {
+                let fix = "DNS and DHCP go on without it.";
+                let note = Daemon::host_problem(what, fix);
+                problems.push(Problem { severity: Severity::Warning, ..note });
+            }
             if let Some(why) = self.parts.dhcp_problem.borrow().as_ref() {
                 let what = format!("DHCP is not served on this host: {why}");
                 let fix = "Free the port; Lanward tries again every few seconds.";
@@ -406,6 +420,18 @@ impl Backend for Daemon {
             let paused = pauses::views(reading, &paused);
             WhyAnswer { paused, ..lists::why(reading, &filter, &question) }
         }))
+    }
+
+    fn queries(&self, question: QueriesQuestion) -> Answer<'_, Result<QueriesAnswer, EditError>> {
+        Box::pin(self.history_page(question))
+    }
+
+    fn statistics(&self, hours: u32) -> Answer<'_, Result<StatisticsView, EditError>> {
+        Box::pin(self.history_statistics(hours))
+    }
+
+    fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>> {
+        Box::pin(self.history_forget(order))
     }
 
     fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {

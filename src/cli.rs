@@ -18,6 +18,7 @@ mod names;
 mod pair;
 mod passwd;
 mod pause;
+mod queries;
 mod run;
 mod status;
 mod text;
@@ -101,6 +102,14 @@ enum Verb {
     Export(household::Export),
     /// Make the household's settings what a household.toml says: all of it, or nothing.
     Apply(household::Apply),
+    /// Show questions that were answered.
+    Queries(queries::Queries),
+    /// Show questions as they are answered.
+    Tail(queries::Tail),
+    /// Show what the last hours come to.
+    Stats(queries::Stats),
+    /// Forget questions for good.
+    Forget(queries::Forget),
     /// Show the certificate authority of encrypted DNS, for devices to trust.
     Ca(ca::Ca),
     /// Show the code that lets a browser claim this household.
@@ -137,6 +146,10 @@ pub fn main() -> ExitCode {
         Verb::Pause(verb) => verb.execute(&common),
         Verb::Resume(verb) => verb.execute(&common),
         Verb::History(verb) => verb.execute(&common),
+        Verb::Queries(verb) => verb.execute(&common),
+        Verb::Tail(verb) => verb.execute(&common),
+        Verb::Stats(verb) => verb.execute(&common),
+        Verb::Forget(verb) => verb.execute(&common),
         Verb::Conflicts(verb) => verb.execute(&common),
         Verb::Settle(verb) => verb.execute(&common),
         Verb::Pair(verb) => verb.execute(&common),

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod cli;
 pub mod control;
 pub mod demo;
+pub mod history;
 pub mod hosts_file;
 pub mod identity;
 pub mod io;

@@ -153,6 +153,11 @@ impl Filter for CompiledFilter {
         }
         self.names.get(usize::from(list.0)).unwrap_or(&self.user_name).clone()
     }
+
+    fn list_names(&self) -> Vec<(ListId, Arc<str>)> {
+        let names = self.names.iter().zip(0..).map(|(name, list)| (ListId(list), name.clone()));
+        names.chain([(USER_RULES, self.user_name.clone())]).collect()
+    }
 }
 
 impl CompiledFilter {

@@ -32,6 +32,10 @@ impl Filter for Ads {
     fn list_name(&self, _list: ListId) -> Arc<str> {
         Arc::from("ads")
     }
+
+    fn list_names(&self) -> Vec<(ListId, Arc<str>)> {
+        vec![(ListId(0), Arc::from("ads"))]
+    }
 }
 
 fn house() -> Arc<Shared> {
@@ -43,6 +47,7 @@ fn house() -> Arc<Shared> {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            history: true,
             upstreams: None,
         }],
         networks: (0..5)

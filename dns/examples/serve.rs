@@ -53,6 +53,10 @@ impl Filter for Names {
     fn list_name(&self, _list: ListId) -> Arc<str> {
         Arc::from("file")
     }
+
+    fn list_names(&self) -> Vec<(ListId, Arc<str>)> {
+        vec![(ListId(0), Arc::from("file"))]
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -156,6 +160,7 @@ fn everybody() -> Result<Policies, Box<dyn Error>> {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            history: true,
             upstreams: None,
         }],
         networks: networks.into_iter().collect::<Result<_, Box<dyn Error>>>()?,

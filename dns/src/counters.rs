@@ -142,6 +142,8 @@ pub struct Counters {
     pub upstream_latency_max: Duration,
     /// What validation made of upstreams' answers.
     pub validated: Validated,
+    /// Answers that the history missed because it could not keep up.
+    pub history_lost: u64,
 }
 
 /// Upstreams' answers by what validation made of them.

@@ -41,6 +41,9 @@ pub trait Filter: Send + Sync {
 
     /// The list's name for people, for the text of EDE 15.
     fn list_name(&self, list: ListId) -> Arc<str>;
+
+    /// The names of all lists that a verdict may name. Asked once, off the fast path.
+    fn list_names(&self) -> Vec<(ListId, Arc<str>)>;
 }
 
 /// Blocks nothing: in force until the first list is loaded.
@@ -54,5 +57,9 @@ impl Filter for EmptyFilter {
 
     fn list_name(&self, _list: ListId) -> Arc<str> {
         Arc::from("none")
+    }
+
+    fn list_names(&self) -> Vec<(ListId, Arc<str>)> {
+        Vec::new()
     }
 }

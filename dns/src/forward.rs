@@ -17,12 +17,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cache::{Entry, FailureKind, Key};
 use crate::counters::Tally;
+use crate::history::{DnssecOutcome, Recorder, Way};
 use crate::pipeline::{Asker, Errand, Outcome, Pipeline, Result as Ended};
 use crate::routes::Route;
 use crate::server::{Clock, ReplyTo};
 use crate::shared::Snapshot;
 use crate::wire::{Form, Query};
-use crate::{Answered, Shared, Validation};
+use crate::{Now, Shared, Validation};
 
 mod bootstrap;
 mod connection;
@@ -62,6 +63,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(30);
 pub(crate) struct Job {
     pub(crate) packet: Box<[u8]>,
     pub(crate) asker: Asker,
+    /// When it came.
+    pub(crate) received: Now,
     pub(crate) reply: ReplyTo,
 }
 
@@ -71,6 +74,7 @@ pub(crate) struct Forwarding {
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
     tally: Arc<Tally>,
+    history: Recorder,
     flights: HashMap<Key, Flight>,
     asking: FuturesUnordered<BoxFuture<'static, Landed>>,
     /// Tasks that wait for servers to come back.
@@ -98,6 +102,7 @@ impl Forwarding {
     pub(crate) fn new(pipeline: Arc<Pipeline>, shared: Arc<Shared>, clock: Clock) -> Self {
         Self {
             tally: shared.tally(),
+            history: shared.recorder(),
             pipeline,
             shared,
             clock,
@@ -144,20 +149,20 @@ impl Forwarding {
         if !job.reply.is_nobody()
             && let Some(entry) = self.pipeline.fresh(&key, now)
         {
-            return self.answer(job, &Ended::Answer(entry), Some(Answered::Cached));
+            return self.answer(job, &Ended::Known(entry));
         }
         if let Some(flight) = self.flights.get_mut(&key) {
             if flight.late || flight.waiters.len() >= MAX_WAITERS {
-                return self.answer(job, &Ended::Failed(FailureKind::Overload), None);
+                return self.answer(job, &Ended::Failed(FailureKind::Overload));
             }
             return flight.waiters.push(job);
         }
         let groups = &snapshot.groups;
         if !groups.has_servers(route.group) {
-            return self.answer(job, &Ended::Failed(FailureKind::NoForwarder), None);
+            return self.answer(job, &Ended::Failed(FailureKind::NoForwarder));
         }
         if self.flights.len() >= groups.upstreams.max_in_flight {
-            return self.answer(job, &Ended::Failed(FailureKind::Overload), None);
+            return self.answer(job, &Ended::Failed(FailureKind::Overload));
         }
         let name = alias.as_ref().map_or(query.name(), |alias| alias.target().as_wire());
         let Some(question) = Question::new(name, &query) else { return };
@@ -231,7 +236,7 @@ impl Forwarding {
         };
         let Some(flight) = self.flights.remove(&key) else { return };
         for job in flight.waiters {
-            self.answer(job, &ended, None);
+            self.answer(job, &ended);
         }
     }
 
@@ -269,26 +274,30 @@ impl Forwarding {
             let Some(flight) = self.flights.get_mut(&key) else { continue };
             flight.late = true;
             for job in std::mem::take(&mut flight.waiters) {
-                self.answer(job, &Ended::Late, None);
+                self.answer(job, &Ended::Late);
             }
         }
     }
 
-    fn answer(&mut self, job: Job, ended: &Ended, counted: Option<Answered>) {
+    fn answer(&mut self, job: Job, ended: &Ended) {
         if job.reply.is_nobody() {
             return;
         }
         let now = self.clock.now();
         let snapshot = self.shared.snapshot.load();
-        let out = &mut self.out;
-        match self.pipeline.finish(&snapshot, &job.packet, job.asker, ended, now, out) {
+        let Job { packet, asker, received, reply } = job;
+        let dnssec = match ended {
+            Ended::Answer(entry) | Ended::Known(entry) => entry.validation().into(),
+            Ended::Failed(FailureKind::Bogus(_)) => DnssecOutcome::Bogus,
+            Ended::Failed(_) | Ended::Late => DnssecOutcome::Unchecked,
+        };
+        let way = Way { received, dnssec, ..Way::default() };
+        let (out, history) = (&mut self.out, &mut self.history);
+        match self.pipeline.finish(&snapshot, &packet, asker, ended, way, now, out, history) {
             Some(Outcome::Answered(how)) => {
-                let how = match (how, counted) {
-                    (Answered::Forwarded, Some(counted)) => counted,
-                    _ => how,
-                };
                 self.tally.answered(how);
-                job.reply.send(out, &self.tally);
+                reply.send(out, &self.tally);
+                self.history.wake();
             }
             Some(Outcome::Dropped(reason)) => self.tally.dropped(reason),
             Some(Outcome::Miss | Outcome::Aging(_)) | None => {}

@@ -10,6 +10,7 @@ mod discovery;
 mod dnssec;
 mod filter;
 mod forward;
+mod history;
 mod limiter;
 mod local;
 mod name;
@@ -34,6 +35,9 @@ pub use dnssec::{
 };
 pub use filter::{EmptyFilter, Filter, ListId, PolicyId, RuleRef, Verdict};
 pub use forward::{UpstreamState, UpstreamStatus};
+pub use history::{
+    Decision, DnssecOutcome, Event, HistoryNudge, HistoryReader, Recorder, UpstreamId,
+};
 pub use local::{
     LocalError, LocalHost, LocalNames, LocalNamesBuilder, LocalRecord, LocalZone, NetworkId,
     RecordData,

@@ -146,6 +146,12 @@ pub(crate) fn suffixes(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The last `labels` labels of a name.
+pub(crate) fn last_labels(name: &[u8], labels: u8) -> &[u8] {
+    let skip = suffixes(name).count().saturating_sub(1 + usize::from(labels));
+    suffixes(name).nth(skip).unwrap_or(name)
+}
+
 /// Writes a wire name as text: no final dot, `.` for the root, unusual bytes as `\DDD`.
 pub(crate) fn push_text(out: &mut Vec<u8>, wire: &[u8]) {
     let start = out.len();

@@ -7,10 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
+use crate::history::{Draft, Recorder, Recording, Rule, Way};
 use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, Reply, max_size};
-use crate::{Answered, DropReason, Policy, PolicyId, Shared, Transport};
+use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
 
 mod access;
 mod alias;
@@ -109,12 +110,23 @@ pub(crate) struct Asked<'a> {
     route: Route,
     /// Set by `policy`, when the client's questions are filtered.
     filtering: Option<&'a Policy>,
+    /// Set by `filtering`, when a rule decided.
+    decided: Option<Decided>,
+}
+
+/// The rule that decided on a question.
+struct Decided {
+    rule: RuleRef,
+    /// An exception: nothing else may block the name.
+    allowed: bool,
+    /// What it matched, when that was not the question: a name that a cached answer leads to.
+    target: Option<(Arc<Entry>, usize)>,
 }
 
 impl<'a> Asked<'a> {
     fn new(query: Query<'a>, asker: Asker) -> Self {
         let (policy_id, route) = (PolicyId::default(), Route::default());
-        Self { query, asker, policy_id, zone: None, route, filtering: None }
+        Self { query, asker, policy_id, zone: None, route, filtering: None, decided: None }
     }
 
     fn limit(&self) -> usize {
@@ -138,10 +150,23 @@ impl Pipeline {
         now: Now,
         out: &mut Vec<u8>,
     ) -> Outcome {
-        self.handle_with(&shared.snapshot.load(), packet, asker, now, out)
+        self.handle_with(&shared.snapshot.load(), packet, asker, now, out, &mut shared.history())
     }
 
-    /// As [`Pipeline::handle`], with a snapshot that a worker has at hand.
+    /// As [`Pipeline::handle`], for one who has a recorder of its own ([`Shared::recorder`]).
+    pub fn handle_recorded(
+        &self,
+        shared: &Shared,
+        packet: &[u8],
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<u8>,
+        history: &mut Recorder,
+    ) -> Outcome {
+        self.handle_with(&shared.snapshot.load(), packet, asker, now, out, history)
+    }
+
+    /// As [`Pipeline::handle`], with a snapshot and a recorder that a worker has at hand.
     pub(crate) fn handle_with(
         &self,
         snapshot: &Snapshot,
@@ -149,6 +174,7 @@ impl Pipeline {
         asker: Asker,
         now: Now,
         out: &mut Vec<u8>,
+        history: &mut impl Recording,
     ) -> Outcome {
         let cx = Cx { snapshot, cache: &self.cache, now };
         let query = match Query::parse(packet) {
@@ -168,6 +194,9 @@ impl Pipeline {
         let mut asked = Asked::new(query, asker);
         for stage in STAGES {
             if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
+                if let Outcome::Answered(how) | Outcome::Aging(how) = outcome {
+                    record(&cx, &asked, how, Way { received: now, ..Way::default() }, out, history);
+                }
                 return outcome;
             }
         }
@@ -193,6 +222,47 @@ impl Pipeline {
         self.cache.insert(&entry);
         entry.lives()
     }
+}
+
+/// Tells the history of an answer, unless the client's policy wants none kept. The clock stands
+/// still on the way of a question that is answered at once.
+fn record(
+    cx: &Cx<'_>,
+    asked: &Asked<'_>,
+    how: Answered,
+    way: Way,
+    answer: &[u8],
+    history: &mut impl Recording,
+) {
+    let policy = cx.snapshot.policies.policies.get(usize::from(asked.policy_id.0));
+    if !policy.is_some_and(|policy| policy.history) || how == Answered::SelfTest {
+        return;
+    }
+    let rule = asked.decided.as_ref().map(|decided| Rule {
+        rule: decided.rule,
+        allowed: decided.allowed,
+        target: decided
+            .target
+            .as_ref()
+            .and_then(|(entry, at)| entry.targets().get(*at))
+            .map(crate::Name::as_wire),
+    });
+    let at_once = way.received == cx.now;
+    history.record(&Draft {
+        at: way.received,
+        took: if at_once { None } else { Some(cx.now.0.saturating_sub(way.received.0)) },
+        client: asked.asker.source.ip(),
+        transport: asked.asker.transport,
+        name: asked.query.name(),
+        qtype: asked.query.qtype,
+        how,
+        rcode: answer.get(3).map_or(0, |flags| flags & crate::wire::flag::RCODE),
+        generation: cx.snapshot.labels.generation,
+        policy: asked.policy_id,
+        rule,
+        upstream: way.upstream,
+        dnssec: way.dnssec,
+    });
 }
 
 /// What a question that nobody here can answer is asked as.
@@ -226,6 +296,8 @@ impl Errand {
 #[derive(Clone, Debug)]
 pub(crate) enum Result {
     Answer(Arc<Entry>),
+    /// Somebody else's question has brought the answer just before.
+    Known(Arc<Entry>),
     Failed(FailureKind),
     /// Not ended yet, but the client should not wait any longer.
     Late,
@@ -235,14 +307,17 @@ impl Pipeline {
     /// Answers a packet that was a [`Outcome::Miss`] before, now that asking upstream has ended.
     /// The client's policy, the lists and the local names are those of now. `None` while there is
     /// nothing to say: asking is [`Result::Late`] and no expired answer is at hand.
+    #[allow(clippy::too_many_arguments, reason = "two calls, each with all of it at hand")]
     pub(crate) fn finish(
         &self,
         snapshot: &Snapshot,
         packet: &[u8],
         asker: Asker,
         result: &Result,
+        way: Way,
         now: Now,
         out: &mut Vec<u8>,
+        history: &mut impl Recording,
     ) -> Option<Outcome> {
         let cx = Cx { snapshot, cache: &self.cache, now };
         let query = Query::parse(packet).ok()?;
@@ -252,9 +327,26 @@ impl Pipeline {
                 return Some(outcome);
             }
         }
-        let Errand { key, alias, .. } = Errand::of(snapshot, &asked.query, asker);
+        let outcome = self.conclude(&cx, &mut asked, result, out)?;
+        if let Outcome::Answered(how) = outcome {
+            record(&cx, &asked, how, way, out, history);
+        }
+        Some(outcome)
+    }
+
+    /// Writes what asking upstream came to.
+    fn conclude(
+        &self,
+        cx: &Cx<'_>,
+        asked: &mut Asked<'_>,
+        result: &Result,
+        out: &mut Vec<u8>,
+    ) -> Option<Outcome> {
+        let (snapshot, now) = (cx.snapshot, cx.now);
+        let Errand { key, alias, .. } = Errand::of(snapshot, &asked.query, asked.asker);
         let (entry, how, answered) = match result {
             Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),
+            Result::Known(entry) => (entry.clone(), Use::Fresh, Answered::Cached),
             Result::Failed(_) | Result::Late => match self.cache.get(key.as_bytes(), now) {
                 // Another question's answer came in meanwhile.
                 Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
@@ -266,15 +358,16 @@ impl Pipeline {
                 }
             },
         };
-        if let Step::Done(outcome) = filtering::judge_targets(&cx, &asked, &entry, out) {
+        filtering::excuse(cx, asked);
+        if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
             return Some(outcome);
         }
-        let public = rebinding::judge(&cx, &asked, &entry);
+        let public = rebinding::judge(cx, asked, &entry);
         let (entry, answered) =
             public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
         match alias {
             None => entry.write(&asked.query, how, now, asked.limit(), out),
-            Some(alias) => alias.write(&asked, entry, how, now, out),
+            Some(alias) => alias.write(asked, entry, how, now, out),
         }
         Some(Outcome::Answered(answered))
     }

@@ -34,6 +34,8 @@ pub struct Policy {
     pub block_mode: BlockMode,
     /// TTL of a blocked answer, seconds (default 10).
     pub blocked_ttl_secs: u32,
+    /// Whether the history hears of the questions of those who have it.
+    pub history: bool,
     /// Id of the group of upstream servers that its members' questions go to; `None`, and a group
     /// that is not there: the first.
     pub upstreams: Option<Arc<str>>,

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::cache::{DamagedCache, FailureKind};
 use crate::counters::Tally;
 use crate::forward::{Forwarding, Job};
+use crate::history::Way;
 use crate::pipeline::Result as Ended;
 use crate::{Asker, DropReason, Name, Now, Outcome, Pipeline, Shared};
 
@@ -284,8 +285,9 @@ impl ReplyTo {
 impl Handler {
     /// Has a cached answer asked for again before it expires ([`Outcome::Aging`]). When there is too
     /// much to do for that, the answer just expires.
-    fn refresh(&self, packet: &[u8], asker: Asker) {
-        let _ = self.queue.try_send(Job { packet: packet.into(), asker, reply: ReplyTo::Nobody });
+    fn refresh(&self, packet: &[u8], asker: Asker, received: Now) {
+        let (packet, reply) = (packet.into(), ReplyTo::Nobody);
+        let _ = self.queue.try_send(Job { packet, asker, received, reply });
     }
 
     /// Whether connections from there are taken at all.
@@ -302,17 +304,19 @@ impl Handler {
         tally: &Tally,
     ) -> Result<Vec<u8>, DropReason> {
         let mut out = Vec::new();
-        match self.pipeline.handle(&self.shared, packet, asker, self.clock.now(), &mut out) {
+        let now = self.clock.now();
+        match self.pipeline.handle(&self.shared, packet, asker, now, &mut out) {
             Outcome::Answered(how) => tally.answered(how),
             Outcome::Aging(how) => {
                 tally.answered(how);
-                self.refresh(packet, asker);
+                self.refresh(packet, asker, now);
             }
             Outcome::Dropped(reason) => return Err(reason),
             Outcome::Miss => {
                 let (reply, answer) = oneshot::channel();
                 let reply = ReplyTo::Alone(reply);
-                self.forward(Job { packet: packet.into(), asker, reply }, &mut out, tally);
+                let job = Job { packet: packet.into(), asker, received: now, reply };
+                self.forward(job, &mut out, tally);
                 out = answer.await.map_err(|_| DropReason::Send)?;
             }
         }
@@ -329,8 +333,10 @@ impl Handler {
         let snapshot = self.shared.snapshot.load();
         let failed = Ended::Failed(FailureKind::Overload);
         let now = self.clock.now();
-        let Job { packet, asker, reply } = job;
-        match self.pipeline.finish(&snapshot, &packet, asker, &failed, now, out) {
+        let Job { packet, asker, received, reply } = job;
+        let way = Way { received, ..Way::default() };
+        let history = &mut self.shared.history();
+        match self.pipeline.finish(&snapshot, &packet, asker, &failed, way, now, out, history) {
             Some(Outcome::Answered(how)) => {
                 tally.answered(how);
                 reply.send(out, tally);

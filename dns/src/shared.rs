@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::forward::{Groups, Validators};
+use crate::history::{HistoryReader, Hub, Labels, Recorder};
 use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::{Clock, InForce};
@@ -25,6 +26,7 @@ pub struct Shared {
     pub(crate) certificate: Arc<InForce>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
+    history: Hub,
 }
 
 /// A client that asked more than it may.
@@ -45,6 +47,8 @@ pub(crate) struct Snapshot {
     pub(crate) local: Arc<LocalNames>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) pauses: Arc<Pauses>,
+    /// What the numbers of lists and policies stand for.
+    pub(crate) labels: Arc<Labels>,
     pub(crate) protection: Arc<Protection>,
     /// The same one in all snapshots: it is no setting, but stands where the fast path finds it.
     pub(crate) limiter: Arc<Limiter>,
@@ -64,6 +68,7 @@ impl Default for Snapshot {
             local: Arc::default(),
             policies: Arc::default(),
             pauses: Arc::default(),
+            labels: Arc::default(),
             protection: Arc::default(),
             limiter: Arc::default(),
             discovery: Arc::default(),
@@ -84,12 +89,16 @@ impl Shared {
             certificate: Arc::default(),
             retired: Mutex::default(),
             registry: Registry::default(),
+            history: Hub::default(),
         })
     }
 
     /// Puts another compiled set of lists in force.
     pub fn set_filter(&self, filter: Arc<dyn Filter>) {
-        self.change(|snapshot| snapshot.filter = filter);
+        self.change(|snapshot| {
+            snapshot.filter = filter;
+            self.relabel(snapshot);
+        });
     }
 
     /// Puts a filter and policies in force that belong together: a filter knows policies by their
@@ -99,6 +108,7 @@ impl Shared {
         self.change(|snapshot| {
             snapshot.filter = filter;
             snapshot.policies = policies;
+            self.relabel(snapshot);
         });
     }
 
@@ -112,7 +122,10 @@ impl Shared {
     /// the own host (loopback) included.
     pub fn set_policies(&self, policies: Policies) {
         let policies = Arc::new(policies);
-        self.change(|snapshot| snapshot.policies = policies);
+        self.change(|snapshot| {
+            snapshot.policies = policies;
+            self.relabel(snapshot);
+        });
     }
 
     /// Stops filtering for some, or takes it up again.
@@ -199,7 +212,16 @@ impl Shared {
 
     /// Sums since start, over all workers.
     pub fn counters(&self) -> Counters {
-        self.registry.sum()
+        let mut counters = self.registry.sum();
+        counters.history_lost = self.history.lost();
+        counters
+    }
+
+    /// Begins to tell what becomes of each question, with so many bytes of room between each
+    /// worker and the reader (an event takes about 70). To be called before the server starts;
+    /// `None` when there is a reader already.
+    pub fn record_history(&self, ring_bytes: usize) -> Option<HistoryReader> {
+        self.history.open(ring_bytes, self.clock)
     }
 
     /// Frees snapshots that no worker uses any more. A worker lets go of an old snapshot with its
@@ -219,6 +241,21 @@ impl Shared {
 
     pub(crate) fn upstream_tally(&self) -> &UpstreamTally {
         &self.registry.upstream
+    }
+
+    /// A worker's end of the history, with a ring of its own.
+    pub fn recorder(&self) -> Recorder {
+        self.history.recorder()
+    }
+
+    /// The history's end for those that have no recorder.
+    pub(crate) fn history(&self) -> &Hub {
+        &self.history
+    }
+
+    fn relabel(&self, snapshot: &mut Snapshot) {
+        snapshot.labels = Labels::of(snapshot, &snapshot.labels);
+        self.history.relabel(&snapshot.labels);
     }
 
     fn change(&self, edit: impl FnOnce(&mut Snapshot)) {

@@ -110,6 +110,15 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
             backend.status().await.map_err(Refusal::from).map(|status| to_value(status.pauses))
         }
         Request::Why { name, policy, client } => why(backend, &name, policy, client).await,
+        Request::Queries { question } => {
+            backend.queries(question).await.map_err(Refusal::from).map(to_value)
+        }
+        Request::Statistics { hours } => {
+            backend.statistics(hours).await.map_err(Refusal::from).map(to_value)
+        }
+        Request::Forget { order } => {
+            backend.forget(order).await.map_err(Refusal::from).map(to_value)
+        }
         Request::SetPassword { phc } => {
             backend.set_owner_password_hash(phc).await.map_err(Refusal::from).map(to_value)
         }

@@ -9,7 +9,7 @@ use super::*;
 
 fn about() -> Aside {
     let at = Timestamp::from_second(1_800_000_000).unwrap();
-    let about = About { version: "0.1.0".to_owned(), wall: at, started: at, has: 7 };
+    let about = About { version: "0.1.0".to_owned(), wall: at, started: at, has: 7, history: true };
     Aside { about: Some(about), ..Aside::default() }
 }
 

@@ -101,6 +101,7 @@ impl Actor {
         let mut floor = tokio::time::interval(FLOOR_EVERY);
         floor.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.set_networks();
+        self.partner_changed();
         self.drain();
         while !self.waiting.ended {
             let wake = self.wake();
@@ -204,10 +205,12 @@ impl Actor {
             Command::Authority(text) => self.handle(Input::Authority(text)),
             Command::Paired(config) => {
                 self.handle(Input::Paired(config));
+                self.partner_changed();
                 self.set_networks();
             }
             Command::Unpaired(config) => {
                 self.handle(Input::Unpaired(config));
+                self.partner_changed();
                 self.set_networks();
             }
             Command::HandOver { done } => self.service.handle_stop(self.clock.now(), done),
@@ -230,6 +233,7 @@ impl Actor {
                 self.dhcp.set_muted(mute);
                 self.dhcp.set_networks(&self.node);
             }
+            Command::History(word) => self.beside.history(word),
             Command::Note { what, why } => self.beside.own(&what, &why),
             Command::CopyStore { target, done } => {
                 let _ = done.send(self.store.copy_to(&target));
@@ -296,19 +300,26 @@ impl Actor {
                 self.service.handle_link_up(self.clock.now());
             }
             LinkEvent::Frame(frame) => {
-                if !self.beside.heard(&frame) {
+                let partner = self.node.pair().status().partner.map(|partner| partner.name);
+                if !self.beside.heard(&frame, partner.as_deref().unwrap_or_default()) {
                     self.handle(Input::Frame(&frame));
                     self.service.handle_frame(self.clock.now(), &self.node);
                 }
             }
             LinkEvent::Down { reason } => {
                 self.partner = None;
-                self.beside.link_down();
+                let partner = self.node.pair().status().partner.map(|partner| partner.name);
+                self.beside.link_down(partner.as_deref());
                 self.service.handle_link_down(self.clock.now());
                 warn!("the link to the partner is down: {reason}");
                 self.handle(Input::LinkDown { reason });
             }
         }
+    }
+
+    fn partner_changed(&self) {
+        let partner = self.node.pair().status().partner;
+        self.beside.partner(partner.as_ref().map(|partner| partner.name.as_str()));
     }
 
     fn addresses_changed(&mut self, addresses: Vec<OwnAddress>) {

@@ -77,6 +77,8 @@ pub(super) enum Command {
         done: oneshot::Sender<bool>,
     },
     Lists(Vec<u8>),
+    /// About the history of questions, for the partner.
+    History(serde_json::Value),
     Authority(String),
     Paired(PairConfig),
     HandOver {
@@ -197,6 +199,11 @@ impl Handle {
     /// The certificate authority, for the partner.
     pub async fn authority(&self, text: String) -> Result<(), Stopping> {
         self.send(Command::Authority(text)).await
+    }
+
+    /// A word about the history of questions for the partner; lost where the node is too busy.
+    pub fn history(&self, word: serde_json::Value) {
+        let _ = self.to.try_send(Command::History(word));
     }
 
     /// Where the settings as they are now are in force. Waits a moment for the partner.

@@ -15,6 +15,7 @@ use tracing::{debug, info};
 use super::actor::Changes;
 use super::handle::{Handle, Stopping};
 use super::{publish, wall};
+use crate::history::History;
 use crate::hosts_file::HostsFile;
 use crate::lists::{ListKeeper, ListSettings};
 use crate::names::{self, Names, Others};
@@ -98,6 +99,7 @@ pub(super) struct Publisher {
     pub(super) control: Handle,
     pub(super) dns: Arc<Shared>,
     pub(super) lists: ListKeeper,
+    pub(super) history: Option<History>,
     pub(super) own: watch::Receiver<Vec<IpAddr>>,
     pub(super) hosts_file: watch::Receiver<Arc<HostsFile>>,
 }
@@ -145,6 +147,9 @@ impl Publisher {
             self.dns.set_protection(settings.protection.clone());
             self.dns.set_dnssec(settings.dnssec.clone());
             self.lists.set_settings(ListSettings::from(&**settings));
+            if let Some(history) = &self.history {
+                history.set_settings(settings.history);
+            }
         }
         // It may not stand still while the content changes, nor go back (RFC 1982).
         let serial = clock_serial().max(published.serial.wrapping_add(1));

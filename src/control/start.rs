@@ -24,7 +24,7 @@ use super::actor::Standing;
 use super::actor::{Actor, Changes, Waiting};
 use super::admin::Admin;
 use super::answers::SavedAnswers;
-use super::beside::Beside;
+use super::beside::{Beside, HistoryTalk};
 use super::certificates::Keeper;
 use super::dhcp::DhcpFront;
 use super::handle::Handle;
@@ -35,6 +35,8 @@ use super::pauser::Pauser;
 use super::service::ServiceFront;
 use super::{household, publisher, self_test, wall};
 use crate::backend::{Daemon, Parts};
+use crate::history::partner::{self, Partner, Reach, Word};
+use crate::history::{self, History, HistorySettings};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
 use crate::io::clock::NodeClock;
@@ -127,6 +129,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let settings = ListSettings::from(&**node.effective());
     let lists = start_lists(&data_dir, &dns, settings, to_partner).await?;
     tokio::spawn(carry_lists(control.clone(), for_partner));
+    let history = start_history(&data_dir, &dns, node.effective().history);
     let mut server = start_dns(&host, &dns).await?;
     let answers = SavedAnswers::new(&data_dir, server.cache());
     tokio::spawn(answers.clone().run());
@@ -160,6 +163,16 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let (health, tested) = self_test::start(&host.dns.listen);
     let core = ServiceAddresses::new(&host.node.name, incapable.clone(), clock.now());
     let service = ServiceFront::new(core, all, tested, services);
+    let (reach_to, reach) = watch::channel(Reach::Alone);
+    let (heard_to, heard) = mpsc::channel(8);
+    let history_talk = HistoryTalk { kept: history.is_some(), reach: reach_to, heard: heard_to };
+    let partner_history = partner_history(&control, reach);
+    tokio::spawn(talk_of_history(
+        control.clone(),
+        history.clone(),
+        Arc::clone(&partner_history),
+        heard,
+    ));
     let actor = Actor {
         node,
         clock,
@@ -173,7 +186,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         service,
         without_service_addresses: incapable.is_some(),
         changes,
-        beside: Beside::new(journal.clone(), says_to),
+        beside: Beside::new(journal.clone(), says_to, history_talk),
         standing: standing_to,
         removed: removed_to,
         partner_host,
@@ -186,6 +199,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         control: control.clone(),
         dns: Arc::clone(&dns),
         lists: lists.clone(),
+        history: history.clone(),
         own: own_seen.clone(),
         hosts_file: hosts_file.clone(),
     };
@@ -236,6 +250,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         services: service_shown,
         health: health.subscribe(),
         pauses,
+        history: history.clone(),
+        partner_history,
         certificates,
         now: wall::now,
         draw,
@@ -291,6 +307,9 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     pairing.stop().await;
     answers.save().await;
     server.shutdown().await;
+    if let Some(history) = history {
+        let _ = tokio::task::spawn_blocking(move || history.stop()).await;
+    }
     let _ = web.await;
     match by_itself {
         None => Ok(()),
@@ -337,6 +356,58 @@ async fn carry_lists(control: Handle, mut messages: mpsc::Receiver<Vec<u8>>) {
     while let Some(message) = messages.recv().await {
         if control.lists(message).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Room between each DNS worker and the history: four seconds of a thousand questions a second.
+const HISTORY_RING: usize = 256 << 10;
+/// Bytes of the disk that the history leaves to leases and settings.
+const HISTORY_RESERVE: u64 = 64 << 20;
+
+/// The history of questions; without one, DNS goes on.
+fn start_history(data_dir: &Path, dns: &Shared, settings: HistorySettings) -> Option<History> {
+    let reader = dns.record_history(HISTORY_RING)?;
+    let config = history::Config {
+        dir: data_dir.join("history"),
+        settings,
+        upstream: Box::new(|_| None),
+        now: wall::now,
+        reserve_bytes: HISTORY_RESERVE,
+    };
+    let started = History::start(config, reader);
+    started.inspect_err(|error| warn!("no history of questions is kept: {error}")).ok()
+}
+
+/// Who asks the partner's history.
+fn partner_history(control: &Handle, reach: watch::Receiver<Reach>) -> Arc<Partner> {
+    let control = control.clone();
+    let send = move |word: Word| {
+        // None of its types has a map with keys that are no text, the only way to fail.
+        control.history(serde_json::to_value(word).unwrap_or_default());
+    };
+    Arc::new(Partner::new(reach, Box::new(send)))
+}
+
+/// Answers the partner's questions about this host's history, one after another, and hands its
+/// answers on.
+async fn talk_of_history(
+    control: Handle,
+    history: Option<History>,
+    partner: Arc<Partner>,
+    mut heard: mpsc::Receiver<serde_json::Value>,
+) {
+    while let Some(word) = heard.recv().await {
+        // What a later version says in words that this one does not know is passed over.
+        let Ok(word) = serde_json::from_value::<Word>(word) else { continue };
+        if !word.what.is_question() {
+            partner.answered(word);
+            continue;
+        }
+        let Some(history) = history.clone() else { continue };
+        let answer = tokio::task::spawn_blocking(move || partner::answer(&history, word)).await;
+        if let Ok(Some(word)) = answer {
+            control.history(serde_json::to_value(word).unwrap_or_default());
         }
     }
 }

@@ -27,9 +27,10 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::problem::{Place, Problem};
 use super::records::{
-    Forward, List, ListKind, LocalRecord, Network, Pause, PauseScope, Policy, Record, RecordData,
-    Reservation, Rule, RuleKind, Settings, Source, UpstreamGroup, default_policy,
+    Forward, History, List, ListKind, LocalRecord, Network, Pause, PauseScope, Policy, Record,
+    RecordData, Reservation, Rule, RuleKind, Settings, Source, UpstreamGroup, default_policy,
 };
+use crate::history::{HistorySettings, Level};
 
 /// The label of the name, in the household's domain, that leads to its DNS on either host.
 pub const DNS_LABEL: &str = "dns";
@@ -95,6 +96,8 @@ pub struct Effective {
     /// The pauses of blocking there are, ended ones included: what is in force of them is a
     /// matter of the clock ([`crate::pauses`]).
     pub pauses: Vec<PauseSpec>,
+    /// What is kept of the questions.
+    pub history: HistorySettings,
     /// What is wrong with the records.
     pub problems: Vec<Problem>,
 }
@@ -259,6 +262,11 @@ pub fn derive(records: &BTreeMap<String, String>, host: &HostView) -> Effective 
     local::derive(&household, &mut effective);
     upstreams::derive(&household, &mut effective);
     pauses(&household, &mut effective);
+    effective.history =
+        household.settings.history.as_ref().map(History::settings).unwrap_or_default();
+    if effective.history.level == Level::Off {
+        effective.policies.policies.iter_mut().for_each(|policy| policy.history = false);
+    }
     effective
 }
 
@@ -354,6 +362,7 @@ impl Household {
             settings.trust_anchors = settings.trust_anchors.or(read.trust_anchors);
             settings.mclt = settings.mclt.or(read.mclt);
             settings.auto_partner_down = settings.auto_partner_down.or(read.auto_partner_down);
+            settings.history = settings.history.or(read.history);
         }
         settings
     }

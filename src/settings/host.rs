@@ -11,7 +11,7 @@ use super::fields::{Fields, Read, Wrong, shown};
 use super::problem::Problem;
 use super::report::Report;
 use super::toml_file::TomlFile;
-use super::words::Id;
+use super::words::{Id, Size};
 use crate::certificates::Files;
 
 /// What is in force on this host only.
@@ -323,34 +323,6 @@ impl Read for LogFilter {
                 "Write error, warn, info, debug or trace, or such as \"info,lanward_ha=debug\".",
             )),
         }
-    }
-}
-
-/// A number of bytes, written `512KiB`, `32MiB` or `1GiB`.
-struct Size(u64);
-
-impl Read for Size {
-    fn read(value: &Value) -> Result<Size, Wrong> {
-        let text = value.as_str().unwrap_or_default().trim();
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let shift = match text[digits..].trim() {
-            "KiB" => Some(10),
-            "MiB" => Some(20),
-            "GiB" => Some(30),
-            _ => None,
-        };
-        let number: Option<u64> = text[..digits].parse().ok();
-        number
-            .zip(shift)
-            .and_then(|(number, shift)| number.checked_mul(1 << shift))
-            .filter(|bytes| *bytes <= 1 << 40)
-            .map(Size)
-            .ok_or_else(|| {
-                Wrong::new(
-                    format!("{} is not a size.", shown(value)),
-                    "Write it such as \"32MiB\"; there are KiB, MiB and GiB.",
-                )
-            })
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod dnssec;
 mod filtering;
+mod history;
 mod local;
 mod network;
 mod pause;
@@ -19,6 +20,7 @@ use super::words::{Id, Name, Period};
 
 pub use dnssec::{DnssecMode, Exemption, TrustAnchor};
 pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
+pub use history::{History, HistoryLevel};
 pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
 pub use pause::{Pause, PauseScope};
@@ -97,11 +99,14 @@ pub struct Settings {
     /// After how long a silence the partner is taken for off by itself (default: never).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_partner_down: Option<Period>,
+    /// What is kept of the questions, and for how long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 11] = [
+    pub const KEYS: [&'static str; 12] = [
         "domain",
         "upstreams",
         "bootstrap",
@@ -113,6 +118,7 @@ impl Settings {
         "trust_anchors",
         "mclt",
         "auto_partner_down",
+        "history",
     ];
 
     /// Reads those that `fields` has.
@@ -123,6 +129,7 @@ impl Settings {
         let dnssec_exempt = fields.has("dnssec_exempt").then(|| fields.list("dnssec_exempt"));
         let trust_anchors = fields.has("trust_anchors").then(|| fields.list("trust_anchors"));
         let mclt = fields.optional("mclt");
+        let history = fields.table("history", History::read);
         Settings {
             domain,
             upstreams,
@@ -135,6 +142,7 @@ impl Settings {
             trust_anchors,
             mclt,
             auto_partner_down: fields.optional("auto_partner_down"),
+            history,
         }
     }
 }

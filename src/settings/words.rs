@@ -3,6 +3,7 @@
 
 mod addresses;
 mod names;
+mod size;
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -16,6 +17,7 @@ use super::fields::{Read, Wrong, shown};
 
 use addresses::parse_ipv4;
 pub use names::{Id, Name, Owner};
+pub use size::Size;
 
 /// A length of time, written `10s`, `90m`, `24h`, `7d`, or several together (`1h30m`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +125,7 @@ macro_rules! serialize_by_display {
         }
     )*};
 }
-serialize_by_display!(Period, Range, Mac, Hex, Name, Owner, Zone, Id);
+serialize_by_display!(Period, Range, Mac, Hex, Name, Owner, Zone, Id, Size);
 
 fn text(value: &Value, what: &str, example: &str) -> Result<String, Wrong> {
     match value {

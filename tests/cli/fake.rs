@@ -373,6 +373,64 @@ impl Backend for Household {
         }))
     }
 
+    fn queries(&self, question: QueriesQuestion) -> Answer<'_, Result<QueriesAnswer, EditError>> {
+        self.note(format!("queries {question:?}"));
+        let row = QueryRow {
+            at: "2026-11-27T12:00:00.5Z".parse().expect("a time"),
+            host: "pi-a".into(),
+            client: Some("10.0.30.7".into()),
+            device: Some(self.hostile_name.clone()),
+            name: Some("x.ads.example".into()),
+            qtype: "A".into(),
+            verdict: "blocked".into(),
+            rcode: "NOERROR".into(),
+            transport: "udp".into(),
+            dnssec: "unchecked".into(),
+            policy: "strict".into(),
+            upstream: None,
+            rule: Some(QueryRule {
+                allowed: false,
+                list: "Advertising".into(),
+                rule: Some("ads.example".into()),
+                target: None,
+            }),
+            took_ms: None,
+        };
+        let missing = match self.partner_up {
+            true => Vec::new(),
+            false => vec!["pi-b is missing: no link to it since 14:03 UTC on 27 November.".into()],
+        };
+        ready(Ok(QueriesAnswer {
+            queries: vec![row],
+            next: Some("77".into()),
+            newest: "pi-a:78".into(),
+            cut: false,
+            missing,
+            level: "everything".into(),
+        }))
+    }
+
+    fn statistics(&self, hours: u32) -> Answer<'_, Result<StatisticsView, EditError>> {
+        self.note(format!("statistics {hours}"));
+        let tally = |name: &str, count| vec![Tally { name: name.into(), count }];
+        ready(Ok(StatisticsView {
+            queries: 41_203,
+            blocked: 7_416,
+            verdicts: tally("cached", 20_000),
+            domains: tally("www.example", 900),
+            blocked_domains: tally("x.ads.example", 300),
+            latency_ms: [Some(15.0), Some(50.0), None],
+            level: "everything".into(),
+            ..StatisticsView::default()
+        }))
+    }
+
+    fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>> {
+        self.note(format!("forget {order:?}"));
+        let missing = if self.partner_up { Vec::new() } else { vec!["pi-b is missing.".into()] };
+        ready(Ok(Forgotten { queries: 12, missing }))
+    }
+
     fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {
         let length = match new.length {
             PauseLength::For(length) => format!("for {} s", length.as_secs()),

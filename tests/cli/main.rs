@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the built program, its output and its exit codes.
 
 mod fake;
+mod queries;
 
 use std::io::Write;
 use std::path::Path;

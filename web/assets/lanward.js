@@ -176,6 +176,44 @@ for (const form of document.querySelectorAll('form[data-autosubmit]')) {
   });
 }
 
+// New questions come in by themselves, while the page is looked at. The rows are made by the server:
+// what is fetched is this page, for what came after the newest row.
+const follow = document.getElementById('follow');
+if (follow) {
+  const rows = document.getElementById('rows');
+  let timer = 0;
+  const fetchNew = () => {
+    const request = new XMLHttpRequest();
+    request.open('GET', follow.dataset.follow);
+    request.responseType = 'document';
+    request.timeout = 10000;
+    request.onloadend = () => {
+      const page = request.response;
+      const next = page?.getElementById('follow');
+      if (next) {
+        follow.dataset.follow = next.dataset.follow;
+        const fresh = [...page.querySelectorAll('#rows > tr')];
+        if (fresh.length) {
+          document.getElementById('nothing')?.remove();
+          rows.closest('.card').hidden = false;
+          rows.prepend(...fresh.map((row) => document.adoptNode(row)));
+          while (rows.children.length > 300) rows.lastElementChild.remove();
+        }
+      }
+      if (follow.ariaPressed === 'true') timer = setTimeout(fetchNew, document.hidden ? 10000 : 2000);
+    };
+    request.send();
+  };
+  follow.hidden = false;
+  follow.addEventListener('click', () => {
+    const on = follow.ariaPressed !== 'true';
+    follow.ariaPressed = String(on);
+    follow.textContent = on ? 'Pause' : 'Follow live';
+    clearTimeout(timer);
+    if (on) fetchNew();
+  });
+}
+
 // "/" goes to the search box, Escape closes a menu, and so does a press elsewhere.
 const menus = document.querySelectorAll('details.menu');
 document.addEventListener('keydown', (event) => {

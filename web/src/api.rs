@@ -22,12 +22,14 @@ use crate::view::{
 
 mod changes;
 mod lists;
+mod queries;
 mod reservations;
 
 pub(crate) use changes::{changes, conflicts, forget, pause, pauses, resume, revert, settle};
 pub(crate) use lists::{
     accept_list, add_list, encrypted, lists, patch_list, remove_list, update_all, update_list,
 };
+pub(crate) use queries::{forget_queries, queries, statistics};
 pub(crate) use reservations::{release, reservations, reserve, unreserve};
 
 /// A refusal that answers as a problem document.

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use crate::SessionId;
 use crate::view::{
-    ChangeRow, CollisionRow, EditError, EncryptedView, Health, InForce, LeaseRow, ListRow,
-    LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent, PairOrder, PauseScope,
-    PolicyView, Removed, ReservationView, Saved, Status, Unavailable, WhyAnswer, WhyQuestion,
+    ChangeRow, CollisionRow, EditError, EncryptedView, ForgetOrder, Forgotten, Health, InForce,
+    LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent,
+    PairOrder, PauseScope, PolicyView, QueriesAnswer, QueriesQuestion, Removed, ReservationView,
+    Saved, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -75,6 +76,15 @@ pub trait Backend: Send + Sync + 'static {
     /// Which lists and rules match a name, and which of them decides.
     fn why(&self, question: WhyQuestion) -> Answer<'_, Result<WhyAnswer, Unavailable>>;
 
+    /// Questions that were answered, of both hosts, the newest first. Bounded in time: under a
+    /// second, more where the disk is slow.
+    fn queries(&self, question: QueriesQuestion) -> Answer<'_, Result<QueriesAnswer, EditError>>;
+
+    /// What the last hours come to, of both hosts; bounded as [`Backend::queries`].
+    fn statistics(&self, hours: u32) -> Answer<'_, Result<StatisticsView, EditError>>;
+
+    /// Forgets questions on both hosts, for good.
+    fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>>;
     /// Forgets this host's cached answers for a name, and with `below` for names below it; all of
     /// them where no name is given. How many answers that were.
     fn forget_answers(

@@ -23,6 +23,7 @@ mod guard;
 mod html;
 mod lease_table;
 mod pages;
+mod query_address;
 mod refusal;
 mod routes;
 mod serve;

@@ -1,5 +1,6 @@
 //! The pages: HTML made on the server, complete without JavaScript.
 
+mod day;
 mod device;
 mod frame;
 mod leases;
@@ -8,6 +9,7 @@ mod login;
 mod names;
 mod overview;
 mod pause;
+mod queries;
 mod reservations;
 mod setup;
 mod small;
@@ -35,6 +37,7 @@ pub(crate) use login::{login, login_form, logout, logout_everywhere};
 pub(crate) use names::names;
 pub(crate) use overview::overview;
 pub(crate) use pause::{pause, resume};
+pub(crate) use queries::queries;
 pub(crate) use reservations::{
     new as new_reservation, parse_addr, parse_label, parse_mac, remove as remove_reservation, save,
 };

@@ -7,6 +7,7 @@ mod edits;
 mod entry;
 mod guards;
 mod looks;
+mod queries;
 mod sharing;
 mod walk;
 

@@ -8,6 +8,7 @@ mod lists;
 mod names;
 mod pair;
 mod pause;
+mod queries;
 mod status;
 mod why;
 
@@ -21,6 +22,10 @@ pub use lists::{ListActivity, ListKind, ListRow, NewList};
 pub use names::{LocalNames, NameRow, NameSource, RefusedName};
 pub use pair::{Condition, HostStatus, PairEvent, PairOrder, PairStatus};
 pub use pause::{NewPause, PauseLength, PauseScope, PauseView};
+pub use queries::{
+    ClientTally, ForgetOrder, Forgotten, QueriesAnswer, QueriesQuestion, QueryFilter, QueryRow,
+    QueryRule, StatisticsView, Step, Tally, UpstreamTally,
+};
 pub use status::{
     About, DnsCounters, Health, NetworkView, PolicyView, Problem, ServiceAddress, Severity, Status,
     UpstreamView,

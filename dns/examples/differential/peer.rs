@@ -22,6 +22,7 @@ pub(crate) async fn lanward(upstream: SocketAddr) -> Result<(Server, SocketAddr)
             filtering: false,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            history: false,
             upstreams: None,
         }],
         networks: vec![ClientNetwork { subnet: "127.0.0.0/8".parse()?, policy: PolicyId(0) }],

@@ -1,8 +1,10 @@
 //! The filter's verdict on the question, and on the names that an answer leads to.
 
-use super::{Asked, Cx, Outcome, Step};
+use std::sync::Arc;
+
+use super::{Asked, Cx, Decided, Outcome, Step};
 use crate::cache::Entry;
-use crate::name::{push_text, suffixes};
+use crate::name::{last_labels, push_text};
 use crate::wire::{Ede, Owner, Rcode, Reply};
 use crate::{Answered, BlockMode, Policy, RecordType, RuleRef, Verdict};
 
@@ -15,9 +17,24 @@ pub(super) fn judge<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -
     match cx.snapshot.filter.verdict(name, asked.policy_id) {
         Verdict::Blocked(rule) => {
             write(cx, asked, policy, rule, name, out);
+            asked.decided = Some(Decided { rule, allowed: false, target: None });
             Step::Done(Outcome::Answered(Answered::Blocked))
         }
-        Verdict::NoMatch | Verdict::Allowed(_) => Step::Next,
+        Verdict::Allowed(rule) => {
+            asked.decided = Some(Decided { rule, allowed: true, target: None });
+            Step::Next
+        }
+        Verdict::NoMatch => Step::Next,
+    }
+}
+
+/// Whether a rule allows the question's own name, for a question that was judged when it came.
+pub(super) fn excuse(cx: &Cx<'_>, asked: &mut Asked<'_>) {
+    if asked.filtering.is_some()
+        && let Verdict::Allowed(rule) =
+            cx.snapshot.filter.verdict(asked.query.name(), asked.policy_id)
+    {
+        asked.decided = Some(Decided { rule, allowed: true, target: None });
     }
 }
 
@@ -25,20 +42,21 @@ pub(super) fn judge<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -
 /// whatever it leads to.
 pub(super) fn judge_targets(
     cx: &Cx<'_>,
-    asked: &Asked<'_>,
-    entry: &Entry,
+    asked: &mut Asked<'_>,
+    entry: &Arc<Entry>,
     out: &mut Vec<u8>,
 ) -> Step {
     let (Some(policy), [_, ..]) = (asked.filtering, entry.targets()) else { return Step::Next };
-    let filter = &cx.snapshot.filter;
-    let own = filter.verdict(asked.query.name(), asked.policy_id);
-    if matches!(own, Verdict::Allowed(_)) {
+    if asked.decided.as_ref().is_some_and(|decided| decided.allowed) {
         return Step::Next;
     }
-    for target in entry.targets() {
+    let filter = &cx.snapshot.filter;
+    for (at, target) in entry.targets().iter().enumerate() {
         match filter.verdict(target.as_wire(), asked.policy_id) {
             Verdict::Blocked(rule) => {
                 write(cx, asked, policy, rule, target.as_wire(), out);
+                let target = Some((entry.clone(), at));
+                asked.decided = Some(Decided { rule, allowed: false, target });
                 return Step::Done(Outcome::Answered(Answered::Blocked));
             }
             Verdict::NoMatch | Verdict::Allowed(_) => {}
@@ -117,10 +135,4 @@ pub(super) fn soa(ttl: u32) -> [u8; SOA_NAMES.len() + 20] {
         slot.copy_from_slice(&u32::to_be_bytes(number));
     }
     soa
-}
-
-/// The last `labels` labels of a name.
-fn last_labels(name: &[u8], labels: u8) -> &[u8] {
-    let skip = (suffixes(name).count() - 1).saturating_sub(usize::from(labels));
-    suffixes(name).nth(skip).unwrap_or(name)
 }

@@ -8,12 +8,14 @@ use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType
 use proptest::prelude::*;
 
 use super::*;
+use crate::history::{DnssecOutcome, UpstreamId};
 use crate::{
     BlockMode, ClientNetwork, Filter, ListId, LocalHost, LocalNames, LocalRecord, LocalZone, Name,
     Policies, Protection, RecordData, RuleRef, Verdict,
 };
 
 mod cached;
+mod history;
 mod local;
 mod protection;
 mod special;
@@ -42,6 +44,10 @@ impl Filter for Rules {
     fn list_name(&self, _list: ListId) -> Arc<str> {
         Arc::from("ads")
     }
+
+    fn list_names(&self) -> Vec<(ListId, Arc<str>)> {
+        vec![(ListId(0), Arc::from("ads"))]
+    }
 }
 
 pub(crate) struct House {
@@ -59,7 +65,14 @@ fn hickory(text: &str) -> HickoryName {
 }
 
 fn policy(name: &str, filtering: bool, block_mode: BlockMode) -> Policy {
-    Policy { name: name.into(), filtering, block_mode, blocked_ttl_secs: 10, upstreams: None }
+    Policy {
+        name: name.into(),
+        filtering,
+        block_mode,
+        blocked_ttl_secs: 10,
+        upstreams: None,
+        history: true,
+    }
 }
 
 fn policies(mode: BlockMode) -> Policies {
@@ -145,6 +158,21 @@ impl House {
             transport: Transport::Udp,
         };
         let outcome = self.pipeline.handle(&self.shared, packet, asker, self.now, &mut out);
+        (outcome, out)
+    }
+
+    /// Ends a question that came half a second ago.
+    fn finish(&self, packet: &[u8], asker: Asker, result: &Result) -> (Option<Outcome>, Vec<u8>) {
+        let way = Way {
+            received: Now(self.now.0 - Duration::from_millis(500)),
+            upstream: Some(UpstreamId(3)),
+            dnssec: DnssecOutcome::Secure,
+        };
+        let (snapshot, mut out) = (self.shared.snapshot.load(), Vec::new());
+        let history = &mut self.shared.history();
+        let outcome = self
+            .pipeline
+            .finish(&snapshot, packet, asker, result, way, self.now, &mut out, history);
         (outcome, out)
     }
 
@@ -525,9 +553,7 @@ fn failing_upstreams_give_a_stale_answer_or_a_remembered_failure() {
             local: LOCAL,
             transport: Transport::Udp,
         };
-        let mut out = Vec::new();
-        let snapshot = house.shared.snapshot.load();
-        let outcome = house.pipeline.finish(&snapshot, packet, asker, &result, house.now, &mut out);
+        let (outcome, out) = house.finish(packet, asker, &result);
         outcome.map(|outcome| (outcome, Message::from_vec(&out).expect("a message")))
     };
     let failed = || Result::Failed(FailureKind::Timeout);
@@ -574,10 +600,8 @@ fn an_alias_out_of_the_house_stands_before_its_targets_answer() {
         local: LOCAL,
         transport: Transport::Udp,
     };
-    let mut out = Vec::new();
     let result = Result::Answer(entry);
-    let snapshot = house.shared.snapshot.load();
-    house.pipeline.finish(&snapshot, &packet, asker, &result, house.now, &mut out);
+    let (_, out) = house.finish(&packet, asker, &result);
     let answer = Message::from_vec(&out).expect("a message");
     assert_eq!(addresses(&answer), ["safe.search.example.net.", "x.example.net.", "192.0.2.5"]);
     assert_eq!(answer.answers[0].name, hickory("search.example."));

@@ -12,6 +12,7 @@ fn policy(upstreams: Option<&str>) -> Policy {
         filtering: true,
         block_mode: BlockMode::Null,
         blocked_ttl_secs: 10,
+        history: true,
         upstreams: upstreams.map(Into::into),
     }
 }

@@ -98,13 +98,14 @@ async fn read<S: AsyncRead>(
                 tally.answered(how);
                 ReplyTo::Stream(slot).send(&out, tally);
                 if matches!(outcome, Outcome::Aging(_)) {
-                    handler.refresh(&packet, asker);
+                    handler.refresh(&packet, asker, now);
                 }
             }
             Outcome::Dropped(reason) => return tally.dropped(reason),
             Outcome::Miss => {
                 let reply = ReplyTo::Stream(slot);
-                let job = Job { packet: packet.as_slice().into(), asker, reply };
+                let packet = packet.as_slice().into();
+                let job = Job { packet, asker, received: now, reply };
                 handler.forward(job, &mut out, tally);
             }
         }

@@ -80,6 +80,7 @@ impl Worker {
 
 fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
     let tally = handler.shared.tally();
+    let mut history = handler.shared.recorder();
     let mut snapshot = arc_swap::Cache::new(&handler.shared.snapshot);
     let mut buffer = vec![0; RECEIVE];
     let mut control = cmsg_space!(in6_pktinfo);
@@ -103,20 +104,23 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
         let asker =
             Asker { source: peer.source, local: endpoint.asked(&peer), transport: Transport::Udp };
         let now = handler.clock.now();
-        match handler.pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out) {
+        let pipeline = &handler.pipeline;
+        match pipeline.handle_with(snapshot.load(), packet, asker, now, &mut out, &mut history) {
             outcome @ (Outcome::Answered(how) | Outcome::Aging(how)) => {
                 tally.answered(how);
                 if endpoint.send(&out, &peer).is_err() {
                     tally.dropped(crate::DropReason::Send);
                 }
+                history.wake();
                 if matches!(outcome, Outcome::Aging(_)) {
-                    handler.refresh(packet, asker);
+                    handler.refresh(packet, asker, now);
                 }
             }
             Outcome::Dropped(reason) => tally.dropped(reason),
             Outcome::Miss => {
                 let reply = ReplyTo::Udp(endpoint.clone(), peer);
-                handler.forward(Job { packet: packet.into(), asker, reply }, &mut out, &tally);
+                let job = Job { packet: packet.into(), asker, received: now, reply };
+                handler.forward(job, &mut out, &tally);
             }
         }
     }

@@ -189,6 +189,10 @@ impl lanward_dns::Filter for Ads {
     fn list_name(&self, _list: lanward_dns::ListId) -> Arc<str> {
         Arc::from("ads")
     }
+
+    fn list_names(&self) -> Vec<(lanward_dns::ListId, Arc<str>)> {
+        vec![(lanward_dns::ListId(0), Arc::from("ads"))]
+    }
 }
 
 pub(crate) fn policies() -> Policies {
@@ -199,6 +203,7 @@ pub(crate) fn policies() -> Policies {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            history: true,
             upstreams: None,
         }],
         networks: subnets

@@ -37,6 +37,7 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
             },
             blocked_ttl_secs: u32::try_from(policy.blocked_ttl.0.as_secs()).unwrap_or(u32::MAX),
             upstreams: policy.upstreams.as_ref().map(|id| id.as_str().into()),
+            history: policy.history,
         });
     }
     for (id, list) in &household.lists {
@@ -153,6 +154,7 @@ impl Policy {
             block_mode: records::BlockMode::Null,
             blocked_ttl: crate::settings::words::Period(lanward_dns::Policy::BLOCKED_TTL),
             upstreams: None,
+            history: true,
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Policy {
     /// The group of upstream servers that is asked (default: `default`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<Id>,
+    /// Whether the history keeps the questions of those who have it (default true).
+    pub history: bool,
 }
 
 /// What a blocked question is answered with.
@@ -132,6 +134,7 @@ impl Record for Policy {
             block_mode: BlockMode::read(fields),
             blocked_ttl: fields.or("blocked_ttl", Period(lanward_dns::Policy::BLOCKED_TTL)),
             upstreams: fields.optional("upstreams"),
+            history: fields.or("history", true),
         })
     }
 }

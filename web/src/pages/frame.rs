@@ -16,6 +16,7 @@ use crate::visit::Visit;
 pub(crate) enum Tab {
     Overview,
     Leases,
+    Queries,
     Lists,
     Why,
     System,
@@ -28,9 +29,10 @@ pub(crate) struct Place {
     pub(crate) icon: Icon,
 }
 
-const PLACES: [Place; 5] = [
+const PLACES: [Place; 6] = [
     Place { tab: Tab::Overview, path: "/", label: "Overview", icon: Icon("overview") },
     Place { tab: Tab::Leases, path: "/leases", label: "Leases", icon: Icon("leases") },
+    Place { tab: Tab::Queries, path: "/queries", label: "Queries", icon: Icon("clock") },
     Place { tab: Tab::Lists, path: "/lists", label: "Blocklists", icon: Icon("lists") },
     Place { tab: Tab::Why, path: "/why", label: "Why blocked?", icon: Icon("why") },
     Place { tab: Tab::System, path: "/system", label: "System", icon: Icon("host") },

@@ -5,6 +5,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 
+use super::day::{Day, day};
 use super::frame::{Frame, PairMark, Tab};
 use super::{Answered, render};
 use crate::app::Shared;
@@ -27,6 +28,7 @@ struct Page {
     attention: Vec<Attention>,
     tiles: Vec<Tile>,
     answers: Answers,
+    day: Option<Day>,
     networks: Vec<Network>,
     hosts: Vec<Host>,
     services: Vec<ServiceAddress>,
@@ -113,6 +115,8 @@ pub(crate) async fn overview(
     let networks = app.backend.networks().await?;
     let lists = app.backend.lists().await?;
     let frame = Frame::new(&app, &visit, "Overview", Tab::Overview, &status);
+    // Without a history the page is what it is otherwise.
+    let statistics = app.backend.statistics(24).await.ok();
     let devices: u64 = networks.iter().map(|n| n.active).sum();
     let reserved: u64 = networks.iter().map(|n| n.reserved).sum();
     let lists_on = lists.iter().filter(|l| l.enabled).count() as u64;
@@ -127,6 +131,7 @@ pub(crate) async fn overview(
         attention: attention(&status),
         tiles: tiles(&status, devices, reserved, lists_on),
         answers: answers(&status.dns),
+        day: statistics.and_then(|statistics| day(&statistics, frame.now, &frame.zone)),
         networks: networks.iter().map(network).collect(),
         hosts: hosts(&status, &frame),
         services: status.service_addresses.clone(),

@@ -77,10 +77,7 @@ fn served(house: &House, owner: &str, rtype: HickoryType) -> Vec<(Answered, Mess
     let entry = house.pipeline.fresh(&Key::of(&query, 0), house.now).expect("learned");
     let source = "10.0.30.7:4000".parse().expect("source");
     let asker = Asker { source, local: LOCAL, transport: Transport::Udp };
-    let mut out = Vec::new();
-    let snapshot = house.shared.snapshot.load();
-    let result = Result::Answer(entry);
-    let finished = house.pipeline.finish(&snapshot, &packet, asker, &result, house.now, &mut out);
+    let (finished, out) = house.finish(&packet, asker, &Result::Answer(entry));
     let Some(Outcome::Answered(how)) = finished else { panic!("{finished:?}") };
     let arrived = (how, Message::from_vec(&out).expect("a message"));
     let (outcome, out) = house.send_from("10.0.30.7:4000", &packet);

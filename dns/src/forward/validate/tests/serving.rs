@@ -62,6 +62,7 @@ impl House {
             block_mode: crate::BlockMode::Null,
             blocked_ttl_secs: 10,
             upstreams: None,
+            history: true,
         };
         let subnet = "127.0.0.0/8".parse().expect("a network");
         let networks = vec![ClientNetwork { subnet, policy: PolicyId(0) }];
