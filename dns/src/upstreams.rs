@@ -145,7 +145,7 @@ impl UpstreamServer {
     /// Own recursion from the root's name servers down.
     pub fn recursion() -> Self {
         Self {
-            label: "own recursion".into(),
+            label: "recursive".into(),
             transport: UpstreamTransport::Recursion,
             addresses: crate::forward::ROOT_SERVERS.to_vec(),
             port: 53,

@@ -13,9 +13,12 @@ use super::{Record, word};
 use crate::settings::fields::{Fields, Read, Wrong, shown};
 use crate::settings::words::{Id, Name, Zone};
 
+/// How own recursion is written, in the place of a server.
+const RECURSIVE: &str = "recursive";
+
 /// A server that is asked, written `9.9.9.9`, `9.9.9.9:5353`, `tls://9.9.9.9#dns.quad9.net`,
 /// `https://dns.quad9.net/dns-query` or `quic://dns.adguard-dns.com`; or as a table of `url` and
-/// `addresses`.
+/// `addresses`. `recursive` is no server: the zones' own servers are asked, from the root's down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// As it was written.
@@ -42,7 +45,7 @@ impl Read for PlainServer {
     fn read(value: &Value) -> Result<Self, Wrong> {
         let server = Upstream::read(value)?;
         if server.server.transport != UpstreamTransport::Plain {
-            let message = format!("{server} is encrypted, and would have to be found first.");
+            let message = format!("{server} is not a plain server at an address.");
             return Err(Wrong::new(message, "Write the address of a plain one, such as 9.9.9.9."));
         }
         Ok(Self(server))
@@ -161,6 +164,13 @@ impl Upstream {
 
     /// Reads the short form; `addresses` for a server that is written by its name.
     fn parse(text: &str, addresses: Vec<IpAddr>) -> Result<Self, Wrong> {
+        if text == RECURSIVE {
+            let mut server = UpstreamServer::recursion();
+            if !addresses.is_empty() {
+                server.addresses.clone_from(&addresses);
+            }
+            return Ok(Self { text: text.to_owned(), addresses, server });
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             if !addresses.is_empty() {
                 let fix = "Write the address itself, such as \"9.9.9.9\".";

@@ -58,6 +58,20 @@ fn the_short_forms_are_read() {
 }
 
 #[test]
+fn own_recursion_is_written_in_the_place_of_a_server() {
+    let recursive = Upstream::read(&json!("recursive")).expect("a server");
+    assert_eq!(recursive.server().transport, UpstreamTransport::Recursion);
+    assert_eq!(recursive.server().addresses.len(), 26);
+    assert!(!recursive.needs_bootstrap());
+    assert_eq!(serde_json::to_value(&recursive).expect("json"), json!("recursive"));
+    let roots = json!({ "url": "recursive", "addresses": ["192.0.2.53"] });
+    let own = Upstream::read(&roots).expect("a server");
+    assert_eq!(own.server().addresses.len(), 1);
+    assert_eq!(serde_json::to_value(&own).expect("json"), roots);
+    assert!(PlainServer::read(&json!("recursive")).is_err());
+}
+
+#[test]
 fn what_is_no_server_is_told_with_a_fix() {
     for (value, told) in [
         (json!("sdns://AQMAAAAAAAAAETk0"), "DNSCrypt stamps"),
