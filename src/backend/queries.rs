@@ -134,7 +134,7 @@ impl House {
                 word(known.collect(), Term::Transport)
             }
             "dnssec" => {
-                let known = lanward_dns::Dnssec::ALL.iter().map(|own| own.as_str());
+                let known = lanward_dns::DnssecOutcome::ALL.iter().map(|own| own.as_str());
                 word(known.collect(), Term::Dnssec)
             }
             "list" => one(Term::List(value.to_owned())),

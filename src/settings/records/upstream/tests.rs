@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::*;
 
-fn read(value: &Value) -> Upstream {
+#[expect(clippy::needless_pass_by_value, reason = "made in the call")]
+fn read(value: Value) -> Upstream {
     let read = Upstream::read(&value).unwrap_or_else(|wrong| panic!("{value}: {wrong:?}"));
     assert_eq!(serde_json::to_value(&read).expect("JSON"), value, "written as it is read");
     read
