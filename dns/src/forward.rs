@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cache::{Entry, FailureKind, Key};
 use crate::counters::Tally;
-use crate::history::{DnssecOutcome, Recorder, Way};
+use crate::history::{DnssecOutcome, Recorder, UpstreamId, Way};
 use crate::pipeline::{Asker, Errand, Outcome, Pipeline, Result as Ended};
 use crate::routes::Route;
 use crate::server::{Clock, ReplyTo};
@@ -43,6 +43,7 @@ mod validators;
 mod world;
 
 pub(crate) use groups::Groups;
+use groups::noting_who;
 pub use health::UpstreamState;
 pub(crate) use question::Question;
 pub(crate) use recurse::ROOT_SERVERS;
@@ -87,6 +88,8 @@ pub(crate) struct Forwarding {
 /// A question in flight.
 struct Flight {
     waiters: Vec<Job>,
+    /// It is known when it will have taken so long.
+    late_due: bool,
     /// It has taken so long that an expired answer is served meanwhile.
     late: bool,
 }
@@ -95,6 +98,8 @@ struct Flight {
 struct Landed {
     key: Key,
     result: Result<Got, FailureKind>,
+    /// The server that gave the answer.
+    by: Option<UpstreamId>,
     took: Duration,
 }
 
@@ -149,35 +154,49 @@ impl Forwarding {
         if !job.reply.is_nobody()
             && let Some(entry) = self.pipeline.fresh(&key, now)
         {
-            return self.answer(job, &Ended::Known(entry));
+            return self.answer(job, &Ended::Known(entry), None);
         }
         if let Some(flight) = self.flights.get_mut(&key) {
             if flight.late || flight.waiters.len() >= MAX_WAITERS {
-                return self.answer(job, &Ended::Failed(FailureKind::Overload));
+                return self.answer(job, &Ended::Failed(FailureKind::Overload), None);
             }
-            return flight.waiters.push(job);
+            flight.waiters.push(job);
+            // The answer that was to be refreshed may have expired meanwhile.
+            return self.serve_late_when_stale(&key, now, &snapshot, route);
         }
         let groups = &snapshot.groups;
         if !groups.has_servers(route.group) {
-            return self.answer(job, &Ended::Failed(FailureKind::NoForwarder));
+            return self.answer(job, &Ended::Failed(FailureKind::NoForwarder), None);
         }
         if self.flights.len() >= groups.upstreams.max_in_flight {
-            return self.answer(job, &Ended::Failed(FailureKind::Overload));
+            return self.answer(job, &Ended::Failed(FailureKind::Overload), None);
         }
         let name = alias.as_ref().map_or(query.name(), |alias| alias.target().as_wire());
         let Some(question) = Question::new(name, &query) else { return };
-        if self.pipeline.has_stale(&key, now) {
-            // Where nobody is known to answer there is nothing to wait for.
-            let wait = match groups.is_down(route.group) {
-                true => Duration::ZERO,
-                false => groups.upstreams.stale_after,
-            };
-            let due = Instant::now() + wait;
-            let at = self.late.partition_point(|(other, _)| *other <= due);
-            self.late.insert(at, (due, key.clone()));
-        }
         self.ask(key.clone(), question, &snapshot, route);
-        self.flights.insert(key, Flight { waiters: vec![job], late: false });
+        let flight = Flight { waiters: vec![job], late_due: false, late: false };
+        self.flights.insert(key.clone(), flight);
+        self.serve_late_when_stale(&key, now, &snapshot, route);
+    }
+
+    /// Has whoever waits for `key` served an expired answer in a while, if there is one.
+    fn serve_late_when_stale(&mut self, key: &Key, now: Now, snapshot: &Snapshot, route: Route) {
+        let Some(flight) = self.flights.get_mut(key).filter(|flight| !flight.late_due) else {
+            return;
+        };
+        if !self.pipeline.has_stale(key, now) {
+            return;
+        }
+        flight.late_due = true;
+        // Where nobody is known to answer there is nothing to wait for.
+        let groups = &snapshot.groups;
+        let wait = match groups.is_down(route.group) {
+            true => Duration::ZERO,
+            false => groups.upstreams.stale_after,
+        };
+        let due = Instant::now() + wait;
+        let at = self.late.partition_point(|(other, _)| *other <= due);
+        self.late.insert(at, (due, key.clone()));
     }
 
     fn ask(&mut self, key: Key, question: Question, snapshot: &Snapshot, route: Route) {
@@ -185,22 +204,22 @@ impl Forwarding {
         let started = Instant::now();
         if let Some(checking) = snapshot.validators.checking(&question, route) {
             // Signatures take their time: others' questions must not wait for it.
-            let asked = tokio::spawn(checking.run());
+            let asked = tokio::spawn(noting_who(checking.run()));
             self.asking.push(Box::pin(async move {
-                let result = asked.await.unwrap_or(Err(FailureKind::Garbled));
-                Landed { key, result: result.map(Got::Checked), took: started.elapsed() }
+                let (result, by) = asked.await.unwrap_or((Err(FailureKind::Garbled), None));
+                Landed { key, result: result.map(Got::Checked), by, took: started.elapsed() }
             }));
             return;
         }
         let groups = snapshot.groups.clone();
         self.asking.push(Box::pin(async move {
-            let result = groups.ask(route.group, &question).await;
-            Landed { key, result: result.map(Got::Received), took: started.elapsed() }
+            let (result, by) = noting_who(groups.ask(route.group, &question)).await;
+            Landed { key, result: result.map(Got::Received), by, took: started.elapsed() }
         }));
     }
 
     fn land(&mut self, landed: Landed) {
-        let Landed { key, result, took } = landed;
+        let Landed { key, result, by, took } = landed;
         let now = self.clock.now();
         let entry = result.and_then(|got| {
             let entry = match got {
@@ -236,7 +255,7 @@ impl Forwarding {
         };
         let Some(flight) = self.flights.remove(&key) else { return };
         for job in flight.waiters {
-            self.answer(job, &ended);
+            self.answer(job, &ended, by);
         }
     }
 
@@ -274,12 +293,12 @@ impl Forwarding {
             let Some(flight) = self.flights.get_mut(&key) else { continue };
             flight.late = true;
             for job in std::mem::take(&mut flight.waiters) {
-                self.answer(job, &Ended::Late);
+                self.answer(job, &Ended::Late, None);
             }
         }
     }
 
-    fn answer(&mut self, job: Job, ended: &Ended) {
+    fn answer(&mut self, job: Job, ended: &Ended, upstream: Option<UpstreamId>) {
         if job.reply.is_nobody() {
             return;
         }
@@ -291,7 +310,7 @@ impl Forwarding {
             Ended::Failed(FailureKind::Bogus(_)) => DnssecOutcome::Bogus,
             Ended::Failed(_) | Ended::Late => DnssecOutcome::Unchecked,
         };
-        let way = Way { received, dnssec, ..Way::default() };
+        let way = Way { received, upstream, dnssec };
         let (out, history) = (&mut self.out, &mut self.history);
         match self.pipeline.finish(&snapshot, &packet, asker, ended, way, now, out, history) {
             Some(Outcome::Answered(how)) => {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::forward::{Groups, Validators};
-use crate::history::{HistoryReader, Hub, Labels, Recorder};
+use crate::history::{HistoryReader, Hub, Labels, Recorder, UpstreamId};
 use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::{Clock, InForce};
@@ -181,6 +181,11 @@ impl Shared {
     pub async fn lookup(&self, name: &Name) -> std::io::Result<Vec<IpAddr>> {
         let groups = self.snapshot.load().groups.clone();
         groups.lookup(name).await
+    }
+
+    /// The server of this number, as the settings write it; `None` once they do not name it any more.
+    pub fn upstream_label(&self, id: UpstreamId) -> Option<Arc<str>> {
+        self.snapshot.load().groups.label(id)
     }
 
     /// What is known of each upstream server, group after group.

@@ -366,12 +366,13 @@ const HISTORY_RING: usize = 256 << 10;
 const HISTORY_RESERVE: u64 = 64 << 20;
 
 /// The history of questions; without one, DNS goes on.
-fn start_history(data_dir: &Path, dns: &Shared, settings: HistorySettings) -> Option<History> {
+fn start_history(data_dir: &Path, dns: &Arc<Shared>, settings: HistorySettings) -> Option<History> {
     let reader = dns.record_history(HISTORY_RING)?;
+    let servers = Arc::clone(dns);
     let config = history::Config {
         dir: data_dir.join("history"),
         settings,
-        upstream: Box::new(|_| None),
+        upstream: Box::new(move |id| servers.upstream_label(id)),
         now: wall::now,
         reserve_bytes: HISTORY_RESERVE,
     };

@@ -1,9 +1,10 @@
 //! The groups of upstream servers of one settings snapshot: who is asked first, and who next.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -17,6 +18,7 @@ use super::health::UpstreamState;
 use super::question::{Dice, Question};
 use super::server::{Failed, Received, Server};
 use crate::cache::FailureKind;
+use crate::history::UpstreamId;
 use crate::{Order, Upstreams};
 
 /// Packets sent for one question, at least when all servers are silent, unless one is back.
@@ -25,6 +27,26 @@ const TRIES: usize = 3;
 /// Of so many questions one goes to any server first when the fastest is preferred, so that one
 /// that has become faster is found.
 const EXPLORE: u16 = 32;
+
+tokio::task_local! {
+    /// The server whose answer came first.
+    static ANSWERED: Cell<Option<UpstreamId>>;
+}
+
+/// Asks, and tells which server gave the first answer: validation asks more than one question, and
+/// the first is the client's.
+pub(super) async fn noting_who<T>(asking: impl Future<Output = T>) -> (T, Option<UpstreamId>) {
+    let noted = async {
+        let result = asking.await;
+        (result, ANSWERED.with(Cell::get))
+    };
+    ANSWERED.scope(Cell::default(), noted).await
+}
+
+fn note(server: UpstreamId) {
+    // Probes and look-ups of names are nobody's question.
+    let _ = ANSWERED.try_with(|first| first.set(first.get().or(Some(server))));
+}
 
 /// What all servers share, and what they tell the forwarding task.
 #[derive(Debug, Default)]
@@ -39,9 +61,16 @@ pub(crate) struct Common {
     pub(super) bootstrap: ArcSwap<Vec<SocketAddr>>,
     /// As `recovered`, for the forwarding task, which forgets what failed meanwhile.
     forget: AtomicBool,
+    /// How many servers there have been.
+    servers: AtomicU16,
 }
 
 impl Common {
+    /// A number that no server had for a long time.
+    pub(super) fn next_server(&self) -> UpstreamId {
+        UpstreamId(self.servers.fetch_add(1, Ordering::Relaxed))
+    }
+
     pub(super) fn recover(&self) {
         self.forget.store(true, Ordering::Relaxed);
         self.recovered.notify_waiters();
@@ -97,6 +126,12 @@ impl Groups {
         groups.flat_map(|(index, group)| group.servers.iter().map(move |server| (index, server)))
     }
 
+    /// The server as the settings write it.
+    pub(crate) fn label(&self, id: UpstreamId) -> Option<Arc<str>> {
+        let (_, server) = self.servers().find(|(_, server)| server.id == id)?;
+        Some(server.config.label.clone())
+    }
+
     pub(super) fn has_servers(&self, group: usize) -> bool {
         self.groups.get(group).is_some_and(|group| !group.servers.is_empty())
     }
@@ -150,7 +185,10 @@ impl Groups {
                 Some((at, result)) = running.next() => {
                     silent.spoke(at);
                     match result {
-                        Ok(received) => return Ok(received),
+                        Ok(received) => {
+                            order.get(at).into_iter().for_each(|server| note(server.id));
+                            return Ok(received);
+                        }
                         Err(why) if tries >= order.len() => {
                             if running.is_empty() {
                                 return Err(why.kind);

@@ -16,6 +16,7 @@ use super::recurse::Recursion;
 use super::udp::{self, Ended};
 use super::validate::Ask;
 use crate::cache::FailureKind;
+use crate::history::UpstreamId;
 use crate::wire::{Form, Rcode};
 use crate::{NameError, UpstreamServer, UpstreamTransport};
 
@@ -96,6 +97,8 @@ impl Drop for InFlight<'_> {
 /// A server of some settings snapshot; kept, with its connections, for as long as snapshots name it.
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// Tells it from others, for the history.
+    pub(super) id: UpstreamId,
     pub(super) config: UpstreamServer,
     endpoint: Arc<Endpoint>,
     connections: Pool,
@@ -122,6 +125,7 @@ impl Server {
         }
         let tally = Arc::new(Tally::default());
         Self {
+            id: common.next_server(),
             connections: Pool::new(endpoint.clone(), tally.clone()),
             recursion: match config.transport {
                 UpstreamTransport::Recursion => Recursion::new(&config.addresses),

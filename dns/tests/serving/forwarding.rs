@@ -188,7 +188,7 @@ async fn an_expired_answer_is_served_when_the_upstream_is_gone() {
     .await;
     house.ask("brief.example.", RecordType::A).await;
     upstream.stop().await;
-    let silent = tokio::net::UdpSocket::bind(upstream.addr).await.expect("the port is free again");
+    let silent = crate::support::bind_again(upstream.addr).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let start = Instant::now();
     let answer = house.ask("brief.example.", RecordType::A).await;

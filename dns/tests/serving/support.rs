@@ -174,6 +174,18 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
     Some(answer.to_vec().expect("encodes"))
 }
 
+/// Takes a port over from an upstream that was stopped: what it was just answering may hold the
+/// port for a moment.
+pub(crate) async fn bind_again(addr: SocketAddr) -> UdpSocket {
+    for _ in 0..100 {
+        if let Ok(socket) = UdpSocket::bind(addr).await {
+            return socket;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{addr} is not free a second later")
+}
+
 /// Blocks `ads.example` and everything below.
 pub(crate) struct Ads;
 

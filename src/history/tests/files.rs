@@ -226,6 +226,7 @@ fn what_a_worker_tells_arrives() {
         reserve_bytes: 0,
     };
     let reader = shared.record_history(1 << 16).expect("the only reader");
+    let now = reader.now();
     let history = History::start(config, reader).expect("threads");
     let asker = Asker {
         source: "10.0.20.7:4000".parse().expect("addr"),
@@ -234,7 +235,7 @@ fn what_a_worker_tells_arrives() {
     };
     let mut packet = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     packet.extend(b"\x09localhost\0\0\x01\0\x01");
-    Pipeline::new(1 << 20).handle(&shared, &packet, asker, Now(Duration::ZERO), &mut Vec::new());
+    Pipeline::new(1 << 20).handle(&shared, &packet, asker, now, &mut Vec::new());
     history.stop();
     let page = history.page(&Filter::default(), None, None, 10).expect("readable");
     assert_eq!(page.rows.len(), 1);

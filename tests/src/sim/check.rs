@@ -229,7 +229,10 @@ impl World {
         };
         let networks = node.effective().dhcp.networks.values();
         let mut reservations = networks.flat_map(|network| &network.reservations);
+        // With its partner about it offers nothing of the other half but to who has it, and whether
+        // somebody has given that back in the meantime is the partner's to say.
         let promises = reply.kind == Kind::Offer
+            && node.pair().status().state == PairState::PartnerDown
             && !node.pair().binding(reply.yiaddr).is_some_and(has)
             && !reservations.any(|reservation| reservation.addr == reply.yiaddr);
         if let Some(slot) = self.shadow.hosts[host].offers.get_mut(usize::from(reply.mac[5])) {
