@@ -47,10 +47,7 @@ fn statistics_and_forgetting_are_sentences() {
     let house = Household::in_order();
     let ran = ask(&house, &["stats"]);
     assert!(ran.out.contains("41203 questions in 24 hours, 7416 blocked (18.0 %)."), "{ran:?}");
-    assert!(
-        ran.out.contains("half took at most 15 ms, 9 of 10 50 ms, 99 of 100 -."),
-        "{ran:?}"
-    );
+    assert!(ran.out.contains("half took at most 15 ms, 9 of 10 50 ms, 99 of 100 -."), "{ran:?}");
     let ran = ask(&house, &["forget", "--domain", "ads.example"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "12 questions are forgotten.\n"));
     assert_eq!(ask(&house, &["forget"]).code, 2, "what?");

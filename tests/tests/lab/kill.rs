@@ -136,6 +136,8 @@ fn leases_granted_while_hosts_die_are_kept() {
 fn a_restarted_host_knows_its_names_from_its_first_answer_on() {
     let Some(story) = Story::begin("a host restarts and is asked all the while") else { return };
     let mut lab = Lab::build("restart");
+    // One device asks as fast as it can.
+    lab.daemon(Side::A).declare(LEASE_SECS, "rate_limit = 0");
     lab.start_pair();
     let mut device = lab.device("tv", Program::Udhcpc, Vlan::Home);
     device.switch_on();
