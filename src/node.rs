@@ -69,12 +69,15 @@ pub struct Node {
 impl Node {
     /// A node from what its store held. `seed` is to be secret, and new at each start.
     pub fn new(config: NodeConfig, restored: &Restored, now: Time, seed: [u8; 32]) -> Node {
-        let NodeConfig { pair: pair_config, mut host } = config;
+        let NodeConfig { pair: mut pair_config, mut host } = config;
         // Changes are numbered under a name of this start alone: a store that was set back to an
         // older copy would give a number to another change, and the two could never meet again.
         let mut life = [0; 16];
         life.copy_from_slice(&seed[16..]);
         let document = AutomergeDocument::new(&pair_config.node, StoreId(life), restored);
+        // How long a store that is not whole has to wait is decided at once.
+        let mclt = derive(document.records(), &host).mclt;
+        pair_config.times = pair_config.times.or_mclt(mclt);
         let mut pair = Pair::new(pair_config, restored, now);
         host.partner_addresses = pair.partner_addresses().to_vec();
         pair.set_addresses(host.addresses.clone());

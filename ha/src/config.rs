@@ -120,6 +120,11 @@ impl Times {
         (!mclt.is_zero()).then(|| Times { mclt, ..Times::default() })
     }
 
+    /// These times with another MCLT; zero changes nothing.
+    pub fn or_mclt(self, mclt: Duration) -> Times {
+        if mclt.is_zero() { self } else { Times { mclt, ..self } }
+    }
+
     /// Times for tests and demonstrations: `mclt` and `guard` as given, CONTACT every `contact`,
     /// silence three times that (and `guard` no less), ten times that for a starting node. `None`
     /// when `mclt` or `contact` is zero.

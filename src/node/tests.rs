@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use lanward_ha::{ClusterId, PairState, Partner, SessionKey, StoreId, Times};
+use lanward_ha::{ClusterId, PairState, Partner, SessionKey, StoreId, Times, Write};
 
 use super::*;
 
@@ -36,6 +36,8 @@ struct Bench {
     linked: bool,
     edits: BTreeMap<u64, Result<(), EditError>>,
     hung_up: usize,
+    /// What the first node's disk holds.
+    stored: BTreeMap<String, Vec<u8>>,
 }
 
 impl Bench {
@@ -55,7 +57,8 @@ impl Bench {
         let node = |(n, config)| Node::new(config, &Restored::default(), now, [n; 32]);
         let nodes = (0..).zip(configs).map(node).collect();
         let (edits, holds_disk, linked, hung_up) = (BTreeMap::new(), false, false, 0);
-        let mut bench = Bench { now, nodes, holds_disk, linked, edits, hung_up };
+        let stored = BTreeMap::new();
+        let mut bench = Bench { now, nodes, holds_disk, linked, edits, hung_up, stored };
         bench.settle();
         bench
     }
@@ -111,6 +114,14 @@ impl Bench {
     fn obey(&mut self, at: usize, output: Output) {
         match output {
             Output::Store(batch) if !self.holds_disk => {
+                if at == 0 {
+                    for Write { key, value } in batch.writes {
+                        match value {
+                            Some(value) => self.stored.insert(key, value),
+                            None => self.stored.remove(&key),
+                        };
+                    }
+                }
                 self.nodes[at].handle(self.now, Input::Stored { seq: batch.seq });
             }
             Output::Send(frame) if self.linked => {
@@ -182,6 +193,31 @@ fn the_nodes_tell_each_other_their_hosts_addresses() {
     bench.settle();
     let told = bench.nodes[1].pair().partner_addresses();
     assert_eq!(told, [std::net::IpAddr::from([192, 0, 2, 77])]);
+}
+
+#[test]
+fn a_store_that_is_not_whole_waits_by_the_households_own_lead_time() {
+    let mut bench = Bench::pair();
+    bench.edit(0, 1, "setting/mclt", Some("\"5s\"".to_owned()));
+    while !bench.linked {
+        assert!(bench.hung_up < 4, "the two do not agree");
+        bench.link();
+    }
+    let entries = bench.stored.clone().into_iter().collect();
+    let restored = Restored { entries, rolled_back: true, ..Restored::default() };
+    let now = bench.now + Duration::from_secs(10);
+    let node = Node::new(config(Rank::Zero, true), &restored, now, [9; 32]);
+    bench.nodes[0] = node;
+    bench.now = now;
+    bench.linked = false;
+    let lost = Input::LinkDown { reason: "it restarted".to_owned() };
+    bench.nodes[1].handle(now, lost);
+    bench.settle();
+    bench.link();
+    let status = bench.nodes[0].pair().status();
+    assert_eq!(status.state, PairState::RecoverWait);
+    let until = status.wait_until.expect("an end");
+    assert!(until < now + Duration::from_secs(120), "not the hour of the default: {until:?}");
 }
 
 #[test]
