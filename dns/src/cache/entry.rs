@@ -49,11 +49,17 @@ pub(crate) struct Entry {
     addresses: Option<Alike>,
     /// The same without private addresses and what hints at them, where there are such.
     public: Option<Box<Self>>,
+    /// It is such an answer: records are missing that the name has.
+    withheld: bool,
     stored: Now,
     ttl_secs: u32,
     /// Somebody has been sent to ask again before it expires.
     refreshing: AtomicBool,
 }
+
+/// What a client is told whose answer has lost its private addresses.
+const WITHHELD: &[u8] =
+    b"its private addresses are withheld: a public name must not lead into the house (rebinding)";
 
 /// How an entry is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +83,8 @@ impl Entry {
         let mut entry = Self::build(answer, key, now)?;
         if let Some(public) = public.flatten().filter(|public| public.answers < entry.answers) {
             // As long as the whole: without its SOA, an answer without records would not live.
-            entry.public = Some(Box::new(Self { ttl_secs: entry.ttl_secs, ..public }));
+            let ttl_secs = entry.ttl_secs;
+            entry.public = Some(Box::new(Self { ttl_secs, withheld: true, ..public }));
         }
         Some(Arc::new(entry))
     }
@@ -122,6 +129,7 @@ impl Entry {
             targets,
             addresses,
             public: None,
+            withheld: false,
             stored: now,
             ttl_secs,
             refreshing: AtomicBool::new(false),
@@ -174,6 +182,7 @@ impl Entry {
             targets: layout.targets.into(),
             addresses: alike_addresses(message, start, usize::from(answers)),
             public: None,
+            withheld: false,
             stored: now,
             ttl_secs,
             refreshing: AtomicBool::new(false),
@@ -238,21 +247,25 @@ impl Entry {
         out: &mut Vec<u8>,
     ) {
         let mut reply = Reply::to(query, self.rcode, out);
-        // RFC 6840, 5.8; never for what may have changed since.
-        if self.is_secure() && how == Use::Fresh && (query.ad || query.dnssec_ok()) {
+        // RFC 6840, 5.8; never for what may have changed since, or was changed here.
+        let whole = how == Use::Fresh && !self.withheld;
+        if self.is_secure() && whole && (query.ad || query.dnssec_ok()) {
             reply.authentic();
         }
         let (records, _) = self.parts();
         let records = reply.body(records, self.answers, self.authorities);
         self.age(records, how, now);
         self.turn(records, query.head.id);
-        let ede = (how == Use::Stale).then_some(Ede {
-            code: match self.rcode {
-                Rcode::NX_DOMAIN => Ede::STALE_NXDOMAIN_ANSWER,
-                _ => Ede::STALE_ANSWER,
-            },
-            text: &|_| (),
-        });
+        let ede = match (how, self.rcode) {
+            _ if self.withheld => {
+                Some(Ede { code: Ede::BLOCKED, text: &|out| out.extend(WITHHELD) })
+            }
+            (Use::Stale, Rcode::NX_DOMAIN) => {
+                Some(Ede { code: Ede::STALE_NXDOMAIN_ANSWER, text: &|_| () })
+            }
+            (Use::Stale, _) => Some(Ede { code: Ede::STALE_ANSWER, text: &|_| () }),
+            (Use::Fresh, _) => None,
+        };
         reply.finish(limit, ede);
     }
 

@@ -120,6 +120,9 @@ fn public_addresses_beside_private_ones_stay() {
     for (how, answer) in served(&house, owner, HickoryType::A) {
         assert_eq!((how, addresses(&answer)), (Answered::Withheld, vec!["192.0.2.7".to_owned()]));
     }
+    let (_, told) = house.send(&with_edns(house.packet(owner, HickoryType::A)));
+    let (code, text) = ede(&told).expect("an extended error");
+    assert!(code == 15 && text.contains("withheld"), "{code} {text}");
 }
 
 #[test]
