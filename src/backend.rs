@@ -218,6 +218,7 @@ impl Backend for Daemon {
                 counters: self.parts.dns.counters(),
                 over_limit: self.parts.dns.over_limit(),
                 upstreams: self.parts.dns.upstream_status(),
+                dnssec: self.parts.dns.dnssec_state(),
                 blocked_names: statuses.iter().filter_map(|l| l.entries).sum(),
                 url: self.parts.url.clone(),
                 partner_url: self.partner_url(),

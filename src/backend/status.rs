@@ -23,6 +23,8 @@ use crate::settings::effective::PauseSpec;
 pub(super) struct Around {
     pub(super) started: Timestamp,
     pub(super) counters: lanward_dns::Counters,
+    /// How validation goes, by group of upstream servers.
+    pub(super) dnssec: Vec<(Arc<str>, lanward_dns::DnssecState)>,
     /// What is known of the upstream servers.
     pub(super) upstreams: Vec<lanward_dns::UpstreamStatus>,
     /// Who asked too much.
@@ -63,6 +65,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     problems.extend(around.over_limit.iter().filter_map(|over| over_limit_problem(reading, over)));
     problems.extend(around.services.iter().filter_map(service_problem));
     problems.extend(upstreams::problems(&around.upstreams));
+    problems.extend(upstreams::dnssec_problems(&around.dnssec));
     problems.extend(collision_problem(collisions));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     let counters = around.counters.clone();

@@ -1,6 +1,8 @@
 //! What the pages and the command line show of the upstream servers.
 
-use lanward_dns::{UpstreamState, UpstreamStatus};
+use std::sync::Arc;
+
+use lanward_dns::{DnssecState, Suspended, UpstreamState, UpstreamStatus};
 use lanward_web::view::{About, Problem, Severity, UpstreamView};
 
 fn micros(time: std::time::Duration) -> u64 {
@@ -62,9 +64,51 @@ pub(super) fn problems(all: &[UpstreamStatus]) -> Vec<Problem> {
         .collect()
 }
 
+/// A problem for each group whose answers are not validated although they should be, or are refused.
+pub(super) fn dnssec_problems(states: &[(Arc<str>, DnssecState)]) -> Vec<Problem> {
+    let told = states.iter().filter_map(|(group, state)| {
+        let (severity, what, fix) = match state {
+            DnssecState::Off | DnssecState::Untried | DnssecState::Validating => return None,
+            DnssecState::Refusing => (
+                Severity::Bad,
+                format!(
+                    "Answers of the upstream servers ({group}) that should be signed come without \
+                     good signatures, and are refused (DNSSEC)."
+                ),
+                "Somebody on the way removes or forges signatures. Name other servers in the \
+                 settings; dnssec = \"off\" takes all answers as they come.",
+            ),
+            DnssecState::Suspended(Suspended::Clock) => (
+                Severity::Warning,
+                "DNSSEC is not checked: the clock of this host is wrong (too early).".to_owned(),
+                "It will be as soon as the time is set: see whether NTP works.",
+            ),
+            DnssecState::Suspended(Suspended::Stripped) => (
+                Severity::Warning,
+                format!("DNSSEC is not checked: the upstream servers ({group}) remove signatures."),
+                "Name other servers in the settings, or set dnssec = \"off\" to stop being told.",
+            ),
+        };
+        Some(Problem { severity, about: About::Settings, what, fix: fix.to_owned() })
+    });
+    told.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_told_when_validation_does_not_do_what_it_is_meant_to() {
+        let of = |state| dnssec_problems(&[("default".into(), state)]);
+        for state in [DnssecState::Off, DnssecState::Untried, DnssecState::Validating] {
+            assert_eq!(of(state), []);
+        }
+        assert_eq!(of(DnssecState::Refusing)[0].severity, Severity::Bad);
+        let stripped = of(DnssecState::Suspended(Suspended::Stripped));
+        assert!(stripped[0].what.contains("(default) remove signatures"), "{stripped:?}");
+        assert!(of(DnssecState::Suspended(Suspended::Clock))[0].fix.contains("NTP"));
+    }
 
     fn server(group: &str, name: &str, state: UpstreamState) -> UpstreamStatus {
         UpstreamStatus {
