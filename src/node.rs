@@ -75,9 +75,12 @@ impl Node {
         let mut life = [0; 16];
         life.copy_from_slice(&seed[16..]);
         let document = AutomergeDocument::new(&pair_config.node, StoreId(life), restored);
-        // How long a store that is not whole has to wait is decided at once.
-        let mclt = derive(document.records(), &host).mclt;
-        pair_config.times = pair_config.times.or_mclt(mclt);
+        // How long a store that is not whole has to wait is decided at once. A store that knows
+        // nothing of the household leaves that to the partner.
+        if document.records().contains_key("setting/mclt") {
+            let mclt = derive(document.records(), &host).mclt;
+            pair_config.times = pair_config.times.or_mclt(mclt);
+        }
         let mut pair = Pair::new(pair_config, restored, now);
         host.partner_addresses = pair.partner_addresses().to_vec();
         pair.set_addresses(host.addresses.clone());
