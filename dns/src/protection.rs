@@ -16,7 +16,7 @@ pub struct Protection {
     pub rebinding: Option<Rebinding>,
 }
 
-/// How much one device (an IPv4 address, or an IPv6 /56) may ask.
+/// How much one address may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Questions a second in the long run, 1 at least.

@@ -32,7 +32,7 @@ pub struct Shared {
 /// A client that asked more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverLimit {
-    /// Its IPv4 address, or its IPv6 network (/56).
+    /// Its address.
     pub client: IpAddr,
     /// How many of its questions were not answered because of it, since the start.
     pub refused: u64,

@@ -226,6 +226,8 @@ fn chip(row: &QueryRow) -> (Chip, &'static str) {
         "local" => (Chip::new("plain", "pin", "Local"), ""),
         "special" => (Chip::new("plain", "pin", "Special"), ""),
         "refused" => (Chip::new("plain", "off", "Refused"), ""),
+        "withheld" => (Chip::new("warn", "warn", "Withheld"), ""),
+        "limited" => (Chip::new("warn", "warn", "Too many"), ""),
         _ => (Chip::new("plain", "ok", "Answered"), ""),
     }
 }
@@ -237,6 +239,10 @@ fn why(row: &QueryRow) -> String {
             ("forwarded", Some(upstream)) => format!("by {upstream}"),
             ("failed", _) => "No upstream answered.".to_owned(),
             ("stale", _) => "Kept from before: no upstream answered.".to_owned(),
+            ("withheld", _) => {
+                "Its private addresses: a public name must not lead into the house.".to_owned()
+            }
+            ("limited", _) => "More questions than one device may ask.".to_owned(),
             _ => String::new(),
         };
     };
