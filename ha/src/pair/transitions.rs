@@ -179,8 +179,9 @@ impl Pair {
             return;
         }
         if self.stopping.is_some() {
-            // It serves nobody, and must not keep a partner from it that has recovered.
-            if self.state.name().serves() {
+            // It serves nobody, and must not keep a partner from it that has recovered. In NORMAL
+            // it was let in: a meeting counts once.
+            if self.state.name().serves() && !matches!(self.state, State::Normal(_)) {
                 self.let_partner_in(now);
             }
             return;

@@ -163,6 +163,9 @@ fn a_host_in_maintenance_lets_its_recovered_partner_serve() {
     assert_eq!(bench.states(), [Normal; 2]);
     let serving = [0, 1].map(|side: usize| bench.sides[side].pair.status().serving);
     assert_eq!(serving, [false, true]);
+    // Whoever counts a meeting more often than its partner is believed about the partner's store.
+    let met = [0, 1].map(|side: usize| bench.sides[side].pair.remembered.meetings);
+    assert_eq!(met, [2, 2]);
 }
 
 #[test]
