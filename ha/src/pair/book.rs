@@ -197,7 +197,7 @@ impl Pair {
     /// promise, unseen, the MCLT beyond what it knew, and nothing after it went down.
     fn is_surely_over(&self, now: Time, binding: &Binding) -> bool {
         let State::PartnerDown(PartnerDown { since }) = self.state else { return false };
-        if self.entering.is_some() {
+        if !self.is_partner_down() {
             return false;
         }
         if since == Time::ZERO && binding.state == BindingState::Free {
@@ -209,7 +209,7 @@ impl Pair {
 
     /// Whether the partner is known not to serve, so that no lease depends on its disk.
     pub(super) fn is_partner_down(&self) -> bool {
-        matches!(self.state, State::PartnerDown(_)) && self.entering.is_none()
+        matches!(self.state, State::PartnerDown(_)) && self.heading() == PairState::PartnerDown
     }
 
     /// R2: at most the MCLT beyond what both have on their disks.

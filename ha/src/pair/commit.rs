@@ -95,7 +95,9 @@ impl Pair {
             return self.refuse(refusal);
         }
         self.end(&mut binding, BindingState::Released);
-        self.submit(binding, None)
+        let ticket = self.submit(binding, None);
+        self.overtake(addr);
+        ticket
     }
 
     /// Ends a lease by hand. The client does not know of it, so the address stays its own until
@@ -120,7 +122,9 @@ impl Pair {
         let mut binding = self.table.get_or_untouched(addr);
         binding.state = BindingState::Declined;
         binding.client_expiry = now + hold;
-        self.submit(binding, None)
+        let ticket = self.submit(binding, None);
+        self.overtake(addr);
+        ticket
     }
 
     /// Why a binding may not be ended by this node now.
@@ -168,6 +172,7 @@ impl Pair {
             let mut binding = self.table.get_or_untouched(addr);
             self.end(&mut binding, BindingState::Expired);
             self.change(binding);
+            self.overtake(addr);
         }
     }
 
@@ -228,7 +233,9 @@ impl Pair {
         }
     }
 
-    /// Refuses the grants on `addr` whose client lost it in a merge.
+    /// Refuses the grants on `addr` whose client has it no more: it ended the lease, or lost it in
+    /// a merge. One that went on waiting would be acknowledged by the client's next lease, which
+    /// is not written yet.
     pub(super) fn overtake(&mut self, addr: Ipv4Addr) {
         let binding = self.table.get_or_untouched(addr);
         for ticket in self.proposals.at(addr) {

@@ -291,3 +291,19 @@ fn a_reservation_taken_back_during_a_break_frees_the_address_when_both_agree() {
     assert_eq!(bench.may(0, EVEN, 9), Ok(()));
     assert!(bench.tables_are_equal());
 }
+
+#[test]
+fn a_renewal_that_waits_is_not_acknowledged_once_its_client_gave_the_lease_back() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    bench.sides[1].holds_frames = true;
+    let renewal = bench.grant(0, EVEN, 1, DAY);
+    assert_eq!(bench.outcome(0, renewal), None, "it waits for the partner");
+    bench.propose(0, Change::Release { addr: EVEN, client: client(1).key });
+    assert_eq!(bench.outcome(0, renewal), Some(Outcome::Refused(Refusal::Overtaken)));
+    // The client's next lease is not on the disk, so nothing of it may be said.
+    bench.sides[0].holds_disk = true;
+    let next = bench.grant(0, EVEN, 1, DAY);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.outcome(0, next), None);
+}

@@ -392,3 +392,15 @@ fn a_copy_that_starts_as_the_store_it_replaces_did_is_told_everything() {
     assert_eq!(bench.states(), [PairState::Normal; 2]);
     assert!(bench.tables_are_equal());
 }
+
+#[test]
+fn entering_partner_down_again_does_not_give_the_other_half_back() {
+    let mut bench = Bench::normal();
+    bench.stop_b("an update");
+    assert_eq!(bench.may(0, ODD, 5), Ok(()));
+    bench.lose_disk(1);
+    bench.sides[0].holds_disk = true;
+    bench.link();
+    assert!(bench.knows(0, EventKind::PartnerLostDisk));
+    assert_eq!(bench.may(0, ODD, 5), Ok(()), "nobody but a can have given it away");
+}
