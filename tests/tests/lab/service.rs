@@ -177,7 +177,8 @@ fn devices_that_ask_the_service_addresses_notice_nothing() {
         let said = said.expect("dig can be started");
         assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), NAS.to_string(), "@{addr}");
     }
-    assert!(dig::ask(&lab.desk, Vlan::Home.address(5), NAME, "A").is_some());
+    let answer = wait_for(secs(3), || dig::ask(&lab.desk, Vlan::Home.address(5), NAME, "A"));
+    assert!(answer.is_some());
     let status = lab.daemon(Side::B).json(&["status"]);
     let why = status["service_addresses"][0]["why"].as_str().unwrap_or_default();
     assert_eq!(why, "pi-a does not answer, so pi-b holds it.", "{status}");
