@@ -138,7 +138,7 @@ impl Forwarding {
                 Some(_) = self.probes.join_next() => {}
                 _ = housekeeping.tick() => {
                     self.shared.free_retired();
-                    self.resolve_anew();
+                    self.look_after_servers();
                 }
             }
         }
@@ -272,9 +272,10 @@ impl Forwarding {
         }
     }
 
-    /// Asks again where servers are whose addresses have had their time.
-    fn resolve_anew(&mut self) {
+    /// Asks again where servers are whose addresses have had their time, and closes idle sockets.
+    fn look_after_servers(&mut self) {
         for (_, server) in self.shared.snapshot.load().groups.servers() {
+            server.close_old();
             if let Some(resolving) = server.resolve_when_due() {
                 self.probes.spawn(resolving);
             }

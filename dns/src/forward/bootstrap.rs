@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::groups::Groups;
 use super::question::Question;
 use super::server::Received;
-use super::udp::{self, Ended};
+use super::udp::{self, Ended, Sockets};
 use crate::wire::{Form, Records};
 use crate::{Name, RecordType};
 
@@ -70,7 +70,8 @@ impl Groups {
 
 async fn ask(server: SocketAddr, name: &Name, rtype: RecordType) -> io::Result<Vec<(IpAddr, u32)>> {
     let question = Question::plain(name.clone(), rtype);
-    let asked = udp::exchange(server, &question, true, || ());
+    let sockets = Sockets::default();
+    let asked = udp::exchange(&sockets, server, &question, true, || ());
     let ended = timeout(PATIENCE, asked)
         .await
         .map_err(|_| io::Error::new(ErrorKind::TimedOut, "no answer in time"))??;

@@ -13,7 +13,7 @@ use super::groups::Common;
 use super::health::{Health, UpstreamState};
 use super::question::Question;
 use super::recurse::Recursion;
-use super::udp::{self, Ended};
+use super::udp::{self, Ended, Sockets};
 use super::validate::Ask;
 use crate::cache::FailureKind;
 use crate::history::UpstreamId;
@@ -101,6 +101,7 @@ pub(crate) struct Server {
     pub(super) id: UpstreamId,
     pub(super) config: UpstreamServer,
     endpoint: Arc<Endpoint>,
+    sockets: Sockets,
     connections: Pool,
     recursion: Option<Recursion>,
     health: Mutex<Health>,
@@ -132,6 +133,7 @@ impl Server {
                 _ => None,
             },
             endpoint,
+            sockets: Sockets::default(),
             health: Mutex::new(health),
             resolved_until: Mutex::default(),
             probed: AtomicBool::new(false),
@@ -194,7 +196,8 @@ impl Server {
         };
         let mut edns = true;
         loop {
-            match udp::exchange(addr, question, edns, || self.tally.ignored()).await? {
+            let ignored = || self.tally.ignored();
+            match udp::exchange(&self.sockets, addr, question, edns, ignored).await? {
                 Ended::Answer(wire, form) => return Ok(Received { wire, form }),
                 Ended::NoEdns if edns => edns = false,
                 Ended::NoEdns => return Err(Failed::answered(Rcode::FORM_ERR)),
@@ -264,6 +267,11 @@ impl Server {
             return None;
         }
         Some(probe(Arc::downgrade(self)))
+    }
+
+    /// Closes what nobody has used for a while.
+    pub(super) fn close_old(&self) {
+        self.sockets.close_old();
     }
 
     /// Looks up where it is once that may have changed, when only its name is known.

@@ -1,18 +1,26 @@
-//! One question over UDP: a socket, port and id of its own, and patience with whatever else arrives
-//! there.
+//! One question over UDP: a socket that nobody else uses meanwhile, and patience with whatever else
+//! arrives there.
 //!
 //! Nobody off the path between us and the server knows which of 55,000 ports waits for which of
 //! 65,536 ids and which letters are capitals. What does not fit all of that is no answer, however it
 //! looks: it is counted and the waiting goes on, because the true answer may be the next packet.
+//!
+//! A socket that got its answer may take the next question, one at a time, for half a second and a
+//! few questions: opening one costs more than the question itself, and a port that is gone before
+//! anybody can look for it is as good as a new one.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, recv, send};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::time::Instant;
 
 use super::question::{Dice, Question, Shape};
 use crate::wire::{Form, Rcode, Reading, read};
@@ -32,6 +40,70 @@ const PORTS_TRIED: u16 = 4;
 /// After so many packets that are no answers, somebody is guessing: TCP cannot be guessed.
 const FORGERIES: u32 = 100;
 
+/// How long a socket is used for, ...
+const USED_FOR: Duration = Duration::from_millis(500);
+
+/// ... and for how many questions. Who looks for the open port has that long to find it, and to guess
+/// an id: the ports of a host can be tried at a thousand a second.
+const QUESTIONS: u32 = 32;
+
+/// Sockets kept for the next question, at most.
+const IDLE: usize = 128;
+
+/// Sockets to one server that wait for another question.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    /// The one used last is at the end.
+    idle: Mutex<VecDeque<Used>>,
+}
+
+/// A socket that had an answer.
+#[derive(Debug)]
+struct Used {
+    socket: UdpSocket,
+    server: SocketAddr,
+    opened: Instant,
+    questions: u32,
+}
+
+impl Used {
+    fn is_good_for_more(&self, now: Instant) -> bool {
+        self.questions < QUESTIONS && now < self.opened + USED_FOR
+    }
+}
+
+impl Sockets {
+    /// Closes those that are not used any more.
+    pub(super) fn close_old(&self) {
+        let now = Instant::now();
+        self.idle(|idle| idle.retain(|used| used.is_good_for_more(now)));
+    }
+
+    /// One to `server` that is still good.
+    fn take(&self, server: SocketAddr, now: Instant) -> Option<Used> {
+        let fits = |used: &Used| used.server == server && used.is_good_for_more(now);
+        self.idle(|idle| {
+            // The first one opened comes to its end first.
+            while idle.front().is_some_and(|used| !fits(used)) {
+                idle.pop_front();
+            }
+            idle.pop_back().filter(fits)
+        })
+    }
+
+    fn keep(&self, used: Used, now: Instant) {
+        self.idle(|idle| {
+            if used.is_good_for_more(now) && idle.len() < IDLE {
+                idle.push_back(used);
+            }
+        });
+    }
+
+    fn idle<T>(&self, with: impl FnOnce(&mut VecDeque<Used>) -> T) -> T {
+        with(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// How a question over UDP ended.
 pub(super) enum Ended {
     /// Packet and what it says.
@@ -45,6 +117,7 @@ pub(super) enum Ended {
 /// Sends the question and waits, without end, for its answer. `ignored` is called for each packet
 /// that was none.
 pub(super) async fn exchange(
+    sockets: &Sockets,
     server: SocketAddr,
     question: &Question,
     edns: bool,
@@ -52,10 +125,32 @@ pub(super) async fn exchange(
 ) -> io::Result<Ended> {
     let dice = Dice::throw();
     let sent = question.message(dice.id(), Some(&dice), Shape { edns, padded: false });
-    let socket = open(server, dice.number())?;
-    socket.send(&sent)?;
-    // Registered only now: a new socket has room, and waiting to be told so costs a wake-up.
-    let socket = UdpSocket::from_std(socket.into())?;
+    let now = Instant::now();
+    // What an old socket has to complain of is of an old question.
+    let sends = |used: &Used| {
+        let fd = used.socket.as_raw_fd();
+        send(fd, &sent, MsgFlags::MSG_DONTWAIT).is_ok_and(|len| len == sent.len())
+    };
+    let mut used = match sockets.take(server, now).filter(sends) {
+        Some(used) => used,
+        None => {
+            let socket = open(server, dice.number())?;
+            socket.send(&sent)?;
+            // Registered only now: a new socket has room, and waiting to be told so costs a wake-up.
+            let socket = UdpSocket::from_std(socket.into())?;
+            Used { socket, server, opened: now, questions: 0 }
+        }
+    };
+    used.questions += 1;
+    let ended = answer(&used.socket, &sent, ignored).await?;
+    if let Ended::Answer(..) = ended {
+        sockets.keep(used, Instant::now());
+    }
+    Ok(ended)
+}
+
+/// Waits for the answer to `sent`.
+async fn answer(socket: &UdpSocket, sent: &[u8], ignored: impl Fn()) -> io::Result<Ended> {
     let mut left = FORGERIES;
     loop {
         // An error is that the server's host has nobody at that port.
@@ -66,7 +161,7 @@ pub(super) async fn exchange(
                 return Err(error);
             }
         }
-        match socket.try_io(Interest::READABLE, || receive(&socket, &sent)) {
+        match socket.try_io(Interest::READABLE, || receive(socket, sent)) {
             Ok(Some(ended)) => return Ok(ended),
             Ok(None) => ignored(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
@@ -134,6 +229,35 @@ mod tests {
         let mut ports: Vec<u16> = (0..=u16::MAX).map(port).collect();
         ports.dedup();
         assert_eq!(ports.len(), usize::from(u16::MAX - LOWEST_PORT) + 1);
+    }
+
+    fn used(socket: std::net::UdpSocket, opened: Instant, questions: u32) -> Used {
+        socket.set_nonblocking(true).expect("a socket");
+        let server = "127.0.0.1:53".parse().expect("address");
+        let socket = UdpSocket::from_std(socket).expect("a runtime");
+        Used { socket, server, opened, questions }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_is_used_for_half_a_second_and_a_few_questions_of_one_server_at_most() {
+        let bound = || std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let server: SocketAddr = "127.0.0.1:53".parse().expect("address");
+        let (sockets, opened) = (Sockets::default(), Instant::now());
+        sockets.keep(used(bound(), opened, 1), opened);
+        assert!(sockets.take("127.0.0.2:53".parse().expect("address"), opened).is_none());
+        sockets.keep(used(bound(), opened, 1), opened);
+        assert!(sockets.take(server, opened).is_some());
+        assert!(sockets.take(server, opened).is_none(), "nobody else has it meanwhile");
+
+        sockets.keep(used(bound(), opened, QUESTIONS), opened);
+        assert!(sockets.take(server, opened).is_none());
+        sockets.keep(used(bound(), opened, 1), opened);
+        assert!(sockets.take(server, opened + USED_FOR).is_none());
+
+        sockets.keep(used(bound(), opened, 1), opened);
+        tokio::time::advance(USED_FOR).await;
+        sockets.close_old();
+        assert!(sockets.idle(|idle| idle.is_empty()));
     }
 
     #[tokio::test]
