@@ -36,6 +36,8 @@ impl Run {
             socket: common.socket.clone(),
             exit_with_parent: self.exit_with_parent,
         };
+        // Before there is a second thread, and anything large.
+        crate::io::memory::give_back_large_blocks();
         crate::control::run(&options).map_err(Failure::from)
     }
 }

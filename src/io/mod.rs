@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod guard;
 pub mod interfaces;
 pub mod link;
+pub mod memory;
 pub mod neighbours;
 pub mod netlink;
 pub mod port_owner;
