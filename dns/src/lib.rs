@@ -10,6 +10,8 @@ mod discovery;
 mod dnssec;
 mod filter;
 mod forward;
+#[cfg(test)]
+mod fuzz;
 mod history;
 mod limiter;
 mod local;

@@ -159,3 +159,6 @@ fn framed(answer: &[u8]) -> Vec<u8> {
     framed.extend_from_slice(answer);
     framed
 }
+
+#[cfg(test)]
+mod tests;
