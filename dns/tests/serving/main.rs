@@ -17,3 +17,4 @@ mod secure;
 mod secure_upstream;
 mod support;
 mod upstreams;
+mod waiting;

@@ -10,7 +10,8 @@ static HANDLER: LazyLock<Handler> = LazyLock::new(|| {
     let House { shared, pipeline } = House::new();
     // Nobody takes questions out of the queue: each is answered at once.
     let (queue, _) = mpsc::channel(1);
-    Handler { pipeline: Arc::new(pipeline), clock: shared.clock, shared, queue }
+    let waiting = crate::WaitingLimits::default();
+    Handler { pipeline: Arc::new(pipeline), clock: shared.clock, shared, queue, waiting }
 });
 
 /// What comes over a connection: as many answers at most as there were whole questions, each in a
