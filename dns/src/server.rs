@@ -63,8 +63,10 @@ pub struct Config {
 pub struct ConnectionLimits {
     /// Connections at once, in all; less when the process may not open twice as many files.
     pub connections: usize,
-    /// Connections at once of one client (IPv4 address, or IPv6 /64).
+    /// Connections at once of one client (an address).
     pub connections_per_client: usize,
+    /// Connections at once of one IPv6 network (/64), half of all at most.
+    pub connections_per_network: usize,
     /// A TCP connection without a question for so long is closed (RFC 7766, 6.2.3). Also how long
     /// one question may take to come in whole, and one answer to be taken.
     pub idle: Duration,
@@ -111,6 +113,7 @@ impl Default for ConnectionLimits {
         Self {
             connections: 256,
             connections_per_client: 16,
+            connections_per_network: 128,
             idle: Duration::from_secs(10),
             encrypted_idle: Duration::from_secs(30),
             pipelined: 32,
