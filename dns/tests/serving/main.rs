@@ -16,5 +16,6 @@ mod mutate;
 mod secure;
 mod secure_upstream;
 mod support;
+mod unguessable;
 mod upstreams;
 mod waiting;
