@@ -82,7 +82,7 @@ pub(crate) enum FailureKind {
     Crowded,
     /// Its aliases lead in a circle or too far.
     Circle,
-    /// Finding it would take more questions than any is worth.
+    /// Finding it would take more questions, or checking it more signatures, than any is worth.
     TooMuch,
     /// No name server of its zone gives a usable answer.
     Lame,
@@ -297,7 +297,7 @@ impl FailureKind {
             Self::Answered(Rcode::SERV_FAIL) => "the upstream resolver answered SERVFAIL",
             Self::Answered(_) => "the upstream resolver answered with an error",
             Self::Circle => "the name's aliases lead in a circle or too far",
-            Self::TooMuch => "finding it would take too many questions",
+            Self::TooMuch => "finding or checking it would take more work than any name is worth",
             Self::Lame => "no name server of the zone gives a usable answer",
             Self::Bogus(why) => why.as_str(),
         }

@@ -43,10 +43,12 @@ struct Shown<'a>(&'a [u8]);
 impl Drop for Shown<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            #[allow(clippy::print_stderr, reason = "a test tells what it failed at")]
-            {
-                eprintln!("failed at {}", data_encoding::HEXLOWER.encode(self.0));
-            }
+            say(&format!("failed at {}", data_encoding::HEXLOWER.encode(self.0)));
         }
     }
+}
+
+#[allow(clippy::print_stderr, reason = "a test tells what it found")]
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
 }

@@ -12,7 +12,7 @@ use crate::forward::Checked;
 use crate::history::Way;
 use crate::pipeline::{Errand, Result as Ended};
 use crate::wire::{Form, Malformed, Query, Reading, read};
-use crate::{Answered, Asker, DropReason, Now, Outcome, Transport, Validation};
+use crate::{Answered, Asker, DropReason, Now, Outcome, Transport};
 
 fn after(secs: u64) -> Now {
     Now(START.0 + Duration::from_secs(secs))
@@ -156,7 +156,7 @@ fn upstreams_answer(input: &[u8]) {
     assert_eq!(received[..2], sent[..2], "an answer to what was sent");
     let entry = match form {
         Form::Plain(layout) => Entry::from_layout(&received, layout, &key, START),
-        Form::Other(message) => Entry::from_checked(unchecked(*message), &key, START),
+        Form::Other(message) => Entry::from_checked(Checked::unchecked(*message), &key, START),
     };
     let Some(entry) = entry else { return };
     house.pipeline.cache.insert(&entry);
@@ -182,11 +182,6 @@ fn upstreams_answer(input: &[u8]) {
     if let Some(later) = handle(&house, 9) {
         check::no_ttl_grows(&first, &later);
     }
-}
-
-fn unchecked(mut message: Message) -> Checked {
-    message.metadata.authentic_data = false;
-    Checked { message, validation: Validation::Unchecked }
 }
 
 fn answered(packet: &[u8], transport: Transport, how: Answered, out: &[u8]) -> Message {

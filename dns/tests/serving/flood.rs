@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
-use lanward_dns::{Config, Upstreams};
+use lanward_dns::{Config, Upstreams, WaitingLimits};
 use socket2::{Domain, Socket, Type};
 
 use crate::mutate::Mutator;
@@ -21,6 +21,9 @@ use crate::support::{House, config, question, say, upstreams};
 
 /// Questions sent before each probe: few enough that no socket has to drop any.
 const BATCH: usize = 24;
+
+/// Late answers are fewer than a client's socket has room for, so that no probe's is lost there.
+const WAITING: WaitingLimits = WaitingLimits { in_all: 200, per_client: 100 };
 
 /// Frames sent over one connection.
 const FRAMES: usize = 10;
@@ -37,7 +40,8 @@ async fn serve_the_flood() {
         Some(upstream) => upstreams(&[upstream]),
         None => Upstreams::default(),
     };
-    let house = House::start_with(Config { cache_bytes: 1 << 20, ..config() }, upstreams).await;
+    let config = Config { cache_bytes: 1 << 20, waiting: WAITING, ..config() };
+    let house = House::start_with(config, upstreams).await;
     say(&format!("listening {}", house.addr));
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
     let _ = ended.await;
