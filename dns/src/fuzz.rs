@@ -1,9 +1,8 @@
 //! What strangers can send, as fuzz targets.
 //!
 //! Each target is an ordinary test: `cargo test` runs its committed corpus, some random inputs and
-//! some mutations of the corpus. `cargo bolero test -p lanward-dns fuzz::targets::NAME` looks for
-//! inputs that reach new code, for as long as it may. `LANWARD_FUZZ_ROUNDS` sets the number of
-//! mutations, `LANWARD_FUZZ_SEED` chooses others.
+//! some mutations of the corpus. `benches/fuzz.sh` looks for inputs that reach new code, for as long
+//! as it may. `LANWARD_FUZZ_ROUNDS` sets the number of mutations, `LANWARD_FUZZ_SEED` chooses others.
 //!
 //! The corpora are written by `cargo test -p lanward-dns write_corpora -- --ignored`.
 

@@ -60,22 +60,33 @@ fn question_len(message: &[u8]) -> usize {
     at + 5
 }
 
-/// That an upstream's answer has been stripped of what is not the question's own.
+/// That an upstream's answer has been stripped of what is not the question's own: what its name
+/// leads to by aliases, in whatever order they stand.
 pub(crate) fn answers_only_the_question(message: &Message) {
     let mut reached: Vec<&Name> =
         message.queries.iter().map(hickory_proto::op::Query::name).collect();
-    let is_dname = |record: &Record| record.record_type() == RecordType::DNAME;
+    loop {
+        let known = reached.len();
+        for record in &message.answers {
+            if let RData::CNAME(target) = &record.data
+                && reached.contains(&&record.name)
+                && !reached.contains(&&target.0)
+            {
+                reached.push(&target.0);
+            }
+        }
+        if reached.len() == known {
+            break;
+        }
+    }
     for record in &message.answers {
+        let own = reached.contains(&&record.name);
         let by_dname = message.answers.iter().any(|other| {
-            is_dname(other)
+            other.record_type() == RecordType::DNAME
                 && other.name == record.name
                 && reached.iter().any(|name| record.name.zone_of(name))
         });
-        let own = reached.iter().any(|name| **name == record.name);
         assert!(own || by_dname, "{record} does not belong to {:?}", message.queries);
-        if let RData::CNAME(target) = &record.data {
-            reached.push(&target.0);
-        }
     }
 }
 
