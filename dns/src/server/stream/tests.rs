@@ -14,6 +14,8 @@ static HANDLER: LazyLock<Handler> = LazyLock::new(|| {
     Handler { pipeline: Arc::new(pipeline), clock: shared.clock, shared, queue, waiting }
 });
 
+static TALLY: LazyLock<Arc<Tally>> = LazyLock::new(|| HANDLER.shared.tally());
+
 /// What comes over a connection: as many answers at most as there were whole questions, each in a
 /// frame, in order.
 fn over_a_stream(input: &[u8]) {
@@ -25,8 +27,7 @@ fn over_a_stream(input: &[u8]) {
         let place = gate.enter(asker.source.ip()).expect("room");
         let (client, server) = tokio::io::duplex(1 << 16);
         let (mut from_server, mut to_server) = tokio::io::split(client);
-        let tally = HANDLER.shared.tally();
-        let serving = serve(server, asker, &place, &HANDLER, &tally);
+        let serving = serve(server, asker, &place, &HANDLER, &TALLY);
         let sending = async {
             // The other side may have had enough before the end.
             let _ = to_server.write_all(input).await;
