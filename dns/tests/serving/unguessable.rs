@@ -5,6 +5,7 @@
 //! degrees of freedom chance exceeds 160 once in ten thousand million runs; a counter, a fixed port
 //! or a bad generator exceeds it by far (the last test shows how far).
 
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +15,10 @@ use tokio::net::UdpSocket;
 
 use crate::support::{House, ask_raw, loopback, question, upstreams};
 
-const QUESTIONS: usize = 3200;
+const SERVFAIL: u8 = 2;
+const NXDOMAIN: u8 = 3;
+
+const QUESTIONS: usize = 1600;
 const CELLS: usize = 64;
 const LIMIT: f64 = 160.0;
 
@@ -37,8 +41,8 @@ struct Asked {
     case: u16,
 }
 
-/// Says NXDOMAIN to everything, and remembers what could be guessed.
-async fn answer(socket: UdpSocket, asked: Arc<Mutex<Vec<Asked>>>) {
+/// Answers everything with this code, and remembers what could be guessed.
+async fn answer(socket: UdpSocket, rcode: u8, asked: Arc<Mutex<Vec<Asked>>>) {
     let mut packet = vec![0; 4096];
     while let Ok((len, client)) = socket.recv_from(&mut packet).await {
         let letters = packet[13..25].iter().enumerate();
@@ -46,30 +50,51 @@ async fn answer(socket: UdpSocket, asked: Arc<Mutex<Vec<Asked>>>) {
         let id = u16::from_be_bytes([packet[0], packet[1]]);
         asked.lock().expect("lock").push(Asked { id, port: client.port(), case });
         packet[2] |= 0x80;
-        packet[3] = 3;
+        packet[3] = rcode;
         socket.send_to(&packet[..len], client).await.expect("sends");
     }
 }
 
-async fn start() -> (SocketAddr, Arc<Mutex<Vec<Asked>>>) {
+async fn start(rcode: u8) -> (SocketAddr, Arc<Mutex<Vec<Asked>>>) {
     let socket = UdpSocket::bind(loopback()).await.expect("a socket");
     let addr = socket.local_addr().expect("bound");
     let asked = Arc::default();
-    tokio::spawn(answer(socket, Arc::clone(&asked)));
+    tokio::spawn(answer(socket, rcode, Arc::clone(&asked)));
     (addr, asked)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ports_ids_and_letters_are_as_good_as_random() {
-    let (addr, asked) = start().await;
+/// Asks for so many names, one after the other; what was asked upstream.
+async fn ask(rcode: u8, questions: usize) -> Vec<Asked> {
+    let (addr, asked) = start(rcode).await;
     let house = House::start(upstreams(&[addr])).await;
-    for number in 0..QUESTIONS {
+    for number in 0..questions {
         let query = question(&format!("abcdefghijklmnop.{number}.example."), RecordType::A);
         let packet = query.to_vec().expect("encodes");
         assert!(ask_raw(house.addr, &packet, Duration::from_secs(5)).await.is_some());
     }
     let asked = std::mem::take(&mut *asked.lock().expect("lock"));
-    assert!(asked.len() >= QUESTIONS, "{}", asked.len());
+    assert!(asked.len() >= questions, "{}", asked.len());
+    asked
+}
+
+/// A burst of answered questions shares ports, each for a few.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_is_used_for_few_questions_and_an_id_for_one() {
+    let asked = ask(NXDOMAIN, 320).await;
+    let (mut ports, mut ids) = (HashMap::new(), HashSet::new());
+    for it in &asked {
+        *ports.entry(it.port).or_insert(0) += 1;
+        ids.insert(it.id);
+    }
+    let most = ports.into_values().max();
+    assert!(most <= Some(32), "{most:?} questions from one port");
+    assert!(ids.len() > 310, "{} ids", ids.len());
+}
+
+/// After an error no port is used again, so each question here shows what a new one is like.
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_ids_and_letters_are_as_good_as_random() {
+    let asked = ask(SERVFAIL, QUESTIONS).await;
     assert!(asked.iter().all(|it| it.port >= 10_240), "no port of a service");
     let port = |it: &Asked| usize::from(it.port - 10_240) * CELLS / (65_536 - 10_240);
     let pairs = || asked.iter().zip(&asked[1..]);
@@ -100,7 +125,7 @@ async fn ports_ids_and_letters_are_as_good_as_random() {
 
 #[test]
 fn a_counter_or_a_fixed_number_would_be_seen() {
-    assert!(chi_square((0..QUESTIONS).map(|at| at >> 10 & 63)) > 1000.0, "a counter's high bits");
+    assert!(chi_square((0..QUESTIONS).map(|at| at >> 9 & 63)) > 1000.0, "a counter's high bits");
     assert!(chi_square((0..QUESTIONS).map(|_| 7)) > 1000.0, "always the same");
     assert!(chi_square((0..QUESTIONS).map(|at| (at & 7) << 3 | (at + 1) & 7)) > 1000.0, "pairs");
 }
