@@ -81,6 +81,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
             local: counters.answered(Answered::Local) + counters.answered(Answered::Special),
             forwarded: counters.answered(Answered::Forwarded),
             failed: counters.answered(Answered::Failed),
+            crowded: counters.crowded,
         },
         blocked_names: around.blocked_names,
         service_addresses: around.services.into_iter().map(service).collect(),
