@@ -78,9 +78,11 @@ pub(crate) enum FailureKind {
     Garbled,
     /// Too many questions are in flight already.
     Overload,
+    /// Too many questions of this client, or of all, wait already.
+    Crowded,
     /// Its aliases lead in a circle or too far.
     Circle,
-    /// Finding it would take more questions than any is worth.
+    /// Finding it would take more questions, or checking it more signatures, than any is worth.
     TooMuch,
     /// No name server of its zone gives a usable answer.
     Lame,
@@ -269,14 +271,15 @@ impl Cache {
 impl FailureKind {
     /// Whether the failure says something about the question, so that it is worth remembering.
     pub(crate) fn is_lasting(self) -> bool {
-        !matches!(self, Self::Overload | Self::NoForwarder)
+        !matches!(self, Self::Overload | Self::Crowded | Self::NoForwarder)
     }
 
     fn code(self) -> u16 {
         match self {
             Self::NoForwarder | Self::Timeout | Self::Lame => Ede::NO_REACHABLE_AUTHORITY,
             Self::Unreachable | Self::Untrusted | Self::Garbled => Ede::NETWORK_ERROR,
-            Self::Answered(_) | Self::Overload | Self::Circle | Self::TooMuch => Ede::OTHER,
+            Self::Answered(_) | Self::Circle | Self::TooMuch => Ede::OTHER,
+            Self::Overload | Self::Crowded => Ede::OTHER,
             Self::Bogus(why) => why.code(),
         }
     }
@@ -289,11 +292,12 @@ impl FailureKind {
             Self::Untrusted => "no upstream resolver could prove who it is",
             Self::Garbled => "the upstream resolver's answer could not be read",
             Self::Overload => "too many questions are waiting for upstream resolvers",
+            Self::Crowded => "too many questions of this client wait for upstream resolvers",
             Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",
             Self::Answered(Rcode::SERV_FAIL) => "the upstream resolver answered SERVFAIL",
             Self::Answered(_) => "the upstream resolver answered with an error",
             Self::Circle => "the name's aliases lead in a circle or too far",
-            Self::TooMuch => "finding it would take too many questions",
+            Self::TooMuch => "finding or checking it would take more work than any name is worth",
             Self::Lame => "no name server of the zone gives a usable answer",
             Self::Bogus(why) => why.as_str(),
         }

@@ -136,6 +136,11 @@ pub struct Counters {
     pub upstream_queries: u64,
     /// Of those, how many ended without an answer.
     pub upstream_failures: u64,
+    /// Questions of clients that wait for upstream servers at this moment.
+    pub waiting: usize,
+    /// Questions that were not asked upstream because too many waited already, of all clients or of
+    /// this one.
+    pub crowded: u64,
     /// From asking upstream to its answer, all of them together.
     pub upstream_latency_sum: Duration,
     /// The slowest upstream answer of the last one to two minutes.
@@ -194,6 +199,7 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamTally {
     queries: AtomicU64,
+    crowded: AtomicU64,
     failures: AtomicU64,
     latency_sum_micros: AtomicU64,
     /// Secure, insecure, bogus, unchecked.
@@ -208,6 +214,11 @@ impl UpstreamTally {
 
     pub(crate) fn asked(&self) {
         self.queries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One was not, because too many wait.
+    pub(crate) fn crowded(&self) {
+        self.crowded.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn failed(&self) {
@@ -269,6 +280,7 @@ impl Registry {
         let micros = |of: &AtomicU64| Duration::from_micros(of.load(Ordering::Relaxed));
         let all: u64 = sum.answered.iter().sum();
         sum.queries = all - sum.answered(Answered::SelfTest);
+        sum.crowded = upstream.crowded.load(Ordering::Relaxed);
         sum.upstream_queries = upstream.queries.load(Ordering::Relaxed);
         sum.upstream_failures = upstream.failures.load(Ordering::Relaxed);
         sum.upstream_latency_sum = micros(&upstream.latency_sum_micros);

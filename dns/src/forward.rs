@@ -22,6 +22,7 @@ use crate::pipeline::{Asker, Errand, Outcome, Pipeline, Result as Ended};
 use crate::routes::Route;
 use crate::server::{Clock, ReplyTo};
 use crate::shared::Snapshot;
+use crate::waiting::Waits;
 use crate::wire::{Form, Query};
 use crate::{Now, Shared, Validation};
 
@@ -67,6 +68,8 @@ pub(crate) struct Job {
     /// When it came.
     pub(crate) received: Now,
     pub(crate) reply: ReplyTo,
+    /// Its client's place among those that wait, while it has one.
+    pub(crate) waits: Option<Waits>,
 }
 
 /// The task's state.
@@ -305,12 +308,15 @@ impl Forwarding {
         }
         let now = self.clock.now();
         let snapshot = self.shared.snapshot.load();
-        let Job { packet, asker, received, reply } = job;
+        let Job { packet, asker, received, reply, .. } = job;
         let dnssec = match ended {
             Ended::Answer(entry) | Ended::Known(entry) => entry.validation().into(),
             Ended::Failed(FailureKind::Bogus(_)) => DnssecOutcome::Bogus,
             Ended::Failed(_) | Ended::Late => DnssecOutcome::Unchecked,
         };
+        if matches!(ended, Ended::Failed(FailureKind::Overload)) {
+            self.shared.upstream_tally().crowded();
+        }
         let way = Way { received, upstream, dnssec };
         let (out, history) = (&mut self.out, &mut self.history);
         match self.pipeline.finish(&snapshot, &packet, asker, ended, way, now, out, history) {

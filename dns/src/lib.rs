@@ -10,10 +10,13 @@ mod discovery;
 mod dnssec;
 mod filter;
 mod forward;
+#[cfg(test)]
+mod fuzz;
 mod history;
 mod limiter;
 mod local;
 mod name;
+mod offenders;
 mod pauses;
 mod pipeline;
 mod policy;
@@ -24,6 +27,7 @@ mod server;
 mod shared;
 mod transport;
 mod upstreams;
+mod waiting;
 mod wire;
 
 pub use cache::{DamagedCache, Now};
@@ -50,9 +54,9 @@ pub use protection::{Protection, RateLimit, Rebinding};
 pub use record_type::RecordType;
 pub use server::{
     AnswerCache, Certificate, CertificateError, Config, ConnectionLimits, Encrypted, Server,
-    StartError,
+    StartError, WaitingLimits,
 };
-pub use shared::{OverLimit, Shared};
+pub use shared::{Excess, OverLimit, Shared};
 pub use transport::Transport;
 pub use upstreams::{
     ForwardZone, Order, UpstreamGroup, UpstreamServer, UpstreamTransport, Upstreams,

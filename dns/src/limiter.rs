@@ -6,12 +6,11 @@
 //! the one that has been quiet for longest. Thus memory is fixed, and a flood from made-up sources
 //! can make the table forget, but never refuse, somebody.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use crate::offenders::Offenders;
 use crate::{Now, RateLimit};
 
 const PLACES: usize = 1024;
@@ -19,36 +18,24 @@ const TAG_BITS: u32 = 16;
 const TIME_BITS: u32 = 64 - TAG_BITS;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
-/// Clients over the limit that are remembered for people.
-const SHOWN: usize = 32;
-
 /// The table.
 pub(crate) struct Limiter {
     places: Box<[Place]>,
     /// Seeded: nobody can choose sources that share a place.
     hasher: RandomState,
-    over: Mutex<BTreeMap<IpAddr, Over>>,
+    pub(crate) over: Offenders,
 }
 
 #[derive(Default)]
 #[repr(align(64))]
 struct Place([AtomicU64; 8]);
 
-/// A client that asked more than it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Over {
-    /// When it last did.
-    pub(crate) last: Now,
-    /// How many of its questions were not answered because of it.
-    pub(crate) refused: u64,
-}
-
 impl Default for Limiter {
     fn default() -> Self {
         Self {
             places: (0..PLACES).map(|_| Place::default()).collect(),
             hasher: RandomState::new(),
-            over: Mutex::default(),
+            over: Offenders::default(),
         }
     }
 }
@@ -69,7 +56,7 @@ impl Limiter {
         let each = 1_000_000 / u64::from(limit.per_second.max(1));
         let next = full_at.max(now_micros) + each;
         if next - now_micros > each * u64::from(limit.burst.max(1)) {
-            self.note(client, now);
+            self.over.note(client, now);
             return false;
         }
         // Another core may have counted for the same client just now: one question too many is
@@ -78,30 +65,11 @@ impl Limiter {
         let _ = word.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed);
         true
     }
-
-    /// Who asked too much, and how often.
-    pub(crate) fn over(&self) -> Vec<(IpAddr, Over)> {
-        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        over.iter().map(|(client, over)| (*client, *over)).collect()
-    }
-
-    /// Remembers for people who was refused. Never waits: what another core counts meanwhile is
-    /// in the counters all the same.
-    fn note(&self, client: IpAddr, now: Now) {
-        let Ok(mut over) = self.over.try_lock() else { return };
-        if over.len() >= SHOWN && !over.contains_key(&client) {
-            let oldest = over.iter().min_by_key(|(_, over)| over.last).map(|(client, _)| *client);
-            oldest.map(|oldest| over.remove(&oldest));
-        }
-        let entry = over.entry(client).or_insert(Over { last: now, refused: 0 });
-        entry.last = now;
-        entry.refused += 1;
-    }
 }
 
 impl std::fmt::Debug for Limiter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Limiter").field("over", &self.over()).finish_non_exhaustive()
+        f.debug_struct("Limiter").field("over", &self.over).finish_non_exhaustive()
     }
 }
 
@@ -110,6 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::offenders::Over;
 
     const LIMIT: RateLimit = RateLimit { per_second: 100, burst: 50 };
 
@@ -139,7 +108,7 @@ mod tests {
         for last in 2..250 {
             assert_eq!(admitted(&limiter, &format!("10.0.0.{last}"), 20, at(0)), 20, "{last}");
         }
-        let over = limiter.over();
+        let over = limiter.over.all();
         assert_eq!(over, [("10.0.0.1".parse().unwrap(), Over { last: at(0), refused: 9950 })]);
     }
 
@@ -160,6 +129,6 @@ mod tests {
             let source = IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 | i));
             assert!(limiter.admits(source, LIMIT, at(0)));
         }
-        assert!(limiter.over().is_empty());
+        assert!(limiter.over.all().is_empty());
     }
 }

@@ -52,7 +52,9 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Bounds of everything that has connections: TCP, TLS, HTTPS and QUIC together.
     pub connections: ConnectionLimits,
-    /// Questions waiting to be forwarded, at most; more are answered stale or SERVFAIL.
+    /// Questions waiting for upstream servers; more are answered stale or SERVFAIL.
+    pub waiting: WaitingLimits,
+    /// Of those, how many may wait to be looked at.
     pub queue: NonZeroUsize,
 }
 
@@ -61,8 +63,10 @@ pub struct Config {
 pub struct ConnectionLimits {
     /// Connections at once, in all; less when the process may not open twice as many files.
     pub connections: usize,
-    /// Connections at once of one client (IPv4 address, or IPv6 /64).
+    /// Connections at once of one client (an address).
     pub connections_per_client: usize,
+    /// Connections at once of one IPv6 network (/64), half of all at most.
+    pub connections_per_network: usize,
     /// A TCP connection without a question for so long is closed (RFC 7766, 6.2.3). Also how long
     /// one question may take to come in whole, and one answer to be taken.
     pub idle: Duration,
@@ -70,6 +74,23 @@ pub struct ConnectionLimits {
     pub encrypted_idle: Duration,
     /// Questions of one connection answered at the same time (RFC 7766, 6.2.1.1).
     pub pipelined: usize,
+}
+
+/// What keeps clients from waiting in such numbers that nobody else can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingLimits {
+    /// Questions at once, of all clients.
+    pub in_all: usize,
+    /// Questions at once of one client (an address), and a tenth of that while half of all places
+    /// are taken.
+    pub per_client: usize,
+}
+
+impl Default for WaitingLimits {
+    /// 2,000 in all, as many as distinct questions are asked at once, and 500 of one client.
+    fn default() -> Self {
+        Self { in_all: 2000, per_client: 500 }
+    }
 }
 
 impl Default for Config {
@@ -81,6 +102,7 @@ impl Default for Config {
             udp_workers: std::thread::available_parallelism().unwrap_or(one),
             cache_bytes: 32 << 20,
             connections: ConnectionLimits::default(),
+            waiting: WaitingLimits::default(),
             queue: NonZeroUsize::new(4096).unwrap_or(one),
         }
     }
@@ -91,6 +113,7 @@ impl Default for ConnectionLimits {
         Self {
             connections: 256,
             connections_per_client: 16,
+            connections_per_network: 128,
             idle: Duration::from_secs(10),
             encrypted_idle: Duration::from_secs(30),
             pipelined: 32,
@@ -117,7 +140,7 @@ impl Server {
         let clock = shared.clock;
         let pipeline = Arc::new(Pipeline::new(config.cache_bytes));
         let (queue, waiting) = mpsc::channel(config.queue.get());
-        let handler = Handler { pipeline, shared, clock, queue };
+        let handler = Handler { pipeline, shared, clock, queue, waiting: config.waiting };
         let gate = Arc::new(gate::Gate::new(config.connections));
         // From here on dropping `server` stops whatever has been started.
         let mut server = Self {
@@ -229,6 +252,7 @@ struct Handler {
     shared: Arc<Shared>,
     clock: Clock,
     queue: mpsc::Sender<Job>,
+    waiting: WaitingLimits,
 }
 
 /// The one clock of a server.
@@ -287,7 +311,7 @@ impl Handler {
     /// much to do for that, the answer just expires.
     fn refresh(&self, packet: &[u8], asker: Asker, received: Now) {
         let (packet, reply) = (packet.into(), ReplyTo::Nobody);
-        let _ = self.queue.try_send(Job { packet, asker, received, reply });
+        let _ = self.queue.try_send(Job { packet, asker, received, reply, waits: None });
     }
 
     /// Whether connections from there are taken at all.
@@ -315,7 +339,7 @@ impl Handler {
             Outcome::Miss => {
                 let (reply, answer) = oneshot::channel();
                 let reply = ReplyTo::Alone(reply);
-                let job = Job { packet: packet.into(), asker, received: now, reply };
+                let job = Job { packet: packet.into(), asker, received: now, reply, waits: None };
                 self.forward(job, &mut out, tally);
                 out = answer.await.map_err(|_| DropReason::Send)?;
             }
@@ -327,13 +351,20 @@ impl Handler {
 
     /// Hands a miss to the forwarding side; when that cannot take any more, answers at once, stale
     /// or SERVFAIL, into `out`.
-    fn forward(&self, job: Job, out: &mut Vec<u8>, tally: &Tally) {
-        let Err(error) = self.queue.try_send(job) else { return };
-        let job = error.into_inner();
-        let snapshot = self.shared.snapshot.load();
-        let failed = Ended::Failed(FailureKind::Overload);
+    fn forward(&self, mut job: Job, out: &mut Vec<u8>, tally: &Tally) {
         let now = self.clock.now();
-        let Job { packet, asker, received, reply } = job;
+        job.waits = self.shared.waiting.begin(job.asker.source.ip(), self.waiting, now);
+        let (job, why) = match job.waits {
+            None => (job, FailureKind::Crowded),
+            Some(_) => match self.queue.try_send(job) {
+                Ok(()) => return,
+                Err(error) => (error.into_inner(), FailureKind::Overload),
+            },
+        };
+        self.shared.upstream_tally().crowded();
+        let snapshot = self.shared.snapshot.load();
+        let failed = Ended::Failed(why);
+        let Job { packet, asker, received, reply, .. } = job;
         let way = Way { received, ..Way::default() };
         let history = &mut self.shared.history();
         match self.pipeline.finish(&snapshot, &packet, asker, &failed, way, now, out, history) {

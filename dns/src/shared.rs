@@ -12,6 +12,7 @@ use crate::history::{HistoryReader, Hub, Labels, Recorder, UpstreamId};
 use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::{Clock, InForce};
+use crate::waiting::Waiting;
 use crate::{
     Certificate, Counters, Discovery, Dnssec, DnssecState, EmptyFilter, Filter, LocalNames, Name,
     Pauses, Policies, Protection, UpstreamStatus, Upstreams,
@@ -24,17 +25,30 @@ pub struct Shared {
     /// All servers on these snapshots go by it.
     pub(crate) clock: Clock,
     pub(crate) certificate: Arc<InForce>,
+    /// Whose questions wait for upstream servers.
+    pub(crate) waiting: Arc<Waiting>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     registry: Registry,
     history: Hub,
 }
 
+/// What a client may not have more of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// Questions a second ([`RateLimit`](crate::RateLimit)).
+    Rate,
+    /// Questions that wait for upstream servers ([`WaitingLimits`](crate::WaitingLimits)).
+    Waiting,
+}
+
 /// A client that asked more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverLimit {
+    /// What it had too much of.
+    pub excess: Excess,
     /// Its address.
     pub client: IpAddr,
-    /// How many of its questions were not answered because of it, since the start.
+    /// How many of its questions were not answered, or answered that, because of it; since the start.
     pub refused: u64,
     /// How long ago the last of them came.
     pub ago: Duration,
@@ -87,6 +101,7 @@ impl Shared {
             snapshot: ArcSwap::default(),
             clock: Clock::start(),
             certificate: Arc::default(),
+            waiting: Arc::default(),
             retired: Mutex::default(),
             registry: Registry::default(),
             history: Hub::default(),
@@ -140,12 +155,15 @@ impl Shared {
         self.change(|snapshot| snapshot.protection = protection);
     }
 
-    /// Who asked more than [`RateLimit`](crate::RateLimit) allows: the latest, at most 32.
+    /// Who asked more than one client may: the latest, at most 32 of each kind.
     pub fn over_limit(&self) -> Vec<OverLimit> {
         let now = self.clock.now();
-        let over = self.snapshot.load().limiter.over();
-        over.into_iter()
-            .map(|(client, over)| OverLimit {
+        let rate = self.snapshot.load().limiter.over.all();
+        let rate = rate.into_iter().map(|over| (Excess::Rate, over));
+        let waiting = self.waiting.over.all().into_iter().map(|over| (Excess::Waiting, over));
+        rate.chain(waiting)
+            .map(|(excess, (client, over))| OverLimit {
+                excess,
                 client,
                 refused: over.refused,
                 ago: now.0.saturating_sub(over.last.0),
@@ -219,6 +237,7 @@ impl Shared {
     pub fn counters(&self) -> Counters {
         let mut counters = self.registry.sum();
         counters.history_lost = self.history.lost();
+        counters.waiting = self.waiting.count();
         counters
     }
 

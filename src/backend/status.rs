@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lanward_dhcp::{BindingState, HwAddr, Time};
-use lanward_dns::{Answered, OverLimit};
+use lanward_dns::{Answered, Excess, OverLimit};
 use lanward_ha::{PairState, PairStatus as Ha, PartnerStatus};
 use lanward_web::view::{
     About, Condition, DnsCounters, HostStatus, PairStatus, Problem, ServiceAddress, Severity,
@@ -81,6 +81,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
             local: counters.answered(Answered::Local) + counters.answered(Answered::Special),
             forwarded: counters.answered(Answered::Forwarded),
             failed: counters.answered(Answered::Failed),
+            crowded: counters.crowded,
         },
         blocked_names: around.blocked_names,
         service_addresses: around.services.into_iter().map(service).collect(),
@@ -106,16 +107,23 @@ fn over_limit_problem(reading: &Reading<'_>, over: &OverLimit) -> Option<Problem
         None => over.client.to_string(),
     };
     let refused = over.refused;
-    Some(Problem {
-        severity: Severity::Warning,
-        about: About::Host,
-        what: format!(
-            "{who} asks more DNS questions than one device may: {refused} were not answered."
+    let (what, fix) = match over.excess {
+        Excess::Rate => (
+            format!(
+                "{who} asks more DNS questions than one device may: {refused} were not answered."
+            ),
+            "Look what runs wild there. A router that asks for a whole network needs a higher \
+             rate_limit.",
         ),
-        fix: "Look what runs wild there. A router that asks for a whole network needs a higher \
-              rate_limit."
-            .into(),
-    })
+        Excess::Waiting => (
+            format!(
+                "{who} has more DNS questions waiting for upstream servers than one device may: \
+                 {refused} were answered that they could not be asked."
+            ),
+            "Look what it asks for, in the history: names whose servers do not answer, mostly.",
+        ),
+    };
+    Some(Problem { severity: Severity::Warning, about: About::Host, what, fix: fix.into() })
 }
 
 /// Edits that wait for somebody to choose between them.

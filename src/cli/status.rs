@@ -76,6 +76,8 @@ struct Dns {
     cached: u64,
     forwarded: u64,
     failed: u64,
+    #[serde(default)]
+    crowded: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,6 +178,12 @@ impl Shown {
             dns.forwarded,
             dns.failed,
         ));
+        if dns.crowded > 0 {
+            text::print_text(&format!(
+                "{} questions were not asked of an upstream server, because too many waited.",
+                dns.crowded
+            ));
+        }
         text::print_text(&format!(
             "{} names are blocked. Lanward {}.",
             self.blocked_names, self.version

@@ -361,6 +361,9 @@ fn chain(
     records: Vec<Record>,
     dnssec_ok: bool,
 ) -> Option<(Vec<Record>, Box<[Name]>, HickoryName)> {
+    // Before any alias is followed: one of another class leads nowhere.
+    let records: Vec<Record> =
+        records.into_iter().filter(|r| r.dns_class == DNSClass::IN).collect();
     let mut names = vec![asked.name().clone()];
     let mut targets: Vec<Name> = Vec::new();
     // Forwarders send the chain in order nearly always; the outer loop puts up with others.
@@ -399,7 +402,6 @@ fn chain(
             }
             record
         })
-        .filter(|r| r.dns_class == DNSClass::IN)
         .filter(|r| {
             // RFC 6672, 3.1: the DNAME that an alias was made from stands above the alias.
             let above = || names.iter().any(|name| r.name.zone_of(name));

@@ -1,6 +1,6 @@
 use hickory_proto::op::{Message, OpCode, Query as Asked};
-use hickory_proto::rr::rdata::{A, TXT};
-use hickory_proto::rr::{Name as HickoryName, RData, Record};
+use hickory_proto::rr::rdata::{A, CNAME, TXT};
+use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record};
 
 use super::*;
 
@@ -34,6 +34,19 @@ fn an_answer_to_another_question_is_none() {
     assert!(kept(&key(b"bank")));
     assert!(!kept(&key(b"other")));
     assert!(!kept(&key_of(b"bank", RecordType::AAAA)));
+}
+
+#[test]
+fn an_alias_of_another_class_is_not_followed() {
+    let (a, b) =
+        (HickoryName::from_ascii("k.").expect("a"), HickoryName::from_ascii("t.").expect("b"));
+    let mut message = answer(b"k", 60, RData::A(A([192, 0, 2, 1].into())));
+    message.answers[0].name = b.clone();
+    let mut alias = Record::from_rdata(a, 60, RData::CNAME(CNAME(b)));
+    alias.dns_class = DNSClass::CH;
+    message.answers.insert(0, alias);
+    let entry = Entry::from_answer(message, &key(b"k"), at(0)).expect("an entry");
+    assert!(!entry.lives() && entry.targets().is_empty(), "an answer without its beginning");
 }
 
 fn at(secs: u64) -> Now {

@@ -4,7 +4,7 @@
 //! leaves open: each alias of an answer is proven by itself ([`links`]), unsigned zones are found by
 //! their missing DS records from the top down rather than by guessing zone cuts ([`delegation`]),
 //! keys and delegations are asked once and kept ([`lookups`]), what a hostile zone could make us
-//! compute is cut off before it is looked at ([`rrset`]), and a failure has its reason ([`reason`]).
+//! compute is cut off before it is looked at ([`rrset`], [`effort`]), and a failure has its reason ([`reason`]).
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +25,7 @@ use crate::{Bogus, Dnssec, DnssecMode, DnssecState, Suspended, Validation};
 
 mod delegation;
 mod denial;
+mod effort;
 mod links;
 mod lookups;
 mod readiness;
@@ -89,7 +90,7 @@ pub(crate) struct Checked {
 
 impl Checked {
     /// An answer that nobody has looked at.
-    pub(super) fn unchecked(mut message: Message) -> Self {
+    pub(crate) fn unchecked(mut message: Message) -> Self {
         // Whether an upstream has validated it is its own word, no proof.
         message.metadata.authentic_data = false;
         Self { message, validation: Validation::Unchecked }
@@ -193,7 +194,7 @@ impl Validator {
             Err(why) => return Err(why),
         }
         let message = self.ask.ask(Lookup::signed(name.clone(), rtype)).await?;
-        let judging = self.judge(&name, rtype, message);
+        let judging = effort::bounded(self.judge(&name, rtype, message));
         match tokio::time::timeout(PATIENCE, judging).await {
             Ok(judged) => judged,
             Err(_) => Err(FailureKind::Timeout),
@@ -433,8 +434,9 @@ impl Validator {
 
     /// Has hickory validate what the request carries.
     async fn check(&self, request: DnsRequest) -> Result<(Proof, Message), FailureKind> {
+        let spent = effort::look_at(&[&request.answers, &request.authorities])?;
         self.checks.fetch_add(1, Ordering::Relaxed);
-        match self.checker.send(request).first_answer().await {
+        match effort::compute(spent, self.checker.send(request).first_answer()).await {
             Ok(response) => Ok((Proof::Secure, response.into_message())),
             Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => {
                 Ok((proof, response.into_message()))

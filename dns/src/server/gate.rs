@@ -1,11 +1,15 @@
 //! Who may hold a connection: the one gate of TCP, TLS, HTTPS and QUIC.
 //!
 //! A newcomer is not turned away while somebody else only holds a place: the connection that has
-//! been idle for longest makes room, of the newcomer's own ones when it has its share of places,
-//! else of all. So a device that opens connections without end closes its own, and a full house
-//! still answers. Only when every place is at work is a newcomer turned away.
+//! been idle for longest makes room, of the newcomer's own ones when it has its share of places, of
+//! its IPv6 network's when that has, else of all. So a device that opens connections without end
+//! closes its own, and a full house still answers. Only when every place is at work is a newcomer
+//! turned away.
+//!
+//! A client is an address, as for the rate limit (docs/decisions/020). An IPv6 network is bounded as
+//! well, because a device can have as many of its addresses as it likes.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,12 +38,20 @@ pub(super) struct Place {
 
 #[derive(Debug)]
 struct Seat {
-    client: IpAddr,
+    from: Origin,
     /// Questions being answered.
     busy: AtomicUsize,
     /// When the last answer left, or the connection came; milliseconds since the gate's origin.
     used: AtomicU64,
     leave: Notify,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Origin {
+    client: IpAddr,
+    /// The first 64 bits of an IPv6 address.
+    network: Option<u64>,
 }
 
 /// A question being answered: as long as it lives, its connection is not idle.
@@ -55,22 +67,27 @@ impl Gate {
         // The store, lists, upstream connections and pages need files too.
         let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
         let files = usize::try_from(files / 2).unwrap_or(usize::MAX).max(1);
-        let limits = ConnectionLimits { connections: limits.connections.min(files), ..limits };
+        let connections = limits.connections.min(files);
+        let per_network = limits.connections_per_network.min(connections.div_ceil(2));
+        let limits =
+            ConnectionLimits { connections, connections_per_network: per_network, ..limits };
         Self { limits, origin: Instant::now(), taken: Mutex::default() }
     }
 
     /// A place for a connection from `source`; `None` when all that could make room are at work.
     pub(super) fn enter(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
-        let client = client_of(source);
+        let from = Origin::of(source);
         let mut taken = self.lock();
-        let own = taken.iter().filter(|seat| seat.client == client).count();
+        let (own, neighbours) = count(&taken, from);
         if own >= self.limits.connections_per_client {
-            remove_idle(&mut taken, |seat| seat.client == client)?;
+            remove_idle(&mut taken, |seat| seat.from == from)?;
+        } else if neighbours >= self.limits.connections_per_network {
+            remove_idle(&mut taken, |seat| seat.from.network == from.network)?;
         } else if taken.len() >= self.limits.connections {
             remove_idle(&mut taken, |_| true)?;
         }
         let seat = Arc::new(Seat {
-            client,
+            from,
             busy: AtomicUsize::new(0),
             used: AtomicU64::new(self.now()),
             leave: Notify::new(),
@@ -79,13 +96,13 @@ impl Gate {
         Some(Place { gate: self.clone(), seat })
     }
 
-    /// Whether `source` should show first that it is where it says: half of its places, or of all,
-    /// are taken.
+    /// Whether `source` should show first that it is where it says: half of its places, of its
+    /// network's, or of all, are taken.
     pub(super) fn is_crowded(&self, source: IpAddr) -> bool {
-        let client = client_of(source);
         let taken = self.lock();
-        let own = taken.iter().filter(|seat| seat.client == client).count();
+        let (own, neighbours) = count(&taken, Origin::of(source));
         own >= self.limits.connections_per_client.div_ceil(2)
+            || neighbours >= self.limits.connections_per_network.div_ceil(2)
             || taken.len() >= self.limits.connections.div_ceil(2)
     }
 
@@ -102,6 +119,13 @@ impl Gate {
     fn now(&self) -> u64 {
         self.origin.elapsed().as_millis() as u64
     }
+}
+
+/// How many come from the same client, and how many from the same IPv6 network.
+fn count(taken: &[Arc<Seat>], from: Origin) -> (usize, usize) {
+    let own = taken.iter().filter(|seat| seat.from == from).count();
+    let near = |seat: &&Arc<Seat>| from.network.is_some() && seat.from.network == from.network;
+    (own, taken.iter().filter(near).count())
 }
 
 /// Has the one that has been idle for longest leave.
@@ -166,11 +190,14 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one client: an IPv4 address, or all of an IPv6 network of one LAN.
-fn client_of(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
+impl Origin {
+    fn of(source: IpAddr) -> Self {
+        let client = source.to_canonical();
+        let network = match client {
+            IpAddr::V6(v6) => Some((v6.to_bits() >> 64) as u64),
+            IpAddr::V4(_) => None,
+        };
+        Self { client, network }
     }
 }
 

@@ -105,7 +105,7 @@ async fn read<S: AsyncRead>(
             Outcome::Miss => {
                 let reply = ReplyTo::Stream(slot);
                 let packet = packet.as_slice().into();
-                let job = Job { packet, asker, received: now, reply };
+                let job = Job { packet, asker, received: now, reply, waits: None };
                 handler.forward(job, &mut out, tally);
             }
         }
@@ -159,3 +159,6 @@ fn framed(answer: &[u8]) -> Vec<u8> {
     framed.extend_from_slice(answer);
     framed
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,7 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
             Outcome::Dropped(reason) => tally.dropped(reason),
             Outcome::Miss => {
                 let reply = ReplyTo::Udp(endpoint.clone(), peer);
-                let job = Job { packet: packet.into(), asker, received: now, reply };
+                let job = Job { packet: packet.into(), asker, received: now, reply, waits: None };
                 handler.forward(job, &mut out, &tally);
             }
         }

@@ -13,7 +13,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::secure::SecureHouse;
-use crate::support::{House, ask, question, receive_tcp, send_tcp};
+use crate::support::{House, ask, question, receive_tcp, say, send_tcp};
 
 async fn connect_from(from: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
@@ -61,11 +61,6 @@ async fn serve_with_few_files() {
     say(&format!("listening {}", house.addr));
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
     let _ = ended.await;
-}
-
-#[allow(clippy::print_stdout, reason = "how the two processes talk")]
-fn say(line: &str) {
-    println!("{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

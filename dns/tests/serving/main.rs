@@ -6,11 +6,16 @@ mod compliance;
 mod encrypted;
 mod encrypted_upstreams;
 mod faults;
+mod flood;
 mod forwarding;
 mod limits;
 mod listeners;
 mod lying;
+#[path = "../../src/fuzz/mutate.rs"]
+mod mutate;
 mod secure;
 mod secure_upstream;
 mod support;
+mod unguessable;
 mod upstreams;
+mod waiting;

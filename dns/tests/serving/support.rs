@@ -346,3 +346,9 @@ pub(crate) fn ede(message: &Message) -> Option<(u16, String)> {
     let text = String::from_utf8(bytes[2..].to_vec()).expect("text");
     Some((u16::from_be_bytes([bytes[0], bytes[1]]), text))
 }
+
+/// A line on the test's output.
+#[allow(clippy::print_stdout, reason = "how the two processes talk")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}

@@ -8,6 +8,7 @@ mod cut;
 mod disk;
 mod edits;
 mod faults;
+mod forger;
 mod kill;
 mod leases;
 mod limits;

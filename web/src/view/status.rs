@@ -64,6 +64,9 @@ pub struct DnsCounters {
     pub forwarded: u64,
     /// Answered with SERVFAIL, or not at all.
     pub failed: u64,
+    /// Not asked of an upstream because too many questions waited for one: answered with an expired
+    /// answer, or failed.
+    pub crowded: u64,
 }
 
 /// An upstream server of one group, as this node sees it; counted since it was set.

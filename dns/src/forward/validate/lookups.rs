@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 use super::rrset::lean;
-use super::{Ask, Lookup};
+use super::{Ask, Lookup, effort};
 use crate::cache::FailureKind;
 
 /// Answers kept, and bytes of them.
@@ -67,6 +67,11 @@ impl Lookups {
     ) -> Result<Arc<Message>, FailureKind> {
         let key = (name.clone(), rtype);
         self.kept.remove_if(&key, |kept| kept.until <= Instant::now());
+        if let Some(kept) = self.kept.get(&key) {
+            return kept.result;
+        }
+        // Not inside: what one question may not ask any more is no failure of the zone's.
+        effort::ask()?;
         let kept = self.kept.get_or_insert_async(&key, async {
             let result = self.ask.ask(Lookup::signed(name.clone(), rtype)).await;
             let result = result.map(|message| Arc::new(lean(message, name, rtype)));
@@ -74,6 +79,9 @@ impl Lookups {
             Ok::<_, std::convert::Infallible>(Kept { result, until })
         });
         let Ok(kept) = kept.await;
+        if let (Ok(message), RecordType::DNSKEY) = (&kept.result, rtype) {
+            effort::keys(message)?;
+        }
         kept.result
     }
 

@@ -66,11 +66,56 @@ async fn a_connection_is_idle_when_its_last_answer_is_old() {
     assert!(idle(Duration::from_secs(2)).await.is_ok());
 }
 
+fn neighbour(last: u16) -> IpAddr {
+    IpAddr::from([0xfd00, 0x30, 0, 0, 0, 0, 0, last])
+}
+
+#[tokio::test(start_paused = true)]
+async fn devices_of_one_ipv6_network_have_places_of_their_own() {
+    let gate = gate(256, 16);
+    let mut held = Vec::new();
+    for device in 1..=8 {
+        held.extend((0..16).map(|_| gate.enter(neighbour(device)).expect("room")));
+    }
+    assert_eq!(held.len(), 128, "eight devices with as many as one may have");
+    for place in &held {
+        assert!(!leaves(place).await);
+    }
+    let mapped = Origin::of("::ffff:10.0.0.1".parse().expect("an address"));
+    assert_eq!(mapped, Origin::of("10.0.0.1".parse().expect("an address")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_with_ten_thousand_ipv6_addresses_leaves_other_networks_untouched() {
+    let gate = gate(256, 16);
+    let others: Vec<Place> =
+        (1..100).map(|last| gate.enter(address(last)).expect("room")).collect();
+    let elsewhere = gate.enter("fd00:40::1".parse().expect("an address")).expect("room");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let mut held = std::collections::VecDeque::new();
+    for last in 0..10_000 {
+        held.push_back(gate.enter(neighbour(last)).expect("the oldest of them makes room"));
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    assert_eq!(gate.lock().len(), 99 + 1 + 128);
+    for place in others.iter().chain([&elsewhere]) {
+        assert!(!leaves(place).await);
+    }
+    // A neighbour finds a place, too: whoever has been idle for longest makes room.
+    let _neighbour = gate.enter(neighbour(60_000)).expect("room");
+}
+
 #[test]
-fn addresses_of_one_ipv6_network_are_one_client() {
-    let of = |text: &str| client_of(text.parse().expect(text));
-    assert_eq!(of("fd00::1"), of("fd00::2"));
-    assert_ne!(of("fd00::1"), of("fd00:0:0:1::1"));
-    assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
-    assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+fn a_crowded_network_makes_no_other_one_prove_itself() {
+    let gate = gate(1024, 16);
+    let _held: Vec<_> = (0..64).map(|last| gate.enter(neighbour(last)).expect("room")).collect();
+    assert!(gate.is_crowded(neighbour(100)));
+    assert!(!gate.is_crowded("fd00:40::1".parse().expect("an address")));
+    assert!(!gate.is_crowded(address(1)));
+}
+
+#[test]
+fn with_few_files_a_network_has_half_of_what_is_left() {
+    let limits = ConnectionLimits { connections: 10, ..Default::default() };
+    assert_eq!(Gate::new(limits).limits.connections_per_network, 5);
 }

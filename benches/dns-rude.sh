@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# What a household sees of its DNS while one device behaves badly: a flood, ten thousand idle
+# connections, connections whose TLS handshake never ends.
+#
+#   sudo benches/dns-rude.sh [--seconds 30] [--rate 50000]
+#
+# The server (dns/examples/serve.rs, with the limits that the daemon has) and its clients are two
+# network namespaces with a wire between them. Beside the rude device eight others ask 100 times a
+# second each over UDP, one over TCP and one over TLS: local, blocked and cached names, and none twice
+# at once. Answered share and latencies are those of dnsperf, from each question to its answer, of
+# the ten together.
+#
+# It needs root, python3, openssl, dnsperf, and target/release/examples/serve
+# (cargo build --release -p lanward-dns --example serve), or SERVE.
+set -euo pipefail
+
+seconds=30 rate=50000
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --seconds) seconds=$2; shift 2 ;;
+    --rate) rate=$2; shift 2 ;;
+    *) sed -n '2,14p' "$0"; exit 2 ;;
+  esac
+done
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+serve=${SERVE:-$root/target/release/examples/serve}
+[ -x "$serve" ] || { echo "$serve is not there"; exit 1; }
+work=$(mktemp -d)
+ns="rude$$"
+# The rude device holds ten thousand connections; the server keeps the limit that it has.
+ulimit -Sn "$(ulimit -Hn)"
+
+# Ends what runs in the namespaces of this script, and nothing else.
+cleanup() {
+  for host in server clients; do
+    for pid in $(ip netns pids "$ns-$host" 2>/dev/null); do kill -9 "$pid" 2>/dev/null || true; done
+    ip netns del "$ns-$host" 2>/dev/null || true
+  done
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+ip netns add "$ns-server"
+ip netns add "$ns-clients"
+ip -n "$ns-server" link add eth0 type veth peer name eth0 netns "$ns-clients"
+ip -n "$ns-server" addr add 10.9.0.1/24 dev eth0
+for last in $(seq 2 20); do ip -n "$ns-clients" addr add "10.9.0.$last/24" dev eth0; done
+for host in server clients; do
+  ip -n "$ns-$host" link set lo up
+  ip -n "$ns-$host" link set eth0 up
+done
+on() { local host=$1; shift; ip netns exec "$ns-$host" "$@"; }
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=dns.home.arpa \
+  -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+echo ads.example > "$work/list"
+# The upstream: one address for every name.
+cat > "$work/upstream.py" <<'END'
+import socket
+asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asks.bind(("127.0.0.1", 5301))
+while True:
+    query, client = asks.recvfrom(4096)
+    end = 12
+    while query[end]:
+        end += 1 + query[end]
+    question = query[12:end + 5]
+    asks.sendto(query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question
+                + b"\xc0\x0c\0\1\0\1\0\0\x0e\x10\0\4\xc0\0\2\1", client)
+END
+on server python3 "$work/upstream.py" &
+disown
+on server "$serve" --listen 10.9.0.1:53 --upstream 127.0.0.1:5301 --list "$work/list" \
+  --cert "$work/cert.pem" --key "$work/key.pem" --tls 10.9.0.1:853 > "$work/serve.log" 2>&1 &
+serving=$!
+sleep 1
+{
+  for at in $(seq 1 200); do echo "www$at.example A"; echo "x$at.ads.example A"; done
+  for at in $(seq 1 200); do echo "printer.home.arpa A"; done
+} > "$work/names"
+
+# The ten good ones; what they saw.
+household() {
+  local pids=() last mode
+  for last in $(seq 10 19); do
+    mode=udp
+    [ "$last" = 18 ] && mode=tcp
+    [ "$last" = 19 ] && mode=dot
+    on clients dnsperf -m "$mode" -s 10.9.0.1 -a "10.9.0.$last" -d "$work/names" -c 1 -T 1 -Q 100 \
+      -l "$seconds" -t 3 -v > "$work/out-$last" 2>&1 &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || true; done
+  python3 - "$1" "$work" <<'END'
+import re, sys
+sent = completed = 0
+took = []
+for last in range(10, 20):
+    text = open("%s/out-%d" % (sys.argv[2], last)).read()
+    sent += int(re.search(r"Queries sent:\s+(\d+)", text).group(1))
+    completed += int(re.search(r"Queries completed:\s+(\d+)", text).group(1))
+    took += [float(line.split()[-1]) for line in text.splitlines() if line.startswith("> ") and " T " not in line[:4]]
+took.sort()
+at = lambda share: took[min(len(took) - 1, int(len(took) * share))] * 1000
+print("%-34s %7d asked, %7d answered (%.3f %%), p50 %.2f ms, p99 %.2f ms, longest %.1f ms"
+      % (sys.argv[1], sent, completed, 100 * completed / sent, at(.5), at(.99), at(1)))
+END
+}
+
+household "nobody is rude"
+
+on clients dnsperf -s 10.9.0.1 -a 10.9.0.2 -d "$work/names" -c 16 -T 1 -q 60000 -Q "$rate" \
+  -l "$((seconds + 2))" -t 1 > "$work/flood" 2>&1 &
+flood=$!
+sleep 1
+household "one asks as fast as it can"
+wait $flood || true
+grep -E "Queries (sent|completed)|per second" "$work/flood" | sed 's/^/    the flood: /'
+
+cat > "$work/idle.py" <<'END'
+import socket, sys, time
+port, count, hello, seconds = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "hello", float(sys.argv[4])
+held, until, opened = [], time.monotonic() + seconds, 0
+# The beginning of a handshake that is never finished.
+BEGINNING = bytes.fromhex("16030102000100")
+while time.monotonic() < until:
+    s = socket.socket()
+    s.setblocking(False)
+    s.bind(("10.9.0.3", 0))
+    try:
+        s.connect(("10.9.0.1", port))
+    except BlockingIOError:
+        pass
+    held.append(s)
+    opened += 1
+    if hello and len(held) > 1:
+        try:
+            held[-2].send(BEGINNING)
+        except OSError:
+            pass
+    if len(held) > count:
+        held.pop(0).close()
+    time.sleep(0.0005)
+print("    it opened %d connections and held up to %d" % (opened, len(held)))
+END
+for rude in "53 10000 silent:one opens 10,000 idle connections" "853 1000 hello:one never ends its TLS handshakes"; do
+  # shellcheck disable=SC2086
+  on clients python3 "$work/idle.py" ${rude%%:*} "$((seconds + 2))" > "$work/idle" 2>&1 &
+  idle=$!
+  sleep 1
+  household "${rude#*:}"
+  wait $idle || true
+  cat "$work/idle"
+done
+echo "memory at the end: $(awk '/VmRSS/ {print $2 / 1024 " MiB"}' "/proc/$(ip netns pids "$ns-server" | while read -r pid; do
+  grep -q serve "/proc/$pid/comm" && echo "$pid"; done | head -1)/status")"
+kill -TERM "$(ip netns pids "$ns-server" | while read -r pid; do grep -q serve "/proc/$pid/comm" && echo "$pid"; done | head -1)"
+wait $serving || true
+grep -E "queries|dropped" "$work/serve.log" | sed 's/^/    /'
