@@ -72,6 +72,8 @@ pub(crate) enum FailureKind {
     Unreachable,
     /// None could prove who it is.
     Untrusted,
+    /// They could not, because of the dates of their certificates.
+    Untimely,
     /// They answered with this error.
     Answered(Rcode),
     /// Their answer made no sense.
@@ -275,7 +277,9 @@ impl FailureKind {
     fn code(self) -> u16 {
         match self {
             Self::NoForwarder | Self::Timeout | Self::Lame => Ede::NO_REACHABLE_AUTHORITY,
-            Self::Unreachable | Self::Untrusted | Self::Garbled => Ede::NETWORK_ERROR,
+            Self::Unreachable | Self::Untrusted | Self::Untimely | Self::Garbled => {
+                Ede::NETWORK_ERROR
+            }
             Self::Answered(_) | Self::Overload | Self::Circle | Self::TooMuch => Ede::OTHER,
             Self::Bogus(why) => why.code(),
         }
@@ -287,6 +291,9 @@ impl FailureKind {
             Self::Timeout => "no upstream resolver answered in time",
             Self::Unreachable => "no upstream resolver could be reached",
             Self::Untrusted => "no upstream resolver could prove who it is",
+            Self::Untimely => {
+                "no upstream resolver's certificate is valid at the time that this host's clock shows"
+            }
             Self::Garbled => "the upstream resolver's answer could not be read",
             Self::Overload => "too many questions are waiting for upstream resolvers",
             Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",

@@ -29,6 +29,7 @@ mod bootstrap;
 mod connection;
 mod groups;
 mod health;
+mod plain;
 mod question;
 mod recurse;
 mod server;
@@ -41,6 +42,7 @@ mod validate;
 mod validators;
 #[cfg(test)]
 mod world;
+mod wrong_clock;
 
 pub(crate) use groups::Groups;
 use groups::noting_who;
@@ -52,6 +54,7 @@ pub use status::UpstreamStatus;
 pub(crate) use validate::Checked;
 use validators::Got;
 pub(crate) use validators::Validators;
+use wrong_clock::TimeQuestion;
 
 /// Clients that wait for one question's answer, at most.
 const MAX_WAITERS: usize = 512;
@@ -202,19 +205,26 @@ impl Forwarding {
     fn ask(&mut self, key: Key, question: Question, snapshot: &Snapshot, route: Route) {
         self.shared.upstream_tally().asked();
         let started = Instant::now();
+        let for_time = TimeQuestion::of(&snapshot.groups, route.group, &question);
+        let retry = async |result| match for_time {
+            Some(for_time) => for_time.retry(result).await,
+            None => result,
+        };
         if let Some(checking) = snapshot.validators.checking(&question, route) {
             // Signatures take their time: others' questions must not wait for it.
             let asked = tokio::spawn(noting_who(checking.run()));
             self.asking.push(Box::pin(async move {
                 let (result, by) = asked.await.unwrap_or((Err(FailureKind::Garbled), None));
-                Landed { key, result: result.map(Got::Checked), by, took: started.elapsed() }
+                let result = retry(result.map(Got::Checked)).await;
+                Landed { key, result, by, took: started.elapsed() }
             }));
             return;
         }
         let groups = snapshot.groups.clone();
         self.asking.push(Box::pin(async move {
             let (result, by) = noting_who(groups.ask(route.group, &question)).await;
-            Landed { key, result: result.map(Got::Received), by, took: started.elapsed() }
+            let result = retry(result.map(Got::Received)).await;
+            Landed { key, result, by, took: started.elapsed() }
         }));
     }
 

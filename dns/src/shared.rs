@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
@@ -172,8 +172,14 @@ impl Shared {
 
     /// Says whose certificates are believed of encrypted upstream servers. None of them can be asked
     /// before the first call.
-    pub fn set_upstream_tls(&self, config: Arc<rustls::ClientConfig>) {
-        self.snapshot.load().groups.common.tls.store(Some(config));
+    pub fn set_upstream_tls(&self, config: &rustls::ClientConfig) {
+        self.snapshot.load().groups.common.believe(config);
+    }
+
+    /// Says that it is not earlier than `time`, whatever the clock shows: certificates of encrypted
+    /// upstream servers are judged by that while the clock is evidently wrong.
+    pub fn raise_time_floor(&self, time: SystemTime) {
+        self.snapshot.load().groups.common.raise_floor(time);
     }
 
     /// The addresses of `name`, asked of the first group of upstream servers, past all stages and

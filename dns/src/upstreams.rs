@@ -94,6 +94,9 @@ pub struct Upstreams {
     pub zones: Vec<ForwardZone>,
     /// Plain servers that resolve the names of servers whose settings give no address.
     pub bootstrap: Vec<SocketAddr>,
+    /// Names of time servers beside the well-known ones, with those below them: they are found even
+    /// while certificates and signatures are refused because the clock is wrong.
+    pub time_names: Vec<Name>,
     /// After this a question counts as failed, all servers taken together.
     pub timeout: Duration,
     /// When a server has not answered for so long, the next is asked as well.
@@ -111,6 +114,7 @@ impl Default for Upstreams {
             groups: Vec::new(),
             zones: Vec::new(),
             bootstrap: Vec::new(),
+            time_names: Vec::new(),
             timeout: Duration::from_secs(5),
             hedge_after: Duration::from_millis(300),
             stale_after: Duration::from_millis(1800),

@@ -50,6 +50,20 @@ pub(super) fn problems(all: &[UpstreamStatus]) -> Vec<Problem> {
                 false => (Severity::Warning, "others of its group are asked."),
             };
             let (name, group) = (&server.server, &server.group);
+            if server.untimely {
+                return Problem {
+                    severity,
+                    about: About::Host,
+                    what: format!(
+                        "The upstream server {name} ({group}) cannot prove who it is: {reason}; \
+                         {rest}"
+                    ),
+                    fix: "Probably the clock is wrong. The names of time servers are asked \
+                          without encryption until NTP has set it: see whether it does \
+                          (timedatectl)."
+                        .into(),
+                };
+            }
             Problem {
                 severity,
                 about: About::Settings,
@@ -116,6 +130,7 @@ mod tests {
             server: name.into(),
             state,
             reason: (state != UpstreamState::Up).then(|| "it does not answer".into()),
+            untimely: false,
             lasting: None,
             latency: Some(std::time::Duration::from_millis(12)),
             asked: 5,
@@ -141,6 +156,8 @@ mod tests {
         assert_eq!(told.len(), 2);
         assert_eq!((told[0].severity, told[1].severity), (Severity::Warning, Severity::Bad));
         assert!(told[1].what.contains("three (b)"), "{}", told[1].what);
+        let told = problems(&[UpstreamStatus { untimely: true, ..all[0].clone() }]);
+        assert!(told[0].fix.contains("NTP"), "{told:?}");
         let view = view(&all[0]);
         assert_eq!((view.state, view.latency_us), ("down", Some(12_000)));
     }

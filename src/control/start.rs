@@ -39,7 +39,7 @@ use crate::history::partner::{self, Partner, Reach, Word};
 use crate::history::{self, History, HistorySettings};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
-use crate::io::clock::NodeClock;
+use crate::io::clock::{self, NodeClock};
 use crate::io::fetch::{Fetcher, Limits, client_tls};
 use crate::io::interfaces::{self, OwnAddress, Watcher};
 use crate::io::netlink;
@@ -77,6 +77,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // What the node is made from: its store, its key, its partner, its clock, its addresses.
     let (store_to, store_events) = mpsc::unbounded_channel();
+    // Before anything is written there.
+    let last_lived = clock::last_lived(&data_dir);
     let dir = data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || {
         Store::open(&dir, move |event| {
@@ -124,7 +126,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     publisher::publish_restored(&node, &reachable, Arc::clone(&hosts_file), &dns);
     let (hosts_to, hosts_file) = watch::channel(hosts_file);
     let (pauser, pauses) = Pauser::start(Arc::clone(&dns), &node);
-    dns.set_upstream_tls(client_tls().into_diagnostic()?);
+    if let Some(last_lived) = last_lived {
+        dns.raise_time_floor(last_lived);
+    }
+    dns.set_upstream_tls(&*client_tls().into_diagnostic()?);
     let (to_partner, for_partner) = mpsc::channel(16);
     let settings = ListSettings::from(&**node.effective());
     let lists = start_lists(&data_dir, &dns, settings, to_partner).await?;

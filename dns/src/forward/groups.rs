@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::StreamExt;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::health::UpstreamState;
 use super::question::{Dice, Question};
 use super::server::{Failed, Received, Server};
+use super::wrong_clock::{Floor, floored};
 use crate::cache::FailureKind;
 use crate::history::UpstreamId;
 use crate::{Order, Upstreams};
@@ -52,7 +53,9 @@ fn note(server: UpstreamId) {
 #[derive(Debug, Default)]
 pub(crate) struct Common {
     /// Whose certificates are believed.
-    pub(crate) tls: ArcSwapOption<ClientConfig>,
+    tls: ArcSwapOption<ClientConfig>,
+    /// By which time they are judged at least.
+    floor: Arc<Floor>,
     /// Some server wants to be probed.
     pub(crate) probe: Notify,
     /// A server that was down answers: whoever waits for others may ask it.
@@ -66,6 +69,18 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    pub(crate) fn believe(&self, config: &ClientConfig) {
+        self.tls.store(Some(floored(config, &self.floor)));
+    }
+
+    pub(crate) fn raise_floor(&self, to: SystemTime) {
+        self.floor.raise(to);
+    }
+
+    pub(super) fn tls(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.load_full()
+    }
+
     /// A number that no server had for a long time.
     pub(super) fn next_server(&self) -> UpstreamId {
         UpstreamId(self.servers.fetch_add(1, Ordering::Relaxed))

@@ -95,6 +95,16 @@ impl Question {
         Self { name: Name::root(), qtype: RecordType::NS, dnssec_ok: false, cd: false }
     }
 
+    /// The name that is asked for.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The same for whoever wants it unchecked (CD).
+    pub(crate) fn unchecked(&self) -> Self {
+        Self { cd: true, ..self.clone() }
+    }
+
     /// A question for a name's records.
     pub(crate) fn plain(name: Name, qtype: RecordType) -> Self {
         Self { name, qtype, dnssec_ok: false, cd: false }

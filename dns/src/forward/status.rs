@@ -20,6 +20,8 @@ pub struct UpstreamStatus {
     pub state: UpstreamState,
     /// Why it is not up, e.g. `it does not answer`.
     pub reason: Option<String>,
+    /// It is not up because its certificate is not valid at the time that the clock shows.
+    pub untimely: bool,
     /// For how long it has not been up.
     pub lasting: Option<Duration>,
     /// Smoothed time of its answers; `None` before the first.
@@ -56,6 +58,7 @@ impl Groups {
                     server: server.config.label.clone(),
                     state: server.state(),
                     reason,
+                    untimely: server.is_untimely(),
                     lasting,
                     latency: server.latency(),
                     asked: tally.asked.load(Ordering::Relaxed),

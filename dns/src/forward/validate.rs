@@ -488,7 +488,7 @@ fn drop_repeated(records: &mut Vec<Record>) {
     *records = kept;
 }
 
-fn shorten(message: &mut Message) {
+pub(super) fn shorten(message: &mut Message) {
     for record in message.answers.iter_mut().chain(&mut message.authorities) {
         record.ttl = record.ttl.min(UNTIMED_TTL);
     }

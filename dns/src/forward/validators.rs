@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use hickory_proto::op::Message;
 
 use super::recurse::Recursion;
 use super::server::Received;
@@ -13,7 +12,6 @@ use super::{Groups, Question};
 use crate::cache::FailureKind;
 use crate::routes::Route;
 use crate::shared::Snapshot;
-use crate::wire::Form;
 use crate::{DnssecMode, DnssecState};
 
 /// What came of a question.
@@ -98,11 +96,7 @@ impl Ask for AskGroup {
         let (groups, at) = (self.groups.load_full(), self.at.load(Ordering::Relaxed));
         Box::pin(async move {
             let question = Question::of(&lookup).ok_or(FailureKind::Garbled)?;
-            let Received { wire, form } = groups.ask(at, &question).await?;
-            match form {
-                Form::Other(message) => Ok(*message),
-                Form::Plain(_) => Message::from_vec(&wire).map_err(|_| FailureKind::Garbled),
-            }
+            groups.ask(at, &question).await?.into_message()
         })
     }
 }

@@ -40,6 +40,26 @@ pub(crate) struct Upstream {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Answers over TCP only; over UDP not at all, or with what says so.
+pub(crate) async fn only_over_tcp(truncating: bool) -> SocketAddr {
+    let tcp = TcpListener::bind(loopback()).await.expect("tcp");
+    let addr = tcp.local_addr().expect("bound");
+    let udp = UdpSocket::bind(addr).await.expect("udp");
+    tokio::spawn(serve_tcp(tcp));
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok((len, client)) = udp.recv_from(&mut buffer).await {
+            if truncating {
+                let mut answer = Message::from_vec(&buffer[..len]).expect("a query");
+                answer.metadata.message_type = hickory_proto::op::MessageType::Response;
+                answer.metadata.truncation = true;
+                let _ = udp.send_to(&answer.to_vec().expect("encodes"), client).await;
+            }
+        }
+    });
+    addr
+}
+
 impl Upstream {
     pub(crate) async fn start() -> Self {
         let tcp = TcpListener::bind(loopback()).await.expect("tcp");

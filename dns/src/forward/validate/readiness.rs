@@ -13,14 +13,12 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 use tokio::time::Instant;
 
+use super::super::wrong_clock::EARLIEST;
 use super::Validator;
 use super::reason::{dnskey, serial};
 use super::rrset::{RrSet, sets, signature};
 use crate::cache::FailureKind;
 use crate::{DnssecMode, DnssecState, Suspended};
-
-/// 1 January 2026: this program did not exist before. A clock that shows less is wrong.
-const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
 /// When suspended, the next look comes after so long, then twice as long, and so on to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(10);

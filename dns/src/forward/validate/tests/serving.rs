@@ -30,6 +30,7 @@ fn world() -> World {
 
 struct House {
     addr: SocketAddr,
+    upstream: SocketAddr,
     shared: Arc<Shared>,
     key: String,
     _server: Server,
@@ -78,7 +79,7 @@ impl House {
         let key = world.zone(".").dnskey.public_key().public_bytes().to_vec();
         let key = data_encoding::BASE64.encode(&key);
         let addr = server.listening()[0];
-        Self { addr, shared, key, _server: server, _forwarder: forwarder }
+        Self { addr, upstream, shared, key, _server: server, _forwarder: forwarder }
     }
 
     async fn ask(&self, text: &str, dnssec_ok: bool, cd: bool) -> Message {
@@ -133,6 +134,23 @@ async fn clients_see_the_verdict() {
     let state: Vec<DnssecState> =
         house.shared.dnssec_state().into_iter().map(|(_, state)| state).collect();
     assert_eq!(state, [DnssecState::Validating]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_server_is_found_although_signatures_have_expired_by_a_clock_that_is_fast() {
+    let house = House::start().await;
+    let bogus = house.ask("www.expired.zone.", false, false).await;
+    assert_eq!(bogus.metadata.response_code, ResponseCode::ServFail);
+    house.shared.set_upstreams(Upstreams {
+        time_names: vec!["expired.zone".parse().expect("a name")],
+        ..Upstreams::plain([house.upstream])
+    });
+    // The failure is remembered for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let found = house.ask("www.expired.zone.", true, false).await;
+    assert_eq!((found.metadata.response_code, found.answers.len()), (ResponseCode::NoError, 2));
+    assert!(!found.metadata.authentic_data);
+    assert!(found.answers.iter().all(|record| record.ttl <= 60), "asked again soon");
 }
 
 /// BIND's validating stub, with the test's root key as its only anchor.
