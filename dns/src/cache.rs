@@ -122,11 +122,6 @@ pub(crate) struct Cache {
 }
 
 impl Key {
-    /// The key of `query` when it is asked of the group with this tag.
-    pub(crate) fn of(query: &Query<'_>, tag: u64) -> Self {
-        Self::new(query.name(), tag, query.qtype, query.dnssec_ok(), query.cd())
-    }
-
     /// `name` is lower-case wire format; only its first 255 bytes count.
     pub(crate) fn new(name: &[u8], tag: u64, rtype: RecordType, dnssec_ok: bool, cd: bool) -> Self {
         let mut bytes = [0; MAX_WIRE + KEY_TAIL];

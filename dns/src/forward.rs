@@ -27,8 +27,10 @@ use crate::{Now, Shared, Validation};
 
 mod bootstrap;
 mod connection;
+mod dns64;
 mod groups;
 mod health;
+mod inquiry;
 mod plain;
 mod question;
 mod recurse;
@@ -47,6 +49,7 @@ mod wrong_clock;
 pub(crate) use groups::Groups;
 use groups::noting_who;
 pub use health::UpstreamState;
+use inquiry::Inquiry;
 pub(crate) use question::Question;
 pub(crate) use recurse::ROOT_SERVERS;
 use server::Received;
@@ -54,7 +57,6 @@ pub use status::UpstreamStatus;
 pub(crate) use validate::Checked;
 use validators::Got;
 pub(crate) use validators::Validators;
-use wrong_clock::TimeQuestion;
 
 /// Clients that wait for one question's answer, at most.
 const MAX_WAITERS: usize = 512;
@@ -205,25 +207,18 @@ impl Forwarding {
     fn ask(&mut self, key: Key, question: Question, snapshot: &Snapshot, route: Route) {
         self.shared.upstream_tally().asked();
         let started = Instant::now();
-        let for_time = TimeQuestion::of(&snapshot.groups, route.group, &question);
-        let retry = async |result| match for_time {
-            Some(for_time) => for_time.retry(result).await,
-            None => result,
-        };
-        if let Some(checking) = snapshot.validators.checking(&question, route) {
+        let inquiry = Inquiry::new(snapshot, question, route);
+        if inquiry.is_checking() {
             // Signatures take their time: others' questions must not wait for it.
-            let asked = tokio::spawn(noting_who(checking.run()));
+            let asked = tokio::spawn(noting_who(inquiry.run()));
             self.asking.push(Box::pin(async move {
                 let (result, by) = asked.await.unwrap_or((Err(FailureKind::Garbled), None));
-                let result = retry(result.map(Got::Checked)).await;
                 Landed { key, result, by, took: started.elapsed() }
             }));
             return;
         }
-        let groups = snapshot.groups.clone();
         self.asking.push(Box::pin(async move {
-            let (result, by) = noting_who(groups.ask(route.group, &question)).await;
-            let result = retry(result.map(Got::Received)).await;
+            let (result, by) = noting_who(inquiry.run()).await;
             Landed { key, result, by, took: started.elapsed() }
         }));
     }

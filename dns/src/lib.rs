@@ -7,6 +7,7 @@
 mod cache;
 mod counters;
 mod discovery;
+mod dns64;
 mod dnssec;
 mod filter;
 mod forward;
@@ -29,6 +30,7 @@ mod wire;
 pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason, Validated};
 pub use discovery::{Discovery, Ports};
+pub use dns64::{Prefix64, Prefix64Error};
 pub use dnssec::{
     AnchorError, Bogus, Dnssec, DnssecMode, DnssecState, NegativeAnchor, Suspended, TrustAnchors,
     Validation,

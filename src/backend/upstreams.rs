@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use lanward_dns::{DnssecState, Suspended, UpstreamState, UpstreamStatus};
+use lanward_dns::{DnssecMode, DnssecState, Suspended, UpstreamState, UpstreamStatus};
 use lanward_web::view::{About, Problem, Severity, UpstreamView};
+
+use crate::settings::Effective;
 
 fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
@@ -108,9 +110,46 @@ pub(super) fn dnssec_problems(states: &[(Arc<str>, DnssecState)]) -> Vec<Problem
     told.collect()
 }
 
+/// Tells which policies do without validation that the others have.
+pub(super) fn without_dnssec(settings: &Effective) -> Option<Problem> {
+    let without = settings.policies.policies.iter().filter(|policy| !policy.dnssec);
+    let names: Vec<&str> = without.map(|policy| policy.name.as_str()).collect();
+    if names.is_empty() || settings.dnssec.mode == DnssecMode::Off {
+        return None;
+    }
+    Some(Problem {
+        severity: Severity::Info,
+        about: About::Settings,
+        what: format!("DNSSEC is not checked for devices with the policy {}.", names.join(", ")),
+        fix: "The settings have it so: dnssec = false in the policy.".to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn policies_that_do_without_validation_are_named() {
+        let policy = |name: &str, dnssec| lanward_dns::Policy {
+            name: name.into(),
+            filtering: true,
+            block_mode: lanward_dns::BlockMode::Null,
+            blocked_ttl_secs: 10,
+            dnssec,
+            dns64: None,
+            history: true,
+            upstreams: None,
+        };
+        let mut settings = Effective::default();
+        settings.policies.policies = vec![policy("home", true)];
+        assert_eq!(without_dnssec(&settings), None);
+        settings.policies.policies.push(policy("lab", false));
+        let told = without_dnssec(&settings).expect("something to tell");
+        assert!(told.what.ends_with("the policy lab."), "{told:?}");
+        settings.dnssec.mode = DnssecMode::Off;
+        assert_eq!(without_dnssec(&settings), None, "then it is nothing particular");
+    }
 
     #[test]
     fn it_is_told_when_validation_does_not_do_what_it_is_meant_to() {

@@ -19,7 +19,7 @@ use super::problem::{Place, Problem};
 use super::words::{Id, Name, Period};
 
 pub use dnssec::{DnssecMode, Exemption, TrustAnchor};
-pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
+pub use filtering::{BlockMode, List, ListKind, Nat64, Policy, Rule, RuleKind, Source};
 pub use history::{History, HistoryLevel};
 pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};

@@ -85,6 +85,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Checked {
     pub(crate) message: Message,
     pub(crate) validation: Validation,
+    /// It was made here from what else there is (DNS64).
+    pub(crate) synthesised: bool,
 }
 
 impl Checked {
@@ -92,7 +94,7 @@ impl Checked {
     pub(super) fn unchecked(mut message: Message) -> Self {
         // Whether an upstream has validated it is its own word, no proof.
         message.metadata.authentic_data = false;
-        Self { message, validation: Validation::Unchecked }
+        Self { message, validation: Validation::Unchecked, synthesised: false }
     }
 }
 
@@ -243,7 +245,7 @@ impl Validator {
         message.authorities = authorities;
         message.additionals = Vec::new();
         message.metadata.authentic_data = validation == Validation::Secure;
-        Ok(Checked { message, validation })
+        Ok(Checked { message, validation, synthesised: false })
     }
 
     async fn judge_set(

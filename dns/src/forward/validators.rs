@@ -21,6 +21,15 @@ pub(super) enum Got {
     Checked(Checked),
 }
 
+impl Got {
+    pub(super) fn into_checked(self) -> Result<Checked, FailureKind> {
+        match self {
+            Self::Received(received) => received.into_message().map(Checked::unchecked),
+            Self::Checked(checked) => Ok(checked),
+        }
+    }
+}
+
 /// All validators of one snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Validators {

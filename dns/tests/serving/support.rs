@@ -235,6 +235,8 @@ pub(crate) fn policies() -> Policies {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             history: true,
             upstreams: None,
         }],

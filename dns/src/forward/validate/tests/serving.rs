@@ -1,6 +1,6 @@
 //! Validation as clients see it: a server before a forwarder of a signed name space.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::Stdio;
 
@@ -10,7 +10,9 @@ use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use tokio::net::UdpSocket;
 
 use super::*;
-use crate::{ClientNetwork, Config, Policies, Policy, PolicyId, Server, Shared, Upstreams};
+use crate::{
+    ClientNetwork, Config, Policies, Policy, PolicyId, Prefix64, Server, Shared, Upstreams,
+};
 
 /// Names ending in `test.` never leave the house, so these end otherwise.
 fn world() -> World {
@@ -62,12 +64,20 @@ impl House {
             filtering: false,
             block_mode: crate::BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             upstreams: None,
             history: true,
         };
-        let subnet = "127.0.0.0/8".parse().expect("a network");
-        let networks = vec![ClientNetwork { subnet, policy: PolicyId(0) }];
-        shared.set_policies(Policies { policies: vec![policy], networks });
+        let behind = Policy { dns64: Some(Prefix64::WELL_KNOWN), ..policy.clone() };
+        let trusting = Policy { dnssec: false, ..policy.clone() };
+        let subnets = ["127.0.0.0/8", "127.0.0.64/32", "127.0.0.2/32"];
+        let networks = subnets.iter().zip(0..).map(|(subnet, index)| ClientNetwork {
+            subnet: subnet.parse().expect("a network"),
+            policy: PolicyId(index),
+        });
+        let networks = networks.collect();
+        shared.set_policies(Policies { policies: vec![policy, behind, trusting], networks });
         shared.set_upstreams(Upstreams::plain([upstream]));
         shared.set_dnssec(Dnssec { anchors: anchors(&world), ..Dnssec::default() });
         let config = Config {
@@ -83,16 +93,27 @@ impl House {
     }
 
     async fn ask(&self, text: &str, dnssec_ok: bool, cd: bool) -> Message {
+        self.ask_from([127, 0, 0, 1], text, A, dnssec_ok, cd).await
+    }
+
+    async fn ask_from(
+        &self,
+        client: [u8; 4],
+        text: &str,
+        rtype: RecordType,
+        dnssec_ok: bool,
+        cd: bool,
+    ) -> Message {
         let mut message = Message::query();
         message.metadata.recursion_desired = true;
         message.metadata.authentic_data = true;
         message.metadata.checking_disabled = cd;
-        message.queries.push(Asked::query(name(text), A));
+        message.queries.push(Asked::query(name(text), rtype));
         let mut edns = Edns::new();
         edns.set_dnssec_ok(dnssec_ok);
         edns.set_max_payload(1232);
         message.edns = Some(edns);
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let socket = UdpSocket::bind((Ipv4Addr::from(client), 0)).await.expect("a port");
         let bytes = message.to_vec().expect("bytes");
         socket.send_to(&bytes, self.addr).await.expect("sent");
         let mut buf = [0; 4096];
@@ -151,6 +172,45 @@ async fn a_time_server_is_found_although_signatures_have_expired_by_a_clock_that
     assert_eq!((found.metadata.response_code, found.answers.len()), (ResponseCode::NoError, 2));
     assert!(!found.metadata.authentic_data);
     assert!(found.answers.iter().all(|record| record.ttl <= 60), "asked again soon");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_made_for_a_nat64_is_made_of_proven_answers_only() {
+    let house = House::start().await;
+    let ask = async |text, dnssec_ok, cd| {
+        house.ask_from([127, 0, 0, 64], text, RecordType::AAAA, dnssec_ok, cd).await
+    };
+    let made =
+        |message: &Message| message.answers.iter().any(|r| r.record_type() == RecordType::AAAA);
+    for dnssec_ok in [false, true] {
+        let secure = ask("www.good.zone.", dnssec_ok, false).await;
+        assert!(made(&secure) && secure.metadata.authentic_data, "{secure:?}");
+        let alias = ask("alias.good.zone.", dnssec_ok, false).await;
+        assert!(made(&alias) && alias.metadata.authentic_data, "{alias:?}");
+        let plain = ask("www.plain.zone.", dnssec_ok, false).await;
+        assert!(made(&plain) && !plain.metadata.authentic_data, "{plain:?}");
+        let bogus = ask("www.expired.zone.", dnssec_ok, false).await;
+        assert_eq!(bogus.metadata.response_code, ResponseCode::ServFail);
+    }
+    // Who validates by itself sees the proof that there is nothing.
+    let proof = ask("www.good.zone.", true, true).await;
+    assert!(!made(&proof) && proof.authorities.iter().any(|r| signature(r).is_some()));
+    let unchecked = ask("www.expired.zone.", false, true).await;
+    assert!(made(&unchecked) && !unchecked.metadata.authentic_data);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_may_do_without_validation_and_others_do_not_get_its_answers() {
+    let house = House::start().await;
+    for _ in 0..2 {
+        let believed = house.ask_from([127, 0, 0, 2], "www.expired.zone.", A, false, false).await;
+        assert_eq!(believed.answers.len(), 1, "{believed:?}");
+        assert!(!believed.metadata.authentic_data);
+        let refused = house.ask("www.expired.zone.", false, false).await;
+        assert_eq!(refused.metadata.response_code, ResponseCode::ServFail);
+        let secure = house.ask_from([127, 0, 0, 2], "www.good.zone.", A, false, false).await;
+        assert!(!secure.metadata.authentic_data, "nobody has checked it");
+    }
 }
 
 /// BIND's validating stub, with the test's root key as its only anchor.
