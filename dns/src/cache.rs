@@ -88,6 +88,8 @@ pub(crate) enum FailureKind {
     Lame,
     /// The answer does not validate.
     Bogus(Bogus),
+    /// It does, and the name asks for a key to be trusted that is not, or the other way round.
+    Sentinel,
 }
 
 /// What the cache knows about a question.
@@ -275,7 +277,9 @@ impl FailureKind {
             Self::Unreachable | Self::Untrusted | Self::Untimely | Self::Garbled => {
                 Ede::NETWORK_ERROR
             }
-            Self::Answered(_) | Self::Overload | Self::Circle | Self::TooMuch => Ede::OTHER,
+            Self::Answered(_) | Self::Overload | Self::Circle | Self::TooMuch | Self::Sentinel => {
+                Ede::OTHER
+            }
             Self::Bogus(why) => why.code(),
         }
     }
@@ -298,6 +302,9 @@ impl FailureKind {
             Self::TooMuch => "finding it would take too many questions",
             Self::Lame => "no name server of the zone gives a usable answer",
             Self::Bogus(why) => why.as_str(),
+            Self::Sentinel => {
+                "root key sentinel: whether this key is trusted is as the name denies"
+            }
         }
     }
 

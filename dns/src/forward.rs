@@ -144,6 +144,7 @@ impl Forwarding {
                 _ = housekeeping.tick() => {
                     self.shared.free_retired();
                     self.look_after_servers();
+                    self.shared.follow_root_keys();
                 }
             }
         }

@@ -9,12 +9,13 @@ use arc_swap::ArcSwap;
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::forward::{Groups, Validators};
 use crate::history::{HistoryReader, Hub, Labels, Recorder, UpstreamId};
+use crate::learned::Learned;
 use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::{Clock, InForce};
 use crate::{
-    Certificate, Counters, Discovery, Dnssec, DnssecState, EmptyFilter, Filter, LocalNames, Name,
-    Pauses, Policies, Protection, UpstreamStatus, Upstreams,
+    AnchorError, Certificate, Counters, Discovery, Dnssec, DnssecState, EmptyFilter, Filter,
+    LocalNames, Name, Pauses, Policies, Protection, UpstreamStatus, Upstreams,
 };
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
@@ -57,6 +58,8 @@ pub(crate) struct Snapshot {
     pub(crate) routes: Arc<Routes>,
     pub(crate) groups: Arc<Groups>,
     pub(crate) dnssec: Arc<Dnssec>,
+    /// The same ones in all snapshots, as the limiter.
+    pub(crate) learned: Arc<Learned>,
     /// Derived from the groups and `dnssec`.
     pub(crate) validators: Arc<Validators>,
 }
@@ -75,6 +78,7 @@ impl Default for Snapshot {
             routes: Arc::default(),
             groups: Arc::default(),
             dnssec: Arc::default(),
+            learned: Arc::default(),
             validators: Arc::default(),
         }
     }
@@ -205,7 +209,9 @@ impl Shared {
     }
 
     /// Puts other settings of DNSSEC in force.
-    pub fn set_dnssec(&self, dnssec: Dnssec) {
+    pub fn set_dnssec(&self, mut dnssec: Dnssec) {
+        let learned = self.snapshot.load().learned.clone();
+        dnssec.anchors = learned.in_place_of_built_in(&dnssec.anchors);
         if *self.snapshot.load().dnssec == dnssec {
             return;
         }
@@ -214,6 +220,28 @@ impl Shared {
             snapshot.dnssec = dnssec;
             snapshot.validators = Arc::new(Validators::of(snapshot));
         });
+    }
+
+    /// What validation has learned, the root's keys above all, as text: to be kept, and given to
+    /// [`Shared::restore_learned`] at the next start.
+    pub fn learned(&self) -> String {
+        self.snapshot.load().learned.to_text()
+    }
+
+    /// Takes back what [`Shared::learned`] gave, before upstream servers are set. The root's keys take
+    /// the place of those built in, unless the settings name some.
+    pub fn restore_learned(&self, text: &str) -> Result<(), AnchorError> {
+        self.snapshot.load().learned.restore(text)?;
+        self.follow_root_keys();
+        Ok(())
+    }
+
+    /// Puts in force what the root has made of its keys.
+    pub(crate) fn follow_root_keys(&self) {
+        let snapshot = self.snapshot.load_full();
+        if snapshot.learned.have_keys_changed() {
+            self.set_dnssec(Dnssec::clone(&snapshot.dnssec));
+        }
     }
 
     /// How validation goes with each group of upstream servers, by the group's id.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::Name;
+use crate::protection::{is_private_v4, is_private_v6};
 
 /// How a server is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +155,15 @@ impl UpstreamServer {
             addresses: crate::forward::ROOT_SERVERS.to_vec(),
             port: 53,
         }
+    }
+
+    /// Whether it is at public addresses, or proves who it is: it will still be the same tomorrow.
+    pub(crate) fn is_public(&self) -> bool {
+        let is_public = |address: &IpAddr| match address {
+            IpAddr::V4(v4) => !is_private_v4(*v4),
+            IpAddr::V6(v6) => !is_private_v6(*v6),
+        };
+        self.transport.name().is_some() || self.addresses.iter().all(is_public)
     }
 
     /// A server spoken to over UDP and TCP.

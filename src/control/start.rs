@@ -33,7 +33,7 @@ use super::journal::Journal;
 use super::pairing::{Around, Opened, Pairing};
 use super::pauser::Pauser;
 use super::service::ServiceFront;
-use super::{household, publisher, self_test, wall};
+use super::{household, learned, publisher, self_test, wall};
 use crate::backend::{Daemon, Parts};
 use crate::history::partner::{self, Partner, Reach, Word};
 use crate::history::{self, History, HistorySettings};
@@ -121,6 +121,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
+    learned::restore(&data_dir, &dns);
     let (hosts_watched, hosts_file) = host.dns.hosts_file.clone().map(Watched::read).unzip();
     let hosts_file = hosts_file.unwrap_or_default();
     publisher::publish_restored(&node, &reachable, Arc::clone(&hosts_file), &dns);
@@ -138,6 +139,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let mut server = start_dns(&host, &dns).await?;
     let answers = SavedAnswers::new(&data_dir, server.cache());
     tokio::spawn(answers.clone().run());
+    tokio::spawn(learned::keep(data_dir.as_path().into(), Arc::clone(&dns)));
     let (mut keeper, certificates) = Keeper::open(
         Arc::clone(&dns),
         &data_dir,

@@ -21,6 +21,7 @@ use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 use crate::cache::FailureKind;
+use crate::learned::Learned;
 use crate::{Bogus, Dnssec, DnssecMode, DnssecState, Suspended, Validation};
 
 mod delegation;
@@ -30,6 +31,7 @@ mod lookups;
 mod readiness;
 mod reason;
 mod rrset;
+mod sentinel;
 
 use delegation::{Known, Zone, home};
 use links::{Link, links};
@@ -106,6 +108,8 @@ pub(crate) struct Validator {
     checker: DnssecDnsHandle<Source>,
     delegations: Cache<Name, Known>,
     readiness: Mutex<Readiness>,
+    /// Told what the group with this tag has delivered.
+    learned: Option<(Arc<Learned>, u64)>,
     /// Questions for keys and delegations, signatures checked: for tests and measuring.
     checks: AtomicU64,
     now: fn() -> SystemTime,
@@ -139,9 +143,16 @@ impl Validator {
             delegations: Cache::new(DELEGATIONS),
             readiness: Mutex::new(Readiness::new(settings.mode, proven)),
             settings,
+            learned: None,
             checks: AtomicU64::new(0),
             now,
         }
+    }
+
+    /// Has `learned` told of what it learns of the root, and of these upstreams.
+    pub(crate) fn telling(mut self, learned: &Arc<Learned>, group: u64) -> Self {
+        self.learned = Some((learned.clone(), group));
+        self
     }
 
     /// Whether validation is under way, for whoever looks at the system.
@@ -196,10 +207,14 @@ impl Validator {
         }
         let message = self.ask.ask(Lookup::signed(name.clone(), rtype)).await?;
         let judging = self.judge(&name, rtype, message);
-        match tokio::time::timeout(PATIENCE, judging).await {
-            Ok(judged) => judged,
-            Err(_) => Err(FailureKind::Timeout),
+        let judged = tokio::time::timeout(PATIENCE, judging).await;
+        let checked = judged.unwrap_or(Err(FailureKind::Timeout))?;
+        if checked.validation == Validation::Secure
+            && sentinel::denies(&name, rtype, &self.settings.anchors)
+        {
+            return Err(FailureKind::Sentinel);
         }
+        Ok(checked)
     }
 
     async fn ask_unchecked(&self, lookup: Lookup) -> Result<Checked, FailureKind> {

@@ -12,7 +12,7 @@ use super::{Groups, Question};
 use crate::cache::FailureKind;
 use crate::routes::Route;
 use crate::shared::Snapshot;
-use crate::{DnssecMode, DnssecState};
+use crate::{DnssecMode, DnssecState, UpstreamServer};
 
 /// What came of a question.
 pub(super) enum Got {
@@ -63,10 +63,15 @@ impl Validators {
                 let (ask, validator) = (known.ask.clone(), known.validator.clone());
                 return OfGroup { id: group.id.clone(), tag, ask, validator };
             }
-            let proven = known.is_some_and(|of| of.validator.is_proven());
+            let learned = &snapshot.learned;
+            // A router may be another one tomorrow, at the same address.
+            let lasting = group.servers.iter().all(UpstreamServer::is_public);
+            let proven = known.is_some_and(|of| of.validator.is_proven())
+                || (lasting && learned.is_proven(tag));
             let groups = ArcSwap::new(snapshot.groups.clone());
             let ask = Arc::new(AskGroup { groups, at: AtomicUsize::new(at) });
             let validator = Validator::new(ask.clone(), snapshot.dnssec.clone(), proven);
+            let validator = validator.telling(learned, tag);
             OfGroup { id: group.id.clone(), tag, ask, validator: Arc::new(validator) }
         });
         Self { of_group: of_group.collect() }
@@ -113,5 +118,27 @@ impl Ask for AskGroup {
 impl std::fmt::Debug for OfGroup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OfGroup").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Upstreams;
+
+    #[test]
+    fn a_restart_forgets_signatures_only_of_who_may_be_another_tomorrow() {
+        for (server, lasting) in [("9.9.9.9:53", true), ("192.168.1.1:53", false)] {
+            let upstreams = Upstreams::plain([server.parse().expect("an address")]);
+            let snapshot = Snapshot {
+                groups: Arc::new(Groups::new(upstreams, &Groups::default())),
+                ..Snapshot::default()
+            };
+            let is_proven =
+                |snapshot: &Snapshot| Validators::of(snapshot).of_group[0].validator.is_proven();
+            assert!(!is_proven(&snapshot), "{server}");
+            snapshot.learned.prove(snapshot.groups.upstreams.groups[0].tag());
+            assert_eq!(is_proven(&snapshot), lasting, "{server}");
+        }
     }
 }

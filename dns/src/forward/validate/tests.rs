@@ -7,6 +7,7 @@ use super::*;
 use crate::TrustAnchors;
 use crate::forward::world::{Denies, World, Zone as Signed, name};
 
+mod root_keys;
 mod serving;
 
 const NSEC3: Denies = Denies::Nsec3 { opt_out: false, iterations: 0 };
