@@ -32,6 +32,20 @@ const EXPLORE: u16 = 32;
 tokio::task_local! {
     /// The server whose answer came first.
     static ANSWERED: Cell<Option<UpstreamId>>;
+
+    /// Servers that are asked after all others, because what they answered was bogus.
+    static AVOIDED: Vec<UpstreamId>;
+}
+
+/// Asks, these servers last; another answer than theirs was the client's first.
+pub(super) async fn avoiding<T>(servers: Vec<UpstreamId>, asking: impl Future<Output = T>) -> T {
+    let _ = ANSWERED.try_with(|first| first.set(None));
+    AVOIDED.scope(servers, asking).await
+}
+
+/// The server whose answer came first.
+pub(super) fn who_answered() -> Option<UpstreamId> {
+    ANSWERED.try_with(Cell::get).ok().flatten()
 }
 
 /// Asks, and tells which server gave the first answer: validation asks more than one question, and
@@ -149,6 +163,11 @@ impl Groups {
 
     pub(super) fn has_servers(&self, group: usize) -> bool {
         self.groups.get(group).is_some_and(|group| !group.servers.is_empty())
+    }
+
+    /// How many servers may be asked in place of one.
+    pub(super) fn others(&self, group: usize) -> usize {
+        self.groups.get(group).map_or(0, |group| group.servers.len().saturating_sub(1))
     }
 
     /// Whether none of the group's servers answers, as far as is known.
@@ -277,6 +296,8 @@ impl Group {
             }
         }
         all.sort_by_key(|server| server.state());
+        // Rather one that is slow than one that lies.
+        let _ = AVOIDED.try_with(|avoided| all.sort_by_key(|server| avoided.contains(&server.id)));
         all
     }
 }

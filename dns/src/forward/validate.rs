@@ -461,6 +461,13 @@ impl Validator {
         }
     }
 
+    /// Forgets the keys and delegations of all zones that `name` may be in, but the root's.
+    pub(crate) fn forget_above(&self, name: &Name) {
+        for depth in 1..=name.iter().len() {
+            self.forget(&name.trim_to(depth));
+        }
+    }
+
     /// Forgets the keys of a zone whose signatures do not fit: they may be the wrong ones.
     fn forget(&self, zone: &Name) {
         self.lookups.forget(zone);

@@ -100,8 +100,14 @@ pub(super) struct Checking {
 }
 
 impl Checking {
-    pub(super) async fn run(self) -> Result<Checked, FailureKind> {
-        Recursion::bounded(self.validator.resolve(self.lookup)).await
+    pub(super) async fn run(&self) -> Result<Checked, FailureKind> {
+        Recursion::bounded(self.validator.resolve(self.lookup.clone())).await
+    }
+
+    /// The same, believing nothing that was told of the zones above the name before.
+    pub(super) async fn run_again(&self) -> Result<Checked, FailureKind> {
+        self.validator.forget_above(&self.lookup.name);
+        self.run().await
     }
 }
 

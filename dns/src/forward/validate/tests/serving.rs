@@ -36,28 +36,22 @@ struct House {
     shared: Arc<Shared>,
     key: String,
     _server: Server,
-    _forwarder: tokio::task::JoinSet<()>,
+    _forwarders: tokio::task::JoinSet<()>,
 }
 
 impl House {
     async fn start() -> Self {
+        Self::before(&[Forwarder::default()]).await
+    }
+
+    /// Before these forwarders of one world.
+    async fn before(all: &[Forwarder]) -> Self {
         let world = Arc::new(world());
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
-        let upstream = socket.local_addr().expect("its address");
-        let mut forwarder = tokio::task::JoinSet::new();
-        let served = world.clone();
-        forwarder.spawn(async move {
-            let mut buf = [0; 4096];
-            while let Ok((len, from)) = socket.recv_from(&mut buf).await {
-                let Ok(query) = Message::from_vec(&buf[..len]) else { continue };
-                let question = query.queries[0].clone();
-                let name = question.name().to_lowercase();
-                let mut answer = served.answer(&name, question.query_type());
-                answer.metadata.id = query.metadata.id;
-                answer.queries = vec![question];
-                let _ = socket.send_to(&answer.to_vec().expect("bytes"), from).await;
-            }
-        });
+        let mut forwarders = tokio::task::JoinSet::new();
+        let mut upstreams = Vec::new();
+        for forwarder in all {
+            upstreams.push(forwarder.start(world.clone(), &mut forwarders).await);
+        }
         let shared = Shared::new();
         let policy = Policy {
             name: "all".into(),
@@ -78,7 +72,7 @@ impl House {
         });
         let networks = networks.collect();
         shared.set_policies(Policies { policies: vec![policy, behind, trusting], networks });
-        shared.set_upstreams(Upstreams::plain([upstream]));
+        shared.set_upstreams(Upstreams::plain(upstreams.iter().copied()));
         shared.set_dnssec(Dnssec { anchors: anchors(&world), ..Dnssec::default() });
         let config = Config {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
@@ -89,7 +83,7 @@ impl House {
         let key = world.zone(".").dnskey.public_key().public_bytes().to_vec();
         let key = data_encoding::BASE64.encode(&key);
         let addr = server.listening()[0];
-        Self { addr, upstream, shared, key, _server: server, _forwarder: forwarder }
+        Self { addr, upstream: upstreams[0], shared, key, _server: server, _forwarders: forwarders }
     }
 
     async fn ask(&self, text: &str, dnssec_ok: bool, cd: bool) -> Message {
@@ -120,6 +114,45 @@ impl House {
         let answer = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut buf)).await;
         let len = answer.expect("in time").expect("an answer");
         Message::from_vec(&buf[..len]).expect("a message")
+    }
+}
+
+/// A forwarder, which may lie.
+#[derive(Clone, Default)]
+struct Forwarder {
+    lie: Arc<Mutex<Option<Lie>>>,
+    asked: Arc<AtomicU64>,
+}
+
+type Lie = fn(&Lookup, &mut Message);
+
+impl Forwarder {
+    fn tell(&self, lie: Option<Lie>) {
+        *self.lie.lock().expect("a lock") = lie;
+    }
+
+    async fn start(&self, world: Arc<World>, tasks: &mut tokio::task::JoinSet<()>) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let addr = socket.local_addr().expect("its address");
+        let this = self.clone();
+        tasks.spawn(async move {
+            let mut buf = [0; 4096];
+            while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+                let Ok(query) = Message::from_vec(&buf[..len]) else { continue };
+                this.asked.fetch_add(1, Ordering::Relaxed);
+                let question = query.queries[0].clone();
+                let name = question.name().to_lowercase();
+                let mut answer = world.answer(&name, question.query_type());
+                let lie = *this.lie.lock().expect("a lock");
+                if let Some(lie) = lie {
+                    lie(&plain(&name.to_string(), question.query_type()), &mut answer);
+                }
+                answer.metadata.id = query.metadata.id;
+                answer.queries = vec![question];
+                let _ = socket.send_to(&answer.to_vec().expect("bytes"), from).await;
+            }
+        });
+        addr
     }
 }
 
@@ -210,6 +243,57 @@ async fn a_policy_may_do_without_validation_and_others_do_not_get_its_answers() 
         assert_eq!(refused.metadata.response_code, ResponseCode::ServFail);
         let secure = house.ask_from([127, 0, 0, 2], "www.good.zone.", A, false, false).await;
         assert!(!secure.metadata.authentic_data, "nobody has checked it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_server_forges_is_asked_of_another() {
+    let lies: [Lie; 3] = [
+        // An address, with the signature of the true one.
+        |lookup, message| {
+            if lookup.rtype == A {
+                message.answers[0].data = RData::A(std::net::Ipv4Addr::new(6, 6, 6, 6).into());
+            }
+        },
+        // The zone is not signed, says who cannot prove it.
+        |lookup, message| {
+            if lookup.name == name("good.zone.") {
+                message.answers.clear();
+                message.authorities.clear();
+            } else {
+                message.answers.retain(|record| signature(record).is_none());
+            }
+        },
+        // Other keys.
+        |lookup, message| {
+            if lookup.name == name("good.zone.") && lookup.rtype == DNSKEY {
+                let mut other = colliding(1, 1);
+                other.name = lookup.name.clone();
+                message.answers = vec![other];
+            }
+        },
+    ];
+    for (index, lie) in lies.into_iter().enumerate() {
+        let (liar, honest) = (Forwarder::default(), Forwarder::default());
+        let house = House::before(&[liar.clone(), honest.clone()]).await;
+        // It has been honest about the root, and is believed to deliver signatures.
+        let before = house.ask("www.nsec3.zone.", true, false).await;
+        assert!(before.metadata.authentic_data, "{index}");
+        liar.tell(Some(lie));
+        let asked = liar.asked.load(Ordering::Relaxed);
+        let answer = house.ask("www.good.zone.", true, false).await;
+        assert!(answer.metadata.authentic_data, "{index}: {answer:?}");
+        assert!(liar.asked.load(Ordering::Relaxed) > asked, "{index}: it was asked first");
+        let counters = house.shared.counters().validated;
+        assert_eq!((counters.secure, counters.bogus), (2, 0), "{index}");
+        // Two that lie are one too many.
+        let house = House::before(&[liar.clone(), honest.clone()]).await;
+        liar.tell(None);
+        assert!(house.ask("www.nsec3.zone.", true, false).await.metadata.authentic_data, "{index}");
+        liar.tell(Some(lie));
+        honest.tell(Some(lie));
+        let bogus = house.ask("www.good.zone.", true, false).await;
+        assert_eq!(bogus.metadata.response_code, ResponseCode::ServFail, "{index}: {bogus:?}");
     }
 }
 
