@@ -137,6 +137,17 @@ impl Upstreams {
 }
 
 impl UpstreamTransport {
+    /// A word for it: `plain`, `tls`, `https`, `quic` or `recursive`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tls { .. } => "tls",
+            Self::Https { .. } => "https",
+            Self::Quic { .. } => "quic",
+            Self::Recursion => "recursive",
+        }
+    }
+
     /// The name that the server must prove to have.
     pub fn name(&self) -> Option<&str> {
         match self {

@@ -17,6 +17,7 @@ pub(super) fn view(of: &UpstreamStatus) -> UpstreamView {
     UpstreamView {
         group: of.group.to_string(),
         server: of.server.to_string(),
+        transport: of.transport,
         state: match of.state {
             UpstreamState::Up => "up",
             UpstreamState::Slow => "slow",
@@ -55,7 +56,7 @@ pub(super) fn problems(all: &[UpstreamStatus]) -> Vec<Problem> {
             if server.untimely {
                 return Problem {
                     severity,
-                    about: About::Host,
+                    about: About::Upstreams,
                     what: format!(
                         "The upstream server {name} ({group}) cannot prove who it is: {reason}; \
                          {rest}"
@@ -68,7 +69,7 @@ pub(super) fn problems(all: &[UpstreamStatus]) -> Vec<Problem> {
             }
             Problem {
                 severity,
-                about: About::Settings,
+                about: About::Upstreams,
                 what: format!(
                     "The upstream server {name} ({group}) does not answer: {reason}; {rest}"
                 ),
@@ -105,7 +106,7 @@ pub(super) fn dnssec_problems(states: &[(Arc<str>, DnssecState)]) -> Vec<Problem
                 "Name other servers in the settings, or set dnssec = \"off\" to stop being told.",
             ),
         };
-        Some(Problem { severity, about: About::Settings, what, fix: fix.to_owned() })
+        Some(Problem { severity, about: About::Upstreams, what, fix: fix.to_owned() })
     });
     told.collect()
 }
@@ -167,6 +168,7 @@ mod tests {
         UpstreamStatus {
             group: group.into(),
             server: name.into(),
+            transport: "plain",
             state,
             reason: (state != UpstreamState::Up).then(|| "it does not answer".into()),
             untimely: false,

@@ -16,6 +16,8 @@ pub struct UpstreamStatus {
     pub group: Arc<str>,
     /// The server as the settings write it.
     pub server: Arc<str>,
+    /// How it is spoken to, as [`UpstreamTransport::as_str`](crate::UpstreamTransport::as_str).
+    pub transport: &'static str,
     /// Whether it answers.
     pub state: UpstreamState,
     /// Why it is not up, e.g. `it does not answer`.
@@ -56,6 +58,7 @@ impl Groups {
                 Some(UpstreamStatus {
                     group: groups.get(group)?.id.clone(),
                     server: server.config.label.clone(),
+                    transport: server.config.transport.as_str(),
                     state: server.state(),
                     reason,
                     untimely: server.is_untimely(),

@@ -73,6 +73,8 @@ pub struct UpstreamView {
     pub group: String,
     /// The server as the settings write it.
     pub server: String,
+    /// How it is spoken to: `plain`, `tls`, `https`, `quic`, or `recursive`.
+    pub transport: &'static str,
     /// `up`, `slow` or `down`.
     pub state: &'static str,
     /// Why it is not up, such as `it does not answer`.
@@ -107,6 +109,8 @@ pub enum About {
     Network(String),
     /// Settings with two values.
     Settings,
+    /// The upstream servers.
+    Upstreams,
     /// The partner.
     Partner,
     /// This host.
