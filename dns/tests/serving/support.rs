@@ -197,13 +197,13 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
 /// Takes a port over from an upstream that was stopped: what it was just answering may hold the
 /// port for a moment.
 pub(crate) async fn bind_again(addr: SocketAddr) -> UdpSocket {
-    for _ in 0..100 {
+    for _ in 0..500 {
         if let Ok(socket) = UdpSocket::bind(addr).await {
             return socket;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{addr} is not free a second later")
+    panic!("{addr} is not free five seconds later")
 }
 
 /// Blocks `ads.example` and everything below.
