@@ -1,11 +1,13 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hickory_proto::dnssec::rdata::{DNSSECRData, RRSIG};
+use hickory_proto::op::{Query as Asked, ResponseCode};
 use hickory_proto::rr::RData;
 
 use super::*;
-use crate::TrustAnchors;
 use crate::forward::world::{Denies, World, Zone as Signed, name};
+use crate::{Bogus, TrustAnchors};
 
 mod root_keys;
 mod serving;
