@@ -8,6 +8,7 @@ mod lists;
 mod names;
 mod pauses;
 mod queries;
+mod rules;
 mod sharing;
 mod status;
 mod upstreams;
@@ -22,9 +23,10 @@ use lanward_web::SessionId;
 use lanward_web::backend::{Answer, Backend};
 use lanward_web::view::{
     About, ChangeRow, CollisionRow, EditError, EncryptedView, FieldError, ForgetOrder, Forgotten,
-    Health, InForce, LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation,
-    PairEvent, PairOrder, PauseScope, PolicyView, Problem, QueriesAnswer, QueriesQuestion, Removed,
-    ReservationView, Saved, Severity, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
+    Health, InForce, LeaseRow, ListRow, LocalNames, MadeRule, NetworkView, NewList, NewPause,
+    NewReservation, NewRule, PairEvent, PairOrder, PauseScope, PolicyView, Problem, QueriesAnswer,
+    QueriesQuestion, Removed, ReservationView, Saved, Severity, StatisticsView, Status,
+    Unavailable, WhyAnswer, WhyQuestion,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -433,6 +435,10 @@ impl Backend for Daemon {
 
     fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>> {
         Box::pin(self.history_forget(order))
+    }
+
+    fn make_rule(&self, new: NewRule) -> Answer<'_, Result<MadeRule, EditError>> {
+        Box::pin(Daemon::make_rule(self, new))
     }
 
     fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {

@@ -11,6 +11,7 @@ mod handle;
 mod hosts_file;
 mod household;
 mod journal;
+mod learned;
 mod pairing;
 mod pauser;
 mod publish;

@@ -22,6 +22,8 @@ fn house(shared: &Shared, history: bool) {
             filtering: false,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             history,
             upstreams: None,
         }],

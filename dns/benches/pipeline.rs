@@ -47,6 +47,8 @@ fn house() -> Arc<Shared> {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             history: true,
             upstreams: None,
         }],

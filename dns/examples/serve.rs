@@ -160,6 +160,8 @@ fn everybody() -> Result<Policies, Box<dyn Error>> {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             history: true,
             upstreams: None,
         }],

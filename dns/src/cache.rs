@@ -72,6 +72,8 @@ pub(crate) enum FailureKind {
     Unreachable,
     /// None could prove who it is.
     Untrusted,
+    /// They could not, because of the dates of their certificates.
+    Untimely,
     /// They answered with this error.
     Answered(Rcode),
     /// Their answer made no sense.
@@ -88,6 +90,8 @@ pub(crate) enum FailureKind {
     Lame,
     /// The answer does not validate.
     Bogus(Bogus),
+    /// It does, and the name asks for a key to be trusted that is not, or the other way round.
+    Sentinel,
 }
 
 /// What the cache knows about a question.
@@ -122,11 +126,6 @@ pub(crate) struct Cache {
 }
 
 impl Key {
-    /// The key of `query` when it is asked of the group with this tag.
-    pub(crate) fn of(query: &Query<'_>, tag: u64) -> Self {
-        Self::new(query.name(), tag, query.qtype, query.dnssec_ok(), query.cd())
-    }
-
     /// `name` is lower-case wire format; only its first 255 bytes count.
     pub(crate) fn new(name: &[u8], tag: u64, rtype: RecordType, dnssec_ok: bool, cd: bool) -> Self {
         let mut bytes = [0; MAX_WIRE + KEY_TAIL];
@@ -277,8 +276,10 @@ impl FailureKind {
     fn code(self) -> u16 {
         match self {
             Self::NoForwarder | Self::Timeout | Self::Lame => Ede::NO_REACHABLE_AUTHORITY,
-            Self::Unreachable | Self::Untrusted | Self::Garbled => Ede::NETWORK_ERROR,
-            Self::Answered(_) | Self::Circle | Self::TooMuch => Ede::OTHER,
+            Self::Unreachable | Self::Untrusted | Self::Untimely | Self::Garbled => {
+                Ede::NETWORK_ERROR
+            }
+            Self::Answered(_) | Self::Circle | Self::TooMuch | Self::Sentinel => Ede::OTHER,
             Self::Overload | Self::Crowded => Ede::OTHER,
             Self::Bogus(why) => why.code(),
         }
@@ -290,6 +291,9 @@ impl FailureKind {
             Self::Timeout => "no upstream resolver answered in time",
             Self::Unreachable => "no upstream resolver could be reached",
             Self::Untrusted => "no upstream resolver could prove who it is",
+            Self::Untimely => {
+                "no upstream resolver's certificate is valid at the time that this host's clock shows"
+            }
             Self::Garbled => "the upstream resolver's answer could not be read",
             Self::Overload => "too many questions are waiting for upstream resolvers",
             Self::Crowded => "too many questions of this client wait for upstream resolvers",
@@ -300,6 +304,9 @@ impl FailureKind {
             Self::TooMuch => "finding or checking it would take more work than any name is worth",
             Self::Lame => "no name server of the zone gives a usable answer",
             Self::Bogus(why) => why.as_str(),
+            Self::Sentinel => {
+                "root key sentinel: whether this key is trusted is as the name denies"
+            }
         }
     }
 

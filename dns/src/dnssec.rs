@@ -8,6 +8,7 @@ use hickory_proto::rr::{LowerName, Name as HickoryName};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::Name;
+use crate::root_keys::tag;
 
 /// What validation made of an answer (RFC 4033, 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -147,6 +148,8 @@ pub struct TrustAnchors {
     pub(crate) zones: Vec<HickoryName>,
     /// The zones and keys that were read.
     read: Vec<(HickoryName, PublicKeyBuf)>,
+    /// The root's keys are not among them: they are built in, or what became of those since.
+    own_root: bool,
 }
 
 /// Why a text holds no trust anchors.
@@ -167,7 +170,7 @@ impl Default for TrustAnchors {
     /// The root's keys of 2017 (tag 20326) and 2024 (tag 38696).
     fn default() -> Self {
         let zones = vec![HickoryName::root()];
-        Self { keys: Arc::new(Keys::default()), zones, read: Vec::new() }
+        Self { keys: Arc::new(Keys::default()), zones, read: Vec::new(), own_root: true }
     }
 }
 
@@ -195,7 +198,33 @@ impl TrustAnchors {
         }
         let mut all = Self::of(Keys::default(), self.read);
         all.zones.push(HickoryName::root());
+        all.own_root = true;
         all
+    }
+
+    /// Whether the root's keys are ours to keep up to date.
+    pub(crate) fn has_own_root(&self) -> bool {
+        self.own_root
+    }
+
+    /// With these keys of the root, unless others were given for it.
+    pub(crate) fn with_root(&self, root: Vec<PublicKeyBuf>) -> Self {
+        if !self.own_root {
+            return self.clone();
+        }
+        let mut keys = Keys::empty();
+        for (zone, key) in &self.read {
+            keys.insert_with_name(key, LowerName::new(zone));
+        }
+        for key in root {
+            keys.insert(&key);
+        }
+        Self { keys: Arc::new(keys), ..self.clone() }
+    }
+
+    /// The tags of the root's keys.
+    pub(crate) fn root_tags(&self) -> Vec<u16> {
+        (0..self.keys.len()).filter_map(|at| self.keys.get(at)).map(tag).collect()
     }
 
     fn of(mut keys: Keys, read: Vec<(HickoryName, PublicKeyBuf)>) -> Self {
@@ -206,7 +235,7 @@ impl TrustAnchors {
                 zones.push(zone.clone());
             }
         }
-        Self { keys: Arc::new(keys), zones, read }
+        Self { keys: Arc::new(keys), zones, read, own_root: false }
     }
 
     /// The deepest zone with an anchor at or above `name`.
@@ -217,7 +246,7 @@ impl TrustAnchors {
 }
 
 /// `name [ttl] [IN] DNSKEY flags 3 algorithm key`.
-fn parse_line(line: &str) -> Result<(HickoryName, PublicKeyBuf), AnchorError> {
+pub(crate) fn parse_line(line: &str) -> Result<(HickoryName, PublicKeyBuf), AnchorError> {
     let malformed = |why: &str| AnchorError::Malformed(why.to_owned());
     let mut words = line.split_whitespace();
     let zone = words.next().ok_or_else(|| malformed("no name"))?;
@@ -259,8 +288,9 @@ impl std::fmt::Debug for TrustAnchors {
 
 impl PartialEq for TrustAnchors {
     fn eq(&self, other: &Self) -> bool {
-        // What was not read is the built-in.
-        self.zones == other.zones && self.read == other.read
+        let root =
+            |of: &Self| (0..of.keys.len()).map(|at| of.keys.get(at).cloned()).collect::<Vec<_>>();
+        self.zones == other.zones && self.read == other.read && root(self) == root(other)
     }
 }
 

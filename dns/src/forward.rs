@@ -28,8 +28,11 @@ use crate::{Now, Shared, Validation};
 
 mod bootstrap;
 mod connection;
+mod dns64;
 mod groups;
 mod health;
+mod inquiry;
+mod plain;
 mod question;
 mod recurse;
 mod server;
@@ -42,10 +45,12 @@ mod validate;
 mod validators;
 #[cfg(test)]
 mod world;
+mod wrong_clock;
 
 pub(crate) use groups::Groups;
 use groups::noting_who;
 pub use health::UpstreamState;
+use inquiry::Inquiry;
 pub(crate) use question::Question;
 pub(crate) use recurse::ROOT_SERVERS;
 use server::Received;
@@ -142,6 +147,7 @@ impl Forwarding {
                 _ = housekeeping.tick() => {
                     self.shared.free_retired();
                     self.look_after_servers();
+                    self.shared.follow_root_keys();
                 }
             }
         }
@@ -205,19 +211,19 @@ impl Forwarding {
     fn ask(&mut self, key: Key, question: Question, snapshot: &Snapshot, route: Route) {
         self.shared.upstream_tally().asked();
         let started = Instant::now();
-        if let Some(checking) = snapshot.validators.checking(&question, route) {
+        let inquiry = Inquiry::new(snapshot, question, route);
+        if inquiry.is_checking() {
             // Signatures take their time: others' questions must not wait for it.
-            let asked = tokio::spawn(noting_who(checking.run()));
+            let asked = tokio::spawn(noting_who(inquiry.run()));
             self.asking.push(Box::pin(async move {
                 let (result, by) = asked.await.unwrap_or((Err(FailureKind::Garbled), None));
-                Landed { key, result: result.map(Got::Checked), by, took: started.elapsed() }
+                Landed { key, result, by, took: started.elapsed() }
             }));
             return;
         }
-        let groups = snapshot.groups.clone();
         self.asking.push(Box::pin(async move {
-            let (result, by) = noting_who(groups.ask(route.group, &question)).await;
-            Landed { key, result: result.map(Got::Received), by, took: started.elapsed() }
+            let (result, by) = noting_who(inquiry.run()).await;
+            Landed { key, result, by, took: started.elapsed() }
         }));
     }
 

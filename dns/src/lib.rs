@@ -7,12 +7,14 @@
 mod cache;
 mod counters;
 mod discovery;
+mod dns64;
 mod dnssec;
 mod filter;
 mod forward;
 #[cfg(test)]
 mod fuzz;
 mod history;
+mod learned;
 mod limiter;
 mod local;
 mod name;
@@ -22,6 +24,7 @@ mod pipeline;
 mod policy;
 mod protection;
 mod record_type;
+mod root_keys;
 mod routes;
 mod server;
 mod shared;
@@ -33,6 +36,7 @@ mod wire;
 pub use cache::{DamagedCache, Now};
 pub use counters::{Answered, Counters, DropReason, Validated};
 pub use discovery::{Discovery, Ports};
+pub use dns64::{Prefix64, Prefix64Error};
 pub use dnssec::{
     AnchorError, Bogus, Dnssec, DnssecMode, DnssecState, NegativeAnchor, Suspended, TrustAnchors,
     Validation,

@@ -23,6 +23,7 @@ mod filtering;
 mod limit;
 mod local_names;
 mod minimal;
+mod nat64;
 mod policy;
 mod rebinding;
 mod recursion;
@@ -34,7 +35,7 @@ pub(crate) use special::stays_inside;
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 14] = [
     access::judge, // first: a stranger must not learn anything, nor use us against others
     limit::judge,  // before any work: one device that runs wild must not cost the others theirs
     discovery::answer, // before special names: they know nothing below resolver.arpa
@@ -43,6 +44,7 @@ const STAGES: [Stage; 13] = [
     local_names::answer, // before the filter: no list may block a device of the house
     special::keep_inside, // after local names: what they do not know must not leave the house
     policy::choose, // from here on answers differ from client to client; and who is asked
+    nat64::answer, // only for those behind one; no list may hide its prefix
     canary::answer, // only for those whose questions are filtered
     filtering::judge, // before the cache: what is blocked now must not be served from earlier
     minimal::answer, // before the cache: ANY is never asked upstream
@@ -278,15 +280,16 @@ pub(crate) struct Errand {
 impl Errand {
     pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
         let source = asker.source.ip();
+        let policy = snapshot.policies.of(source).unwrap_or_default();
         let route = |name: &[u8]| match snapshot.routes.of_zone(name, source) {
-            Some((route, _)) => route,
-            None => snapshot.routes.of_policy(snapshot.policies.of(source).unwrap_or_default()),
+            Some((zone, _)) => snapshot.routes.in_zone(zone, policy),
+            None => snapshot.routes.of_policy(policy),
         };
         match Alias::of(snapshot, query, source, route) {
             Some(alias) => Self { key: alias.key.clone(), route: alias.route, alias: Some(alias) },
             None => {
                 let route = route(query.name());
-                Self { key: Key::of(query, route.tag), alias: None, route }
+                Self { key: route.key(query.name(), query), alias: None, route }
             }
         }
     }

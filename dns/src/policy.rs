@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::PolicyId;
+use crate::{PolicyId, Prefix64};
 
 /// What a blocked A or AAAA question is answered with. Other types get NODATA unless the mode
 /// says NXDOMAIN.
@@ -39,6 +39,11 @@ pub struct Policy {
     /// Id of the group of upstream servers that its members' questions go to; `None`, and a group
     /// that is not there: the first.
     pub upstreams: Option<Arc<str>>,
+    /// Whether the answers of upstreams are validated, where [`Dnssec`](crate::Dnssec) has it so.
+    pub dnssec: bool,
+    /// The prefix of the NAT64 that its members are behind: they get IPv6 addresses made from IPv4
+    /// addresses (DNS64).
+    pub dns64: Option<Prefix64>,
 }
 
 /// A client network and the policy its members have.

@@ -6,8 +6,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::cache::Key;
 use crate::name::suffixes;
-use crate::{Policies, PolicyId, Upstreams};
+use crate::wire::Query;
+use crate::{Policies, PolicyId, Prefix64, Upstreams};
 
 /// A group, as the pipeline knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,8 +18,30 @@ pub(crate) struct Route {
     pub(crate) group: usize,
     /// What its answers are kept under; 0 while there is no group.
     pub(crate) tag: u64,
-    /// A zone's own servers are the household's own: what they say is not validated.
+    /// What is said is not validated: a zone's own servers are the household's own, and a policy may
+    /// want it so.
     pub(crate) exempt: bool,
+    /// The NAT64 that the client is behind.
+    pub(crate) dns64: Option<Prefix64>,
+}
+
+impl Route {
+    /// What the answer to a question is kept under.
+    pub(crate) fn key(&self, name: &[u8], query: &Query<'_>) -> Key {
+        let (qtype, dnssec_ok, cd) = (query.qtype, query.dnssec_ok(), query.cd());
+        let mut tag = self.tag;
+        if let Some(prefix) = self.dns64
+            && prefix.concerns(name, qtype, dnssec_ok, cd)
+        {
+            tag ^= prefix.tag();
+        }
+        Key::new(name, tag, qtype, dnssec_ok, cd)
+    }
+
+    /// Not validated. What was not must not answer those whose questions are.
+    fn exempt(self) -> Self {
+        Self { tag: self.tag.rotate_left(1), exempt: true, ..self }
+    }
 }
 
 /// All routes there are.
@@ -43,7 +67,7 @@ impl Routes {
             .groups
             .iter()
             .enumerate()
-            .map(|(group, of)| Route { group, tag: of.tag(), exempt: false })
+            .map(|(group, of)| Route { group, tag: of.tag(), ..Route::default() })
             .collect();
         let default = routes.first().copied().unwrap_or_default();
         let named = |id: &str| {
@@ -51,16 +75,17 @@ impl Routes {
             routes.get(index).copied()
         };
         let of_policy = policies.policies.iter();
-        let of_policy =
-            of_policy.map(|policy| policy.upstreams.as_deref().and_then(named).unwrap_or(default));
+        let of_policy = of_policy.map(|policy| {
+            let route = policy.upstreams.as_deref().and_then(named).unwrap_or(default);
+            let route = if policy.dnssec { route } else { route.exempt() };
+            Route { dns64: policy.dns64, ..route }
+        });
         let mut all = Self { default, of_policy: of_policy.collect(), ..Self::default() };
         for zone in &upstreams.zones {
             let Some(&route) = routes.get(zone.group) else { continue };
             let networks = zone.networks.clone().into();
             let at = all.zones.entry(zone.zone.as_wire().into()).or_default();
-            // What was not validated must not answer those whose questions are.
-            let route = Route { tag: route.tag.rotate_left(1), exempt: true, ..route };
-            at.push(ZoneRoute { networks, route });
+            at.push(ZoneRoute { networks, route: route.exempt() });
             all.zone_labels |= 1 << zone.zone.labels().min(63);
         }
         all
@@ -69,6 +94,11 @@ impl Routes {
     /// The group of a policy's questions.
     pub(crate) fn of_policy(&self, policy: PolicyId) -> Route {
         self.of_policy.get(usize::from(policy.0)).copied().unwrap_or(self.default)
+    }
+
+    /// The same for a name of a zone that has servers of its own.
+    pub(crate) fn in_zone(&self, zone: Route, policy: PolicyId) -> Route {
+        Route { dns64: self.of_policy(policy).dns64, ..zone }
     }
 
     /// The group of the innermost zone that holds `name` and is for `source`, and how many labels

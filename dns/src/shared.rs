@@ -2,20 +2,21 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
 use crate::counters::{Registry, Tally, UpstreamTally};
 use crate::forward::{Groups, Validators};
 use crate::history::{HistoryReader, Hub, Labels, Recorder, UpstreamId};
+use crate::learned::Learned;
 use crate::limiter::Limiter;
 use crate::routes::Routes;
 use crate::server::{Clock, InForce};
 use crate::waiting::Waiting;
 use crate::{
-    Certificate, Counters, Discovery, Dnssec, DnssecState, EmptyFilter, Filter, LocalNames, Name,
-    Pauses, Policies, Protection, UpstreamStatus, Upstreams,
+    AnchorError, Certificate, Counters, Discovery, Dnssec, DnssecState, EmptyFilter, Filter,
+    LocalNames, Name, Pauses, Policies, Protection, UpstreamStatus, Upstreams,
 };
 
 /// The snapshots in force, and the counters. The daemon keeps one `Arc` of it, the server another;
@@ -71,6 +72,8 @@ pub(crate) struct Snapshot {
     pub(crate) routes: Arc<Routes>,
     pub(crate) groups: Arc<Groups>,
     pub(crate) dnssec: Arc<Dnssec>,
+    /// The same ones in all snapshots, as the limiter.
+    pub(crate) learned: Arc<Learned>,
     /// Derived from the groups and `dnssec`.
     pub(crate) validators: Arc<Validators>,
 }
@@ -89,6 +92,7 @@ impl Default for Snapshot {
             routes: Arc::default(),
             groups: Arc::default(),
             dnssec: Arc::default(),
+            learned: Arc::default(),
             validators: Arc::default(),
         }
     }
@@ -190,8 +194,14 @@ impl Shared {
 
     /// Says whose certificates are believed of encrypted upstream servers. None of them can be asked
     /// before the first call.
-    pub fn set_upstream_tls(&self, config: Arc<rustls::ClientConfig>) {
-        self.snapshot.load().groups.common.tls.store(Some(config));
+    pub fn set_upstream_tls(&self, config: &rustls::ClientConfig) {
+        self.snapshot.load().groups.common.believe(config);
+    }
+
+    /// Says that it is not earlier than `time`, whatever the clock shows: certificates of encrypted
+    /// upstream servers are judged by that while the clock is evidently wrong.
+    pub fn raise_time_floor(&self, time: SystemTime) {
+        self.snapshot.load().groups.common.raise_floor(time);
     }
 
     /// The addresses of `name`, asked of the first group of upstream servers, past all stages and
@@ -217,7 +227,9 @@ impl Shared {
     }
 
     /// Puts other settings of DNSSEC in force.
-    pub fn set_dnssec(&self, dnssec: Dnssec) {
+    pub fn set_dnssec(&self, mut dnssec: Dnssec) {
+        let learned = self.snapshot.load().learned.clone();
+        dnssec.anchors = learned.in_place_of_built_in(&dnssec.anchors);
         if *self.snapshot.load().dnssec == dnssec {
             return;
         }
@@ -226,6 +238,28 @@ impl Shared {
             snapshot.dnssec = dnssec;
             snapshot.validators = Arc::new(Validators::of(snapshot));
         });
+    }
+
+    /// What validation has learned, the root's keys above all, as text: to be kept, and given to
+    /// [`Shared::restore_learned`] at the next start.
+    pub fn learned(&self) -> String {
+        self.snapshot.load().learned.to_text()
+    }
+
+    /// Takes back what [`Shared::learned`] gave, before upstream servers are set. The root's keys take
+    /// the place of those built in, unless the settings name some.
+    pub fn restore_learned(&self, text: &str) -> Result<(), AnchorError> {
+        self.snapshot.load().learned.restore(text)?;
+        self.follow_root_keys();
+        Ok(())
+    }
+
+    /// Puts in force what the root has made of its keys.
+    pub(crate) fn follow_root_keys(&self) {
+        let snapshot = self.snapshot.load_full();
+        if snapshot.learned.have_keys_changed() {
+            self.set_dnssec(Dnssec::clone(&snapshot.dnssec));
+        }
     }
 
     /// How validation goes with each group of upstream servers, by the group's id.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::Name;
+use crate::protection::{is_private_v4, is_private_v6};
 
 /// How a server is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,9 @@ pub struct Upstreams {
     pub zones: Vec<ForwardZone>,
     /// Plain servers that resolve the names of servers whose settings give no address.
     pub bootstrap: Vec<SocketAddr>,
+    /// Names of time servers beside the well-known ones, with those below them: they are found even
+    /// while certificates and signatures are refused because the clock is wrong.
+    pub time_names: Vec<Name>,
     /// After this a question counts as failed, all servers taken together.
     pub timeout: Duration,
     /// When a server has not answered for so long, the next is asked as well.
@@ -111,6 +115,7 @@ impl Default for Upstreams {
             groups: Vec::new(),
             zones: Vec::new(),
             bootstrap: Vec::new(),
+            time_names: Vec::new(),
             timeout: Duration::from_secs(5),
             hedge_after: Duration::from_millis(300),
             stale_after: Duration::from_millis(1800),
@@ -132,6 +137,17 @@ impl Upstreams {
 }
 
 impl UpstreamTransport {
+    /// A word for it: `plain`, `tls`, `https`, `quic` or `recursive`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tls { .. } => "tls",
+            Self::Https { .. } => "https",
+            Self::Quic { .. } => "quic",
+            Self::Recursion => "recursive",
+        }
+    }
+
     /// The name that the server must prove to have.
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -150,6 +166,15 @@ impl UpstreamServer {
             addresses: crate::forward::ROOT_SERVERS.to_vec(),
             port: 53,
         }
+    }
+
+    /// Whether it is at public addresses, or proves who it is: it will still be the same tomorrow.
+    pub(crate) fn is_public(&self) -> bool {
+        let is_public = |address: &IpAddr| match address {
+            IpAddr::V4(v4) => !is_private_v4(*v4),
+            IpAddr::V6(v6) => !is_private_v6(*v6),
+        };
+        self.transport.name().is_some() || self.addresses.iter().all(is_public)
     }
 
     /// A server spoken to over UDP and TCP.

@@ -66,6 +66,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     problems.extend(around.services.iter().filter_map(service_problem));
     problems.extend(upstreams::problems(&around.upstreams));
     problems.extend(upstreams::dnssec_problems(&around.dnssec));
+    problems.extend(upstreams::without_dnssec(reading.node.effective()));
     problems.extend(collision_problem(collisions));
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     let counters = around.counters.clone();

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use lanward_dns::{DnssecState, Suspended, UpstreamState, UpstreamStatus};
+use lanward_dns::{DnssecMode, DnssecState, Suspended, UpstreamState, UpstreamStatus};
 use lanward_web::view::{About, Problem, Severity, UpstreamView};
+
+use crate::settings::Effective;
 
 fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
@@ -15,6 +17,7 @@ pub(super) fn view(of: &UpstreamStatus) -> UpstreamView {
     UpstreamView {
         group: of.group.to_string(),
         server: of.server.to_string(),
+        transport: of.transport,
         state: match of.state {
             UpstreamState::Up => "up",
             UpstreamState::Slow => "slow",
@@ -50,9 +53,23 @@ pub(super) fn problems(all: &[UpstreamStatus]) -> Vec<Problem> {
                 false => (Severity::Warning, "others of its group are asked."),
             };
             let (name, group) = (&server.server, &server.group);
+            if server.untimely {
+                return Problem {
+                    severity,
+                    about: About::Upstreams,
+                    what: format!(
+                        "The upstream server {name} ({group}) cannot prove who it is: {reason}; \
+                         {rest}"
+                    ),
+                    fix: "Probably the clock is wrong. The names of time servers are asked \
+                          without encryption until NTP has set it: see whether it does \
+                          (timedatectl)."
+                        .into(),
+                };
+            }
             Problem {
                 severity,
-                about: About::Settings,
+                about: About::Upstreams,
                 what: format!(
                     "The upstream server {name} ({group}) does not answer: {reason}; {rest}"
                 ),
@@ -89,14 +106,51 @@ pub(super) fn dnssec_problems(states: &[(Arc<str>, DnssecState)]) -> Vec<Problem
                 "Name other servers in the settings, or set dnssec = \"off\" to stop being told.",
             ),
         };
-        Some(Problem { severity, about: About::Settings, what, fix: fix.to_owned() })
+        Some(Problem { severity, about: About::Upstreams, what, fix: fix.to_owned() })
     });
     told.collect()
+}
+
+/// Tells which policies do without validation that the others have.
+pub(super) fn without_dnssec(settings: &Effective) -> Option<Problem> {
+    let without = settings.policies.policies.iter().filter(|policy| !policy.dnssec);
+    let names: Vec<&str> = without.map(|policy| policy.name.as_str()).collect();
+    if names.is_empty() || settings.dnssec.mode == DnssecMode::Off {
+        return None;
+    }
+    Some(Problem {
+        severity: Severity::Info,
+        about: About::Settings,
+        what: format!("DNSSEC is not checked for devices with the policy {}.", names.join(", ")),
+        fix: "The settings have it so: dnssec = false in the policy.".to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn policies_that_do_without_validation_are_named() {
+        let policy = |name: &str, dnssec| lanward_dns::Policy {
+            name: name.into(),
+            filtering: true,
+            block_mode: lanward_dns::BlockMode::Null,
+            blocked_ttl_secs: 10,
+            dnssec,
+            dns64: None,
+            history: true,
+            upstreams: None,
+        };
+        let mut settings = Effective::default();
+        settings.policies.policies = vec![policy("home", true)];
+        assert_eq!(without_dnssec(&settings), None);
+        settings.policies.policies.push(policy("lab", false));
+        let told = without_dnssec(&settings).expect("something to tell");
+        assert!(told.what.ends_with("the policy lab."), "{told:?}");
+        settings.dnssec.mode = DnssecMode::Off;
+        assert_eq!(without_dnssec(&settings), None, "then it is nothing particular");
+    }
 
     #[test]
     fn it_is_told_when_validation_does_not_do_what_it_is_meant_to() {
@@ -114,8 +168,10 @@ mod tests {
         UpstreamStatus {
             group: group.into(),
             server: name.into(),
+            transport: "plain",
             state,
             reason: (state != UpstreamState::Up).then(|| "it does not answer".into()),
+            untimely: false,
             lasting: None,
             latency: Some(std::time::Duration::from_millis(12)),
             asked: 5,
@@ -141,6 +197,8 @@ mod tests {
         assert_eq!(told.len(), 2);
         assert_eq!((told[0].severity, told[1].severity), (Severity::Warning, Severity::Bad));
         assert!(told[1].what.contains("three (b)"), "{}", told[1].what);
+        let told = problems(&[UpstreamStatus { untimely: true, ..all[0].clone() }]);
+        assert!(told[0].fix.contains("NTP"), "{told:?}");
         let view = view(&all[0]);
         assert_eq!((view.state, view.latency_us), ("down", Some(12_000)));
     }

@@ -33,13 +33,13 @@ use super::journal::Journal;
 use super::pairing::{Around, Opened, Pairing};
 use super::pauser::Pauser;
 use super::service::ServiceFront;
-use super::{household, publisher, self_test, wall};
+use super::{household, learned, publisher, self_test, wall};
 use crate::backend::{Daemon, Parts};
 use crate::history::partner::{self, Partner, Reach, Word};
 use crate::history::{self, History, HistorySettings};
 use crate::identity::Identity;
 use crate::io::admin_socket::AdminSocket;
-use crate::io::clock::NodeClock;
+use crate::io::clock::{self, NodeClock};
 use crate::io::fetch::{Fetcher, Limits, client_tls};
 use crate::io::interfaces::{self, OwnAddress, Watcher};
 use crate::io::netlink;
@@ -77,6 +77,8 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // What the node is made from: its store, its key, its partner, its clock, its addresses.
     let (store_to, store_events) = mpsc::unbounded_channel();
+    // Before anything is written there.
+    let last_lived = clock::last_lived(&data_dir);
     let dir = data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || {
         Store::open(&dir, move |event| {
@@ -119,12 +121,16 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
+    learned::restore(&data_dir, &dns);
     let (hosts_watched, hosts_file) = host.dns.hosts_file.clone().map(Watched::read).unzip();
     let hosts_file = hosts_file.unwrap_or_default();
     publisher::publish_restored(&node, &reachable, Arc::clone(&hosts_file), &dns);
     let (hosts_to, hosts_file) = watch::channel(hosts_file);
     let (pauser, pauses) = Pauser::start(Arc::clone(&dns), &node);
-    dns.set_upstream_tls(client_tls().into_diagnostic()?);
+    if let Some(last_lived) = last_lived {
+        dns.raise_time_floor(last_lived);
+    }
+    dns.set_upstream_tls(&*client_tls().into_diagnostic()?);
     let (to_partner, for_partner) = mpsc::channel(16);
     let settings = ListSettings::from(&**node.effective());
     let lists = start_lists(&data_dir, &dns, settings, to_partner).await?;
@@ -133,6 +139,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let mut server = start_dns(&host, &dns).await?;
     let answers = SavedAnswers::new(&data_dir, server.cache());
     tokio::spawn(answers.clone().run());
+    tokio::spawn(learned::keep(data_dir.as_path().into(), Arc::clone(&dns)));
     let (mut keeper, certificates) = Keeper::open(
         Arc::clone(&dns),
         &data_dir,

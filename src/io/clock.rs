@@ -20,6 +20,7 @@
     reason = "this is the one place where the cores' time is read from the system"
 )]
 
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lanward_dhcp::Time;
@@ -109,6 +110,13 @@ impl NodeClock {
         };
         shown.unwrap_or(UNIX_EPOCH)
     }
+}
+
+/// The latest time at which something was written in the data folder: this host has lived to see
+/// it, by the clock it had. Running, it writes every minute.
+pub fn last_lived(data_dir: &Path) -> Option<SystemTime> {
+    let files = std::fs::read_dir(data_dir).ok()?.flatten();
+    files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
 }
 
 /// A node time together with where the boot clock was then.

@@ -7,6 +7,7 @@ pub mod dhcp_socket;
 pub mod fetch;
 pub mod guard;
 pub mod interfaces;
+pub mod learned_file;
 pub mod link;
 pub mod memory;
 pub mod neighbours;

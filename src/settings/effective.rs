@@ -353,6 +353,7 @@ impl Household {
             settings.domain = settings.domain.or(read.domain);
             settings.upstreams = settings.upstreams.or(read.upstreams);
             settings.bootstrap = settings.bootstrap.or(read.bootstrap);
+            settings.time_servers = settings.time_servers.or(read.time_servers);
             settings.rate_limit = settings.rate_limit.or(read.rate_limit);
             settings.rebinding_protection =
                 settings.rebinding_protection.or(read.rebinding_protection);

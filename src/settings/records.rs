@@ -19,7 +19,7 @@ use super::problem::{Place, Problem};
 use super::words::{Id, Name, Period};
 
 pub use dnssec::{DnssecMode, Exemption, TrustAnchor};
-pub use filtering::{BlockMode, List, ListKind, Policy, Rule, RuleKind, Source};
+pub use filtering::{BlockMode, List, ListKind, Nat64, Policy, Rule, RuleKind, Source};
 pub use history::{History, HistoryLevel};
 pub use local::{LocalRecord, RecordData, TextType};
 pub use network::{Dhcp, Network, OptionValue, RawOption, Reservation, Route, ServiceAddress};
@@ -73,6 +73,10 @@ pub struct Settings {
     /// Plain resolvers that say where encrypted ones are that are known by name only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Vec<PlainServer>>,
+    /// Names of time servers beside the well-known ones: they are found even while this host's clock
+    /// is too wrong for certificates and signatures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_servers: Option<Vec<Name>>,
     /// Questions a second that one device may ask, in the long run; five times as many at once
     /// (default 200; 0: as many as it likes).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,10 +110,11 @@ pub struct Settings {
 
 impl Settings {
     /// The settings there are, as the last part of their keys.
-    pub const KEYS: [&'static str; 12] = [
+    pub const KEYS: [&'static str; 13] = [
         "domain",
         "upstreams",
         "bootstrap",
+        "time_servers",
         "rate_limit",
         "rebinding_protection",
         "private_names",
@@ -134,6 +139,7 @@ impl Settings {
             domain,
             upstreams,
             bootstrap: fields.has("bootstrap").then(|| fields.list("bootstrap")),
+            time_servers: fields.has("time_servers").then(|| fields.list("time_servers")),
             rate_limit: fields.optional("rate_limit"),
             rebinding_protection: fields.optional("rebinding_protection"),
             private_names: fields.has("private_names").then(|| fields.list("private_names")),

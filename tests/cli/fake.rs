@@ -169,6 +169,7 @@ impl Backend for Household {
             upstreams: vec![UpstreamView {
                 group: "default".into(),
                 server: "tls://9.9.9.9#dns.quad9.net".into(),
+                transport: "tls",
                 state: "down",
                 reason: Some("it does not answer".into()),
                 for_secs: Some(90),
@@ -429,6 +430,12 @@ impl Backend for Household {
         self.note(format!("forget {order:?}"));
         let missing = if self.partner_up { Vec::new() } else { vec!["pi-b is missing.".into()] };
         ready(Ok(Forgotten { queries: 12, missing }))
+    }
+
+    fn make_rule(&self, new: NewRule) -> Answer<'_, Result<MadeRule, EditError>> {
+        let kind = if new.allow { "allow" } else { "deny" };
+        let said = format!("{kind} {} for {}", new.name, new.policy);
+        Box::pin(async move { Ok(MadeRule { change: None, in_force: self.note(said) }) })
     }
 
     fn pause(&self, new: NewPause) -> Answer<'_, Result<InForce, EditError>> {

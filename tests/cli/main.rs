@@ -2,6 +2,7 @@
 
 mod fake;
 mod queries;
+mod wrong_clock;
 
 use std::io::Write;
 use std::path::Path;

@@ -15,6 +15,9 @@ if (code && claim) {
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
+const second = { hour: '2-digit', minute: '2-digit', second: '2-digit' };
+const precise = new Intl.DateTimeFormat(undefined, second);
+const preciseDay = new Intl.DateTimeFormat(undefined, { weekday: 'short', ...second });
 const loaded = Date.now();
 
 function words(seconds) {
@@ -28,10 +31,11 @@ function tick() {
   for (const time of document.querySelectorAll('time[data-time]')) {
     const at = new Date(time.dateTime);
     time.title = full.format(at);
-    if (time.dataset.time === 'clock') {
+    if (time.dataset.time !== 'relative') {
+      const [today, other] = time.dataset.time === 'clock' ? [clock, day] : [precise, preciseDay];
       const age = Date.now() - at;
-      if (age < 86400e3 && at.getDate() === new Date().getDate()) time.textContent = clock.format(at);
-      else if (age < 6 * 86400e3) time.textContent = day.format(at);
+      if (age < 86400e3 && at.getDate() === new Date().getDate()) time.textContent = today.format(at);
+      else if (age < 6 * 86400e3) time.textContent = other.format(at);
     } else {
       // What the host said, moved on by the time since: its clock need not be ours.
       time.dataset.ahead ??= String(parse(time.textContent));
@@ -197,6 +201,7 @@ if (follow) {
           document.getElementById('nothing')?.remove();
           rows.closest('.card').hidden = false;
           rows.prepend(...fresh.map((row) => document.adoptNode(row)));
+          tick();
           while (rows.children.length > 300) rows.lastElementChild.remove();
         }
       }

@@ -29,7 +29,7 @@ pub(crate) use changes::{changes, conflicts, forget, pause, pauses, resume, reve
 pub(crate) use lists::{
     accept_list, add_list, encrypted, lists, patch_list, remove_list, update_all, update_list,
 };
-pub(crate) use queries::{forget_queries, queries, statistics};
+pub(crate) use queries::{forget_queries, make_rule, queries, statistics};
 pub(crate) use reservations::{release, reservations, reserve, unreserve};
 
 /// A refusal that answers as a problem document.

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use crate::SessionId;
 use crate::view::{
     ChangeRow, CollisionRow, EditError, EncryptedView, ForgetOrder, Forgotten, Health, InForce,
-    LeaseRow, ListRow, LocalNames, NetworkView, NewList, NewPause, NewReservation, PairEvent,
-    PairOrder, PauseScope, PolicyView, QueriesAnswer, QueriesQuestion, Removed, ReservationView,
-    Saved, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
+    LeaseRow, ListRow, LocalNames, MadeRule, NetworkView, NewList, NewPause, NewReservation,
+    NewRule, PairEvent, PairOrder, PauseScope, PolicyView, QueriesAnswer, QueriesQuestion, Removed,
+    ReservationView, Saved, StatisticsView, Status, Unavailable, WhyAnswer, WhyQuestion,
 };
 
 /// A future a [`Backend`] answers with.
@@ -92,6 +92,10 @@ pub trait Backend: Send + Sync + 'static {
         name: Option<String>,
         below: bool,
     ) -> Answer<'_, Result<usize, EditError>>;
+
+    /// Allows or denies a name, with those below it, to all who have a policy. A rule of that policy
+    /// that says the opposite of the same name is gone with it.
+    fn make_rule(&self, new: NewRule) -> Answer<'_, Result<MadeRule, EditError>>;
 
     /// Stops blocking for some, for a while, on both hosts. What is paused is in
     /// [`Status::pauses`].

@@ -26,6 +26,8 @@ pub(crate) enum Deed {
     AddList(NewList),
     RemoveList(String),
     SetList(String, bool),
+    /// A change of the settings, by its id.
+    Undo(String),
 }
 
 /// What a page shows of a flash.

@@ -83,14 +83,23 @@ pub(crate) fn absolute(at: Timestamp, zone: &TimeZone) -> String {
 
 /// `14:03` today, `Thu 14:03` within a week, `3 Nov 14:03` else.
 pub(crate) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    clock_as(at, now, zone, "%H:%M")
+}
+
+/// The same with seconds: `14:03:27`.
+pub(crate) fn precise(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    clock_as(at, now, zone, "%H:%M:%S")
+}
+
+fn clock_as(at: Timestamp, now: Timestamp, zone: &TimeZone, time: &str) -> String {
     let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
     let days = at.date().until((Unit::Day, now.date())).map_or(i32::MAX, |span| span.get_days());
     let how = match days {
-        0 => "%H:%M",
-        1..=6 => "%a %H:%M",
-        _ => "%-d %b %H:%M",
+        0 => "",
+        1..=6 => "%a ",
+        _ => "%-d %b ",
     };
-    at.strftime(how).to_string()
+    at.strftime(&format!("{how}{time}")).to_string()
 }
 
 /// Percent-encodes one piece of a query string.
@@ -152,6 +161,8 @@ mod tests {
         assert_eq!(clock("2026-11-20T09:12:00Z"), "09:12");
         assert_eq!(clock("2026-11-19T23:59:00Z"), "Thu 23:59");
         assert_eq!(clock("2026-11-03T10:00:00Z"), "3 Nov 10:00");
+        let at = "2026-11-19T23:59:07Z".parse().unwrap();
+        assert_eq!(precise(at, now, &TimeZone::UTC), "Thu 23:59:07");
     }
 
     #[test]

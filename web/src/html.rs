@@ -24,7 +24,7 @@ pub(crate) struct Moment {
     iso: String,
     text: String,
     full: String,
-    /// How a script is to keep it true: `relative` or `clock`.
+    /// How a script is to keep it true: `relative`, `clock` or `precise`.
     kind: &'static str,
 }
 impl HtmlSafe for Moment {}
@@ -37,6 +37,16 @@ impl Moment {
             text: format::relative(at, now),
             full: format::absolute(at, zone),
             kind: "relative",
+        }
+    }
+
+    /// `14:03:27`.
+    pub(crate) fn precise(at: Timestamp, now: Timestamp, zone: &TimeZone) -> Moment {
+        Moment {
+            iso: iso(at),
+            text: format::precise(at, now, zone),
+            full: format::absolute(at, zone),
+            kind: "precise",
         }
     }
 

@@ -16,6 +16,7 @@ mod app;
 mod assets;
 mod auth;
 pub mod backend;
+mod csv;
 mod flash;
 mod form;
 mod format;

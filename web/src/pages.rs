@@ -10,10 +10,13 @@ mod names;
 mod overview;
 mod pause;
 mod queries;
+mod query_file;
 mod reservations;
+mod rules;
 mod setup;
 mod small;
 mod system;
+mod upstreams;
 mod why;
 
 use askama::Template;
@@ -38,9 +41,11 @@ pub(crate) use names::names;
 pub(crate) use overview::overview;
 pub(crate) use pause::{pause, resume};
 pub(crate) use queries::queries;
+pub(crate) use query_file::queries_csv;
 pub(crate) use reservations::{
     new as new_reservation, parse_addr, parse_label, parse_mac, remove as remove_reservation, save,
 };
+pub(crate) use rules::make_rule;
 pub(crate) use setup::{setup, setup_form};
 pub(crate) use small::{health, theme, undo};
 pub(crate) use system::{authority, pair_order, settle, system, undo_change};

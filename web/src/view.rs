@@ -9,6 +9,7 @@ mod names;
 mod pair;
 mod pause;
 mod queries;
+mod rules;
 mod status;
 mod why;
 
@@ -26,6 +27,7 @@ pub use queries::{
     ClientTally, ForgetOrder, Forgotten, QueriesAnswer, QueriesQuestion, QueryFilter, QueryRow,
     QueryRule, StatisticsView, Step, Tally, UpstreamTally,
 };
+pub use rules::{MadeRule, NewRule};
 pub use status::{
     About, DnsCounters, Health, NetworkView, PolicyView, Problem, ServiceAddress, Severity, Status,
     UpstreamView,

@@ -22,6 +22,8 @@ pub(crate) async fn lanward(upstream: SocketAddr) -> Result<(Server, SocketAddr)
             filtering: false,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             history: false,
             upstreams: None,
         }],

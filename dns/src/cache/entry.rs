@@ -51,6 +51,8 @@ pub(crate) struct Entry {
     public: Option<Box<Self>>,
     /// It is such an answer: records are missing that the name has.
     withheld: bool,
+    /// It was made here from what else the name has (DNS64).
+    synthesised: bool,
     stored: Now,
     ttl_secs: u32,
     /// Somebody has been sent to ask again before it expires.
@@ -60,6 +62,9 @@ pub(crate) struct Entry {
 /// What a client is told whose answer has lost its private addresses.
 const WITHHELD: &[u8] =
     b"its private addresses are withheld: a public name must not lead into the house (rebinding)";
+
+/// What a client is told whose answer was made.
+const SYNTHESISED: &[u8] = b"made from IPv4 for a NAT64 (DNS64)";
 
 /// How an entry is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +135,7 @@ impl Entry {
             addresses,
             public: None,
             withheld: false,
+            synthesised: false,
             stored: now,
             ttl_secs,
             refreshing: AtomicBool::new(false),
@@ -183,6 +189,7 @@ impl Entry {
             addresses: alike_addresses(message, start, usize::from(answers)),
             public: None,
             withheld: false,
+            synthesised: false,
             stored: now,
             ttl_secs,
             refreshing: AtomicBool::new(false),
@@ -191,9 +198,15 @@ impl Entry {
 
     /// As [`Entry::from_answer`], with what validation made of it.
     pub(crate) fn from_checked(checked: Checked, key: &Key, now: Now) -> Option<Arc<Self>> {
-        let mut entry = Self::from_answer(checked.message, key, now)?;
+        let Checked { message, validation, synthesised } = checked;
+        if synthesised {
+            // Where the prefix is a private one, its addresses still lead out of the house.
+            let made = Self::build(message, key, now)?;
+            return Some(Arc::new(Self { validation, synthesised, ..made }));
+        }
+        let mut entry = Self::from_answer(message, key, now)?;
         if let Some(entry) = Arc::get_mut(&mut entry) {
-            entry.validation = checked.validation;
+            entry.validation = validation;
         }
         Some(entry)
     }
@@ -264,6 +277,9 @@ impl Entry {
                 Some(Ede { code: Ede::STALE_NXDOMAIN_ANSWER, text: &|_| () })
             }
             (Use::Stale, _) => Some(Ede { code: Ede::STALE_ANSWER, text: &|_| () }),
+            (Use::Fresh, _) if self.synthesised => {
+                Some(Ede { code: Ede::SYNTHESIZED, text: &|out| out.extend(SYNTHESISED) })
+            }
             (Use::Fresh, _) => None,
         };
         reply.finish(limit, ede);
@@ -291,6 +307,11 @@ impl Entry {
     /// How long it has been here, whole seconds.
     pub(super) fn age_secs(&self, now: Now) -> u32 {
         now.0.saturating_sub(self.stored.0).as_secs().min(u64::from(u32::MAX)) as u32
+    }
+
+    /// Whether it can be understood without knowing for whom it was made.
+    pub(super) fn is_of_the_name(&self) -> bool {
+        !self.synthesised
     }
 
     pub(super) fn ttl_secs(&self) -> u32 {

@@ -34,7 +34,7 @@ impl Cache {
             else {
                 continue;
             };
-            if now.0 >= entry.expires().0 + STALE_FOR {
+            if !entry.is_of_the_name() || now.0 >= entry.expires().0 + STALE_FOR {
                 continue;
             }
             out.extend_from_slice(&key_len.to_be_bytes());

@@ -1,22 +1,18 @@
 //! Where an upstream server is whose settings give a name only: asked of plain servers, never of
 //! ourselves, and off the way of any question.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::rr::RData;
-use tokio::time::timeout;
 
 use super::groups::Groups;
+use super::plain;
 use super::question::Question;
 use super::server::Received;
-use super::udp::{self, Ended, Sockets};
 use crate::wire::{Form, Records};
 use crate::{Name, RecordType};
-
-/// How long one server may take for one question.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Addresses are believed for at least, and at most, so long.
 const LIVES: (u32, u32) = (60, 86_400);
@@ -70,16 +66,8 @@ impl Groups {
 
 async fn ask(server: SocketAddr, name: &Name, rtype: RecordType) -> io::Result<Vec<(IpAddr, u32)>> {
     let question = Question::plain(name.clone(), rtype);
-    let sockets = Sockets::default();
-    let asked = udp::exchange(&sockets, server, &question, true, || ());
-    let ended = timeout(PATIENCE, asked)
-        .await
-        .map_err(|_| io::Error::new(ErrorKind::TimedOut, "no answer in time"))??;
-    match ended {
-        Ended::Answer(wire, form) => Ok(addresses(&wire, &form, rtype)),
-        Ended::Error(rcode) => Err(io::Error::other(format!("answered with code {}", rcode.0))),
-        Ended::NoEdns | Ended::UseTcp => Err(io::Error::other("its answer is of no use")),
-    }
+    let Received { wire, form } = plain::ask(server, &question).await?;
+    Ok(addresses(&wire, &form, rtype))
 }
 
 /// The addresses in an answer, with their times to live.

@@ -127,7 +127,7 @@ impl Endpoint {
 
     async fn connect_to(&self, addr: SocketAddr) -> Result<Link, Failed> {
         let tls = || {
-            let config = self.common.tls.load_full();
+            let config = self.common.tls();
             config.ok_or_else(|| Failed::new(FailureKind::Untrusted, "no roots are known to trust"))
         };
         if let UpstreamTransport::Quic { name } = &self.transport {

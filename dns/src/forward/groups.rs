@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use futures_util::StreamExt;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::health::UpstreamState;
 use super::question::{Dice, Question};
 use super::server::{Failed, Received, Server};
+use super::wrong_clock::{Floor, floored};
 use crate::cache::FailureKind;
 use crate::history::UpstreamId;
 use crate::{Order, Upstreams};
@@ -31,6 +32,20 @@ const EXPLORE: u16 = 32;
 tokio::task_local! {
     /// The server whose answer came first.
     static ANSWERED: Cell<Option<UpstreamId>>;
+
+    /// Servers that are asked after all others, because what they answered was bogus.
+    static AVOIDED: Vec<UpstreamId>;
+}
+
+/// Asks, these servers last; another answer than theirs was the client's first.
+pub(super) async fn avoiding<T>(servers: Vec<UpstreamId>, asking: impl Future<Output = T>) -> T {
+    let _ = ANSWERED.try_with(|first| first.set(None));
+    AVOIDED.scope(servers, asking).await
+}
+
+/// The server whose answer came first.
+pub(super) fn who_answered() -> Option<UpstreamId> {
+    ANSWERED.try_with(Cell::get).ok().flatten()
 }
 
 /// Asks, and tells which server gave the first answer: validation asks more than one question, and
@@ -52,7 +67,9 @@ fn note(server: UpstreamId) {
 #[derive(Debug, Default)]
 pub(crate) struct Common {
     /// Whose certificates are believed.
-    pub(crate) tls: ArcSwapOption<ClientConfig>,
+    tls: ArcSwapOption<ClientConfig>,
+    /// By which time they are judged at least.
+    floor: Arc<Floor>,
     /// Some server wants to be probed.
     pub(crate) probe: Notify,
     /// A server that was down answers: whoever waits for others may ask it.
@@ -66,6 +83,18 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    pub(crate) fn believe(&self, config: &ClientConfig) {
+        self.tls.store(Some(floored(config, &self.floor)));
+    }
+
+    pub(crate) fn raise_floor(&self, to: SystemTime) {
+        self.floor.raise(to);
+    }
+
+    pub(super) fn tls(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.load_full()
+    }
+
     /// A number that no server had for a long time.
     pub(super) fn next_server(&self) -> UpstreamId {
         UpstreamId(self.servers.fetch_add(1, Ordering::Relaxed))
@@ -134,6 +163,11 @@ impl Groups {
 
     pub(super) fn has_servers(&self, group: usize) -> bool {
         self.groups.get(group).is_some_and(|group| !group.servers.is_empty())
+    }
+
+    /// How many servers may be asked in place of one.
+    pub(super) fn others(&self, group: usize) -> usize {
+        self.groups.get(group).map_or(0, |group| group.servers.len().saturating_sub(1))
     }
 
     /// Whether none of the group's servers answers, as far as is known.
@@ -262,6 +296,8 @@ impl Group {
             }
         }
         all.sort_by_key(|server| server.state());
+        // Rather one that is slow than one that lies.
+        let _ = AVOIDED.try_with(|avoided| all.sort_by_key(|server| avoided.contains(&server.id)));
         all
     }
 }

@@ -33,7 +33,7 @@ pub enum UpstreamState {
 pub(super) struct Health {
     state: UpstreamState,
     /// Why it is not up.
-    reason: Option<String>,
+    reason: Option<(FailureKind, String)>,
     /// Since when, as time since the server's first use.
     since: Duration,
     latency: Option<Duration>,
@@ -45,7 +45,11 @@ impl Health {
     }
 
     pub(super) fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+        self.reason.as_ref().map(|(_, text)| text.as_str())
+    }
+
+    pub(super) fn kind(&self) -> Option<FailureKind> {
+        self.reason.as_ref().map(|(kind, _)| *kind)
     }
 
     pub(super) fn since(&self) -> Duration {
@@ -68,7 +72,8 @@ impl Health {
     /// An answer did not come as soon as it should.
     pub(super) fn late(&mut self, now: Duration) {
         if self.state == UpstreamState::Up {
-            self.change(UpstreamState::Slow, Some("it is slow to answer".to_owned()), now);
+            let reason = (FailureKind::Timeout, "it is slow to answer".to_owned());
+            self.change(UpstreamState::Slow, Some(reason), now);
         }
     }
 
@@ -77,10 +82,10 @@ impl Health {
         match (why, self.state) {
             // One lost packet is no dead server; the probe will tell.
             (FailureKind::Timeout, UpstreamState::Up) => {
-                self.change(UpstreamState::Slow, Some(reason), now);
+                self.change(UpstreamState::Slow, Some((why, reason)), now);
             }
             _ => {
-                self.change(UpstreamState::Down, Some(reason), now);
+                self.change(UpstreamState::Down, Some((why, reason)), now);
             }
         }
     }
@@ -88,7 +93,7 @@ impl Health {
     fn change(
         &mut self,
         state: UpstreamState,
-        reason: Option<String>,
+        reason: Option<(FailureKind, String)>,
         now: Duration,
     ) -> UpstreamState {
         let was = std::mem::replace(&mut self.state, state);

@@ -7,7 +7,7 @@ use super::validate::Lookup;
 use crate::cache::to_name;
 use crate::name::MAX_WIRE;
 use crate::wire::{CLASS_IN, HEADER, Query, UDP_PAYLOAD, flag};
-use crate::{Name, RecordType};
+use crate::{Name, Prefix64, RecordType};
 
 /// Questions over an encrypted connection are filled up to a multiple of this (RFC 8467, 4.1).
 const PADDED_TO: usize = 128;
@@ -93,6 +93,26 @@ impl Question {
     /// every resolver has in its cache.
     pub(crate) fn probe() -> Self {
         Self { name: Name::root(), qtype: RecordType::NS, dnssec_ok: false, cd: false }
+    }
+
+    /// The name that is asked for.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The prefix of the client's NAT64, when the answer differs for those behind it.
+    pub(crate) fn for_nat64(&self, prefix: Option<Prefix64>) -> Option<Prefix64> {
+        prefix.filter(|it| it.concerns(self.name.as_wire(), self.qtype, self.dnssec_ok, self.cd))
+    }
+
+    /// Another name and type, asked in the same way.
+    pub(crate) fn instead(&self, name: Name, qtype: RecordType) -> Self {
+        Self { name, qtype, ..*self }
+    }
+
+    /// The same for whoever wants it unchecked (CD).
+    pub(crate) fn unchecked(&self) -> Self {
+        Self { cd: true, ..self.clone() }
     }
 
     /// A question for a name's records.

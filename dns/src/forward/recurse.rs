@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use hickory_net::{DnsError, NetError};
 use hickory_proto::op::{Message, OpCode, Query as Asked, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -38,8 +39,12 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// Answers and groups of name servers that are remembered; the answers of clients' questions are
 /// kept elsewhere.
-const ANSWERS: u64 = 8192;
+const ANSWERS: u64 = 4096;
 const SERVERS: usize = 1024;
+
+/// Bytes of answers after which all is forgotten: hickory counts answers, and a hostile zone's may be
+/// of 64 KiB each. Ordinary ones take about 3 KiB, so a household gets there once a day or less.
+const REMEMBERED: u64 = 48 << 20;
 
 /// Labels of all names on the way, aliases and name servers included.
 const MAX_DEPTH: u8 = 64;
@@ -85,7 +90,9 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8]) -> IpAddr {
 /// Our own recursion.
 #[derive(Clone)]
 pub(crate) struct Recursion {
-    recursor: Arc<Recursor<Provider>>,
+    roots: Arc<[IpAddr]>,
+    provider: Provider,
+    recursor: Arc<ArcSwap<Recursor<Provider>>>,
 }
 
 impl Recursion {
@@ -95,6 +102,12 @@ impl Recursion {
     }
 
     fn by(roots: &[IpAddr], provider: Provider) -> Option<Self> {
+        let recursor = Arc::new(ArcSwap::from(Self::begin(roots, &provider)?));
+        Some(Self { roots: roots.into(), provider, recursor })
+    }
+
+    /// One that knows nothing yet.
+    fn begin(roots: &[IpAddr], provider: &Provider) -> Option<Arc<Recursor<Provider>>> {
         if roots.is_empty() {
             return None;
         }
@@ -110,8 +123,17 @@ impl Recursion {
             ..RecursorOptions::default()
         };
         let policy = DnssecPolicy::ValidationDisabled;
-        let recursor = Recursor::new(roots, policy, None, options, provider).ok()?;
-        Some(Self { recursor: Arc::new(recursor) })
+        Recursor::new(roots, policy, None, options, provider.clone()).ok().map(Arc::new)
+    }
+
+    /// Forgets everything when it has become too much; questions under way go on as they were.
+    fn bound_memory(&self, most: u64) {
+        if self.provider.has_taken(most)
+            && let Some(new) = Self::begin(&self.roots, &self.provider)
+        {
+            tracing::debug!("recursion has learned too much to remember, and begins anew");
+            self.recursor.store(new);
+        }
     }
 
     /// Runs what is done for one question of a client within its bounds.
@@ -165,7 +187,9 @@ impl Recursion {
 
     #[allow(clippy::disallowed_methods, reason = "a shell: what is remembered expires")]
     async fn ask_servers(&self, name: &Name, rtype: RecordType) -> Result<Message, RecursorError> {
-        self.recursor.resolve(Asked::query(name.clone(), rtype), Instant::now(), true).await
+        self.bound_memory(REMEMBERED);
+        let recursor = self.recursor.load_full();
+        recursor.resolve(Asked::query(name.clone(), rtype), Instant::now(), true).await
     }
 }
 

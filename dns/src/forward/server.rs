@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use hickory_proto::op::Message;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bootstrap;
@@ -50,6 +51,16 @@ pub(crate) struct Received {
     pub(crate) wire: Vec<u8>,
     /// What it says.
     pub(crate) form: Form,
+}
+
+impl Received {
+    /// The message, record by record.
+    pub(super) fn into_message(self) -> Result<Message, FailureKind> {
+        match self.form {
+            Form::Other(message) => Ok(*message),
+            Form::Plain(_) => Message::from_vec(&self.wire).map_err(|_| FailureKind::Garbled),
+        }
+    }
 }
 
 /// What is counted of a server.
@@ -321,6 +332,11 @@ impl Server {
 
     pub(super) fn latency(&self) -> Option<Duration> {
         self.health(|health, _| health.latency())
+    }
+
+    /// Whether it is not up because of the dates of its certificate.
+    pub(super) fn is_untimely(&self) -> bool {
+        self.health(|health, _| health.kind() == Some(FailureKind::Untimely))
     }
 
     /// The reason why it is not up, and since when.

@@ -16,10 +16,14 @@ pub struct UpstreamStatus {
     pub group: Arc<str>,
     /// The server as the settings write it.
     pub server: Arc<str>,
+    /// How it is spoken to, as [`UpstreamTransport::as_str`](crate::UpstreamTransport::as_str).
+    pub transport: &'static str,
     /// Whether it answers.
     pub state: UpstreamState,
     /// Why it is not up, e.g. `it does not answer`.
     pub reason: Option<String>,
+    /// It is not up because its certificate is not valid at the time that the clock shows.
+    pub untimely: bool,
     /// For how long it has not been up.
     pub lasting: Option<Duration>,
     /// Smoothed time of its answers; `None` before the first.
@@ -54,8 +58,10 @@ impl Groups {
                 Some(UpstreamStatus {
                     group: groups.get(group)?.id.clone(),
                     server: server.config.label.clone(),
+                    transport: server.config.transport.as_str(),
                     state: server.state(),
                     reason,
+                    untimely: server.is_untimely(),
                     lasting,
                     latency: server.latency(),
                     asked: tally.asked.load(Ordering::Relaxed),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use hickory_proto::op::Message;
 
 use super::recurse::Recursion;
 use super::server::Received;
@@ -13,14 +12,22 @@ use super::{Groups, Question};
 use crate::cache::FailureKind;
 use crate::routes::Route;
 use crate::shared::Snapshot;
-use crate::wire::Form;
-use crate::{DnssecMode, DnssecState};
+use crate::{DnssecMode, DnssecState, UpstreamServer};
 
 /// What came of a question.
 pub(super) enum Got {
     /// As it was received: nobody has looked at signatures.
     Received(Received),
     Checked(Checked),
+}
+
+impl Got {
+    pub(super) fn into_checked(self) -> Result<Checked, FailureKind> {
+        match self {
+            Self::Received(received) => received.into_message().map(Checked::unchecked),
+            Self::Checked(checked) => Ok(checked),
+        }
+    }
 }
 
 /// All validators of one snapshot.
@@ -56,10 +63,15 @@ impl Validators {
                 let (ask, validator) = (known.ask.clone(), known.validator.clone());
                 return OfGroup { id: group.id.clone(), tag, ask, validator };
             }
-            let proven = known.is_some_and(|of| of.validator.is_proven());
+            let learned = &snapshot.learned;
+            // A router may be another one tomorrow, at the same address.
+            let lasting = group.servers.iter().all(UpstreamServer::is_public);
+            let proven = known.is_some_and(|of| of.validator.is_proven())
+                || (lasting && learned.is_proven(tag));
             let groups = ArcSwap::new(snapshot.groups.clone());
             let ask = Arc::new(AskGroup { groups, at: AtomicUsize::new(at) });
             let validator = Validator::new(ask.clone(), snapshot.dnssec.clone(), proven);
+            let validator = validator.telling(learned, tag);
             OfGroup { id: group.id.clone(), tag, ask, validator: Arc::new(validator) }
         });
         Self { of_group: of_group.collect() }
@@ -88,8 +100,14 @@ pub(super) struct Checking {
 }
 
 impl Checking {
-    pub(super) async fn run(self) -> Result<Checked, FailureKind> {
-        Recursion::bounded(self.validator.resolve(self.lookup)).await
+    pub(super) async fn run(&self) -> Result<Checked, FailureKind> {
+        Recursion::bounded(self.validator.resolve(self.lookup.clone())).await
+    }
+
+    /// The same, believing nothing that was told of the zones above the name before.
+    pub(super) async fn run_again(&self) -> Result<Checked, FailureKind> {
+        self.validator.forget_above(&self.lookup.name);
+        self.run().await
     }
 }
 
@@ -98,11 +116,7 @@ impl Ask for AskGroup {
         let (groups, at) = (self.groups.load_full(), self.at.load(Ordering::Relaxed));
         Box::pin(async move {
             let question = Question::of(&lookup).ok_or(FailureKind::Garbled)?;
-            let Received { wire, form } = groups.ask(at, &question).await?;
-            match form {
-                Form::Other(message) => Ok(*message),
-                Form::Plain(_) => Message::from_vec(&wire).map_err(|_| FailureKind::Garbled),
-            }
+            groups.ask(at, &question).await?.into_message()
         })
     }
 }
@@ -110,5 +124,27 @@ impl Ask for AskGroup {
 impl std::fmt::Debug for OfGroup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OfGroup").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Upstreams;
+
+    #[test]
+    fn a_restart_forgets_signatures_only_of_who_may_be_another_tomorrow() {
+        for (server, lasting) in [("9.9.9.9:53", true), ("192.168.1.1:53", false)] {
+            let upstreams = Upstreams::plain([server.parse().expect("an address")]);
+            let snapshot = Snapshot {
+                groups: Arc::new(Groups::new(upstreams, &Groups::default())),
+                ..Snapshot::default()
+            };
+            let is_proven =
+                |snapshot: &Snapshot| Validators::of(snapshot).of_group[0].validator.is_proven();
+            assert!(!is_proven(&snapshot), "{server}");
+            snapshot.learned.prove(snapshot.groups.upstreams.groups[0].tag());
+            assert_eq!(is_proven(&snapshot), lasting, "{server}");
+        }
     }
 }

@@ -100,6 +100,8 @@ fn policies() -> Policies {
         blocked_ttl_secs: 10,
         upstreams: None,
         history: true,
+        dnssec: true,
+        dns64: (!filtering).then_some(crate::Prefix64::WELL_KNOWN),
     };
     let network = |subnet: &str, policy| ClientNetwork {
         subnet: subnet.parse().expect(subnet),

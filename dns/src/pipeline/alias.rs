@@ -54,7 +54,7 @@ impl Alias {
             }
         }
         let route = route(name);
-        let key = Key::new(name, route.tag, query.qtype, query.dnssec_ok(), query.cd());
+        let key = route.key(name, query);
         Some(Self { records, count, target: Name::from_wire(name)?, key, route })
     }
 

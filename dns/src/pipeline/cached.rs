@@ -3,11 +3,11 @@
 use super::filtering::judge_targets;
 use super::{Asked, Cx, Outcome, Step, rebinding};
 use crate::Answered;
-use crate::cache::{Cached, Key, Use};
+use crate::cache::{Cached, Use};
 
 pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     let (entry, how, answered) =
-        match cx.cache.get(Key::of(&asked.query, asked.route.tag).as_bytes(), cx.now) {
+        match cx.cache.get(asked.route.key(asked.query.name(), &asked.query).as_bytes(), cx.now) {
             Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
             // Asking has just failed: no use in letting the client wait for the next failure.
             Cached::Stale(entry, Some(_)) => (entry, Use::Stale, Answered::Stale),

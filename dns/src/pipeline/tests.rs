@@ -70,6 +70,8 @@ fn policy(name: &str, filtering: bool, block_mode: BlockMode) -> Policy {
         filtering,
         block_mode,
         blocked_ttl_secs: 10,
+        dnssec: true,
+        dns64: None,
         upstreams: None,
         history: true,
     }
@@ -563,7 +565,8 @@ fn failing_upstreams_give_a_stale_answer_or_a_remembered_failure() {
     assert_eq!(ede(&stale), Some((3, String::new())));
 
     // While the failure is remembered, at once, and afterwards asked again.
-    let key = Key::of(&Query::parse(&packet).expect("valid"), 0);
+    let query = Query::parse(&packet).expect("valid");
+    let key = Route::default().key(query.name(), &query);
     house.pipeline.cache.insert_failure(key.as_bytes(), FailureKind::Timeout, house.now);
     assert_eq!(house.send(&message).0, Answered::Stale);
     house.later(1);

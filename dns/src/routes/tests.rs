@@ -12,6 +12,8 @@ fn policy(upstreams: Option<&str>) -> Policy {
         filtering: true,
         block_mode: BlockMode::Null,
         blocked_ttl_secs: 10,
+        dnssec: true,
+        dns64: None,
         history: true,
         upstreams: upstreams.map(Into::into),
     }

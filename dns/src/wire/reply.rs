@@ -42,6 +42,7 @@ impl Ede<'_> {
     pub(crate) const NOT_AUTHORITATIVE: u16 = 20;
     pub(crate) const NO_REACHABLE_AUTHORITY: u16 = 22;
     pub(crate) const NETWORK_ERROR: u16 = 23;
+    pub(crate) const SYNTHESIZED: u16 = 29;
     pub(crate) const OTHER: u16 = 0;
 }
 

@@ -3,6 +3,7 @@
 
 mod clients;
 mod compliance;
+mod dns64;
 mod encrypted;
 mod encrypted_upstreams;
 mod faults;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use hickory_proto::op::Message;
 use lanward_dns::{UpstreamServer, UpstreamTransport};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{answer, loopback};
+use crate::support::{answer, bind_again, loopback};
 
 /// What the certificates of the servers are for.
 pub(crate) const NAME: &str = "dns.upstream.example";
@@ -29,9 +30,17 @@ pub(crate) struct Trust {
 
 impl Trust {
     pub(crate) fn new() -> Self {
-        let made =
-            rcgen::generate_simple_self_signed(vec![NAME.to_owned()]).expect("a certificate");
-        Self { certificate: made.cert.der().clone(), key: made.signing_key.serialize_der() }
+        Self::valid(1975, 4096)
+    }
+
+    /// A certificate that is valid from the beginning of one year to that of another.
+    pub(crate) fn valid(from: i32, to: i32) -> Self {
+        let mut params = CertificateParams::new(vec![NAME.to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let made = params.self_signed(&key).expect("a certificate");
+        Self { certificate: made.der().clone(), key: key.serialize_der() }
     }
 
     pub(crate) fn client(&self) -> Arc<ClientConfig> {
@@ -94,7 +103,11 @@ impl SecureUpstream {
             let config = trust.server(b"doq");
             let config = quinn::crypto::rustls::QuicServerConfig::try_from(config).expect("QUIC");
             let config = quinn::ServerConfig::with_crypto(Arc::new(config));
-            let endpoint = quinn::Endpoint::server(config, addr).expect("binds");
+            // What an earlier one was just answering may hold the port for a moment.
+            let socket = bind_again(addr).await.into_std().expect("a socket");
+            let runtime = Arc::new(quinn::TokioRuntime);
+            let endpoint = quinn::Endpoint::new(Default::default(), Some(config), socket, runtime);
+            let endpoint = endpoint.expect("an endpoint");
             let addr = endpoint.local_addr().expect("bound");
             tasks.spawn(serve_quic(endpoint, seen.clone()));
             addr

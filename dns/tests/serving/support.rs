@@ -40,6 +40,26 @@ pub(crate) struct Upstream {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Answers over TCP only; over UDP not at all, or with what says so.
+pub(crate) async fn only_over_tcp(truncating: bool) -> SocketAddr {
+    let tcp = TcpListener::bind(loopback()).await.expect("tcp");
+    let addr = tcp.local_addr().expect("bound");
+    let udp = UdpSocket::bind(addr).await.expect("udp");
+    tokio::spawn(serve_tcp(tcp));
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok((len, client)) = udp.recv_from(&mut buffer).await {
+            if truncating {
+                let mut answer = Message::from_vec(&buffer[..len]).expect("a query");
+                answer.metadata.message_type = hickory_proto::op::MessageType::Response;
+                answer.metadata.truncation = true;
+                let _ = udp.send_to(&answer.to_vec().expect("encodes"), client).await;
+            }
+        }
+    });
+    addr
+}
+
 impl Upstream {
     pub(crate) async fn start() -> Self {
         let tcp = TcpListener::bind(loopback()).await.expect("tcp");
@@ -177,13 +197,13 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
 /// Takes a port over from an upstream that was stopped: what it was just answering may hold the
 /// port for a moment.
 pub(crate) async fn bind_again(addr: SocketAddr) -> UdpSocket {
-    for _ in 0..100 {
+    for _ in 0..500 {
         if let Ok(socket) = UdpSocket::bind(addr).await {
             return socket;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{addr} is not free a second later")
+    panic!("{addr} is not free five seconds later")
 }
 
 /// Blocks `ads.example` and everything below.
@@ -215,6 +235,8 @@ pub(crate) fn policies() -> Policies {
             filtering: true,
             block_mode: BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             history: true,
             upstreams: None,
         }],

@@ -209,6 +209,8 @@ fn what_a_worker_tells_arrives() {
             filtering: false,
             block_mode: lanward_dns::BlockMode::Null,
             blocked_ttl_secs: 10,
+            dnssec: true,
+            dns64: None,
             upstreams: None,
             history: true,
         }],

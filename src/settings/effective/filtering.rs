@@ -38,6 +38,8 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
             blocked_ttl_secs: u32::try_from(policy.blocked_ttl.0.as_secs()).unwrap_or(u32::MAX),
             upstreams: policy.upstreams.as_ref().map(|id| id.as_str().into()),
             history: policy.history,
+            dnssec: policy.dnssec,
+            dns64: policy.dns64.map(|nat64| nat64.0),
         });
     }
     for (id, list) in &household.lists {
@@ -155,6 +157,8 @@ impl Policy {
             blocked_ttl: crate::settings::words::Period(lanward_dns::Policy::BLOCKED_TTL),
             upstreams: None,
             history: true,
+            dnssec: true,
+            dns64: None,
         }
     }
 }

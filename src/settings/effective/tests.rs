@@ -660,3 +660,29 @@ fn where_no_host_can_hold_service_addresses_devices_are_told_the_hosts_own() {
     let unable = HostView { without_service_addresses: true, ..able };
     assert_eq!(option6(&unable), [10, 0, 0, 2, 10, 0, 0, 3]);
 }
+
+#[test]
+fn a_policy_may_have_a_nat64_and_do_without_validation() {
+    for (written, expected) in [
+        (json!(true), Some("64:ff9b::/96")),
+        (json!("2001:db8:64::/48"), Some("2001:db8:64::/48")),
+        (json!(false), None),
+    ] {
+        let policy = json!({ "lists": [], "dns64": written, "dnssec": false });
+        let effective =
+            derive(&records([("policy/default", policy.clone())]), &HostView::default());
+        assert_eq!(effective.problems, []);
+        let of = &effective.policies.policies[0];
+        assert_eq!(of.dns64.map(|prefix| prefix.to_string()).as_deref(), expected);
+        assert!(!of.dnssec);
+        // What is kept reads back.
+        let mut problems = Vec::new();
+        let read = Policy::from_json("policy/default", &policy.to_string(), &mut problems);
+        let read = read.expect("a policy");
+        let again = Policy::from_json("policy/default", &read.to_json(), &mut problems);
+        assert_eq!((again, problems), (Some(read), vec![]));
+    }
+    let wrong = json!({ "lists": [], "dns64": "64:ff9b::/90" });
+    let told = derive(&records([("policy/default", wrong.clone())]), &HostView::default()).problems;
+    assert!(told[0].message.contains("its length is none of 32, 40"), "{told:?}");
+}

@@ -16,7 +16,9 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
     let settings = &household.settings;
     let bootstrap = settings.bootstrap.iter().flatten().filter_map(PlainServer::addr);
     let bootstrap: Vec<_> = bootstrap.collect();
-    let mut upstreams = Upstreams { bootstrap, ..Upstreams::default() };
+    let time_names = settings.time_servers.iter().flatten();
+    let time_names = time_names.filter_map(|name| name.as_str().parse().ok()).collect();
+    let mut upstreams = Upstreams { bootstrap, time_names, ..Upstreams::default() };
     let of_setting = settings.upstreams.clone().filter(|given| !given.is_empty());
     match household.upstreams.get(DEFAULT) {
         Some(group) => {

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use lanward_dns::Prefix64;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -26,7 +27,23 @@ pub struct Policy {
     pub upstreams: Option<Id>,
     /// Whether the history keeps the questions of those who have it (default true).
     pub history: bool,
+    /// Whether their answers are validated, where the setting `dnssec` has it so (default true).
+    #[serde(skip_serializing_if = "is_true")]
+    pub dnssec: bool,
+    /// The prefix of the NAT64 that they are behind: names without an IPv6 address get one made from
+    /// their IPv4 address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns64: Option<Nat64>,
 }
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+/// The prefix of a NAT64, written `"64:ff9b::/96"`; `true` is that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nat64(pub Prefix64);
 
 /// What a blocked question is answered with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,7 +152,33 @@ impl Record for Policy {
             blocked_ttl: fields.or("blocked_ttl", Period(lanward_dns::Policy::BLOCKED_TTL)),
             upstreams: fields.optional("upstreams"),
             history: fields.or("history", true),
+            dnssec: fields.or("dnssec", true),
+            dns64: fields.or("dns64", Nat64Word(None)).0.map(Nat64),
         })
+    }
+}
+
+/// A prefix, `true` or `false`.
+struct Nat64Word(Option<Prefix64>);
+
+impl Read for Nat64Word {
+    fn read(value: &Value) -> Result<Nat64Word, Wrong> {
+        match value {
+            Value::Bool(on) => Ok(Nat64Word(on.then_some(Prefix64::WELL_KNOWN))),
+            _ => match value.as_str().unwrap_or_default().trim().parse() {
+                Ok(prefix) => Ok(Nat64Word(Some(prefix))),
+                Err(why) => Err(Wrong::new(
+                    format!("{} is not the prefix of a NAT64: {why}.", shown(value)),
+                    "Write the prefix that the NAT64 translates, such as \"64:ff9b::/96\".",
+                )),
+            },
+        }
+    }
+}
+
+impl Serialize for Nat64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 

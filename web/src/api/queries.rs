@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::{Answered, body, wrong};
@@ -11,7 +11,7 @@ use crate::app::Shared;
 use crate::form::Sent;
 use crate::query_address;
 use crate::routes::query_pairs;
-use crate::view::{FieldError, ForgetOrder};
+use crate::view::{FieldError, ForgetOrder, NewRule};
 
 /// `GET /api/v1/queries?device=&verdict=blocked&not_type=PTR&from=&to=&before=&after=&limit=`:
 /// [`crate::view::QueryFilter`] says what the fields mean; `not_` before one leaves out what fits.
@@ -33,6 +33,16 @@ pub(crate) async fn statistics(
         wrong(vec![FieldError { field: "hours", message: "Write a number of hours.".into() }])
     })?;
     Ok(Json(app.backend.statistics(hours).await?).into_response())
+}
+
+/// `POST /api/v1/rules` with `{"allow": true, "name": "..", "policy": ".."}`.
+pub(crate) async fn make_rule(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Answered<Response> {
+    let new: NewRule = body(&headers, &bytes)?;
+    Ok((StatusCode::CREATED, Json(app.backend.make_rule(new).await?)).into_response())
 }
 
 /// `POST /api/v1/queries/forget` with `{"device": ".."}`, `{"domain": ".."}` or `"everything"`.

@@ -222,6 +222,7 @@ fn attention(status: &Status) -> Vec<Attention> {
             About::List(id) => (id.clone(), format!("/lists#list-{}", encode(id))),
             About::Network(id) => (id.clone(), format!("/leases?network={}", encode(id))),
             About::Settings => ("settings".to_owned(), "/system#conflicts".to_owned()),
+            About::Upstreams => ("upstream servers".to_owned(), "/system#upstreams".to_owned()),
             About::Partner => (status.pair.partner_name().to_owned(), "/#hosts".to_owned()),
             About::Host => (status.pair.own.name.clone(), "/#hosts".to_owned()),
         };

@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 
 use super::frame::{Frame, Tab};
-use super::{Answered, render_as};
+use super::{Answered, render_as, understand};
 use crate::app::Shared;
 use crate::format::{count, encode};
 use crate::html::{Chip, Moment};
@@ -38,6 +38,8 @@ struct Page {
     newest: Option<String>,
     cut: bool,
     level: Option<&'static str>,
+    /// The rows that the filters leave, as a file.
+    csv: String,
 }
 
 /// A filter in force, and the address without it.
@@ -71,6 +73,15 @@ struct Line {
     only: Vec<(&'static str, String)>,
     hide: Option<String>,
     why_href: Option<String>,
+    rule: Option<Rule>,
+}
+
+/// The rule that a row offers to make.
+struct Rule {
+    /// `allow POLICY NAME`, as the form sends it.
+    value: String,
+    word: &'static str,
+    policy: String,
 }
 
 /// `GET /queries`, with the same fields as the API.
@@ -119,6 +130,7 @@ pub(crate) async fn queries(
         newest: (!newest_page).then(|| with(filter, &[])),
         cut: answer.cut,
         level: level(&answer.level),
+        csv: format!("/queries.csv?{}", query_address::write(filter)),
         wrong,
         frame,
     };
@@ -284,7 +296,7 @@ fn line(row: &QueryRow, filter: &QueryFilter, frame: &Frame) -> Line {
     only.extend(row.name.as_ref().map(|name| ("name", plus("domain", name, false))));
     only.extend(row.rule.as_ref().map(|rule| ("list", plus("list", &rule.list, false))));
     Line {
-        at: Moment::clock(row.at, frame.now, &frame.zone),
+        at: Moment::precise(row.at, frame.now, &frame.zone),
         host: row.host.clone(),
         who: who.map(|who| (who, plus("device", &client, false))),
         address: if row.device.is_some() { client } else { String::new() },
@@ -296,6 +308,19 @@ fn line(row: &QueryRow, filter: &QueryFilter, frame: &Frame) -> Line {
         only,
         hide: row.name.as_ref().map(|name| plus("domain", name, true)),
         why_href: row.name.as_ref().map(|name| format!("/why?name={}", encode(name))),
+        rule: rule(row),
         name: row.name.clone(),
     }
+}
+
+/// What is blocked may be allowed, and the other way round; names of the house are neither.
+fn rule(row: &QueryRow) -> Option<Rule> {
+    let name = row.name.as_ref().filter(|name| understand(name).is_ok())?;
+    let (kind, word) = match row.verdict.as_str() {
+        "blocked" => ("allow", "Allow"),
+        "cached" | "forwarded" | "stale" | "failed" => ("deny", "Block"),
+        _ => return None,
+    };
+    let policy = Some(&row.policy).filter(|policy| !policy.is_empty())?;
+    Some(Rule { value: format!("{kind} {policy} {name}"), word, policy: policy.clone() })
 }

@@ -59,6 +59,7 @@ async fn carry_out(app: &Shared, deed: Deed) -> Result<InForce, EditError> {
         Deed::Unreserve(id) => backend.unreserve(id).await.map(|removed| removed.in_force),
         Deed::AddList(new) => backend.add_list(new).await.map(|saved| saved.in_force),
         Deed::RemoveList(id) => backend.remove_list(id).await.map(|removed| removed.in_force),
+        Deed::Undo(change) => backend.undo(change).await,
         Deed::SetList(id, on) => backend.set_list_enabled(id, on).await,
     }
 }

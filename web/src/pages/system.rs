@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::response::IntoResponse as _;
 
 use super::frame::{Frame, Tab};
-use super::{Answered, done, failed, render, see};
+use super::{Answered, done, failed, render, see, upstreams};
 use crate::app::Shared;
 use crate::flash::Flash;
 use crate::form::Sent;
@@ -36,6 +36,7 @@ struct Page {
     collisions: Vec<Collision>,
     changes: Vec<Change>,
     pair: Pair,
+    upstreams: Vec<upstreams::Line>,
     encrypted: EncryptedView,
     /// There may be more of them.
     more: bool,
@@ -109,6 +110,7 @@ pub(crate) async fn system(
     let frame = Frame::new(&app, &visit, "System", Tab::System, &of);
     render(&Page {
         pair: pair(&of.pair, events, &frame),
+        upstreams: of.upstreams.iter().map(upstreams::line).collect(),
         encrypted,
         collisions: collisions.into_iter().map(|row| collision(row, &frame)).collect(),
         more: changes.len() >= limit && !all,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The token of the "Undo" button on a page.
-fn undo_token(page: &Answered) -> String {
+pub(super) fn undo_token(page: &Answered) -> String {
     let (_, rest) = page.body.split_once("name=\"undo\" value=\"").expect("an undo button");
     rest.split('"').next().unwrap().to_owned()
 }

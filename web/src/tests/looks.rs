@@ -2,12 +2,14 @@
 
 use super::*;
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 19] = [
     "/",
     "/leases",
     "/leases?network=guest&sort=-last_seen",
     "/leases?q=nothing-like-that",
     "/names",
+    "/queries",
+    "/queries?verdict=blocked&not_device=annas-phone",
     "/names?q=printer",
     "/names?q=nothing-like-that",
     "/leases?state=conflicts&page=9&per_page=100",

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::household::queries::HOSTILE;
+use crate::tests::edits::undo_token;
 
 #[tokio::test]
 async fn names_from_the_network_are_text_and_nothing_else() {
@@ -63,4 +64,94 @@ async fn statistics_are_told_and_forgetting_needs_json() {
     assert!(json.body.contains("\"queries\":41203"));
     let wrong = house.get("/api/v1/statistics?hours=many").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn what_is_blocked_is_allowed_from_its_row_and_that_is_undone() {
+    let mut house = House::open(Scene::BothUp).await;
+    let page = house.get("/queries?verdict=blocked").await;
+    page.says(
+        "value=\"allow standard metrics.ads.example\"><span>Allow for policy <bdi>standard</bdi>",
+    );
+    page.says("name=\"back\" value=\"/queries?verdict=blocked\"");
+    let form =
+        [("rule", "allow standard metrics.ads.example"), ("back", "/queries?verdict=blocked")];
+    let answer = house.post("/queries/rule", &form).await;
+    assert_eq!(answer.location(), "/queries?verdict=blocked");
+    let page = house.get("/queries?verdict=blocked").await;
+    page.says("metrics.ads.example and names below it are allowed for the policy standard.");
+    page.says("In force on both hosts.");
+    let token = undo_token(&page);
+    let changes = house.get("/api/v1/changes").await.json();
+    assert_eq!(changes[0]["records"][0]["key"], "rule/allow-standard-metrics.ads.example");
+    house.post("/undo", &[("undo", &token), ("back", "/queries")]).await;
+    house.get("/queries").await.says("Undone.");
+    let changes = house.get("/api/v1/changes").await.json();
+    assert_eq!(changes[0]["cannot_undo"], "It was undone.");
+}
+
+#[tokio::test]
+async fn rows_offer_the_opposite_of_what_was_done_and_only_for_names() {
+    let mut house = House::open(Scene::BothUp).await;
+    let page = house.get("/queries").await;
+    page.says("value=\"deny standard www.example.org\"><span>Block for policy");
+    page.does_not_say("standard printer.home.arpa");
+    page.does_not_say(" standard &#60;");
+    for nonsense in ["", "allow", "allow x", "drop standard a.example"] {
+        let answer = house.post("/queries/rule", &[("rule", nonsense), ("back", "//evil")]).await;
+        assert!(!answer.location().contains("evil"), "{nonsense}");
+    }
+    house.post("/queries/rule", &[("rule", "deny nobody a.example"), ("back", "/queries")]).await;
+    house.get("/queries").await.says("There is no policy nobody.");
+}
+
+#[tokio::test]
+async fn rows_tell_the_second() {
+    let mut house = House::open(Scene::BothUp).await;
+    let page = house.get("/queries").await;
+    page.says("data-time=\"precise\">14:02:59</time>");
+}
+
+#[tokio::test]
+async fn what_the_filters_leave_is_a_file_for_spreadsheets() {
+    let mut house = House::open(Scene::BothUp).await;
+    let page = house.get("/queries?verdict=blocked").await;
+    page.says("href=\"/queries.csv?verdict=blocked\" download");
+    let file = house.get("/queries.csv?verdict=blocked").await;
+    assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8");
+    let disposition = file.headers["content-disposition"].to_str().unwrap();
+    assert!(disposition.starts_with("attachment;"));
+    let lines: Vec<&str> = file.body.lines().collect();
+    assert!(lines[0].starts_with("time,host,client,device,name,type,verdict"));
+    assert_eq!(
+        lines[1],
+        "2026-11-20T14:02:58.000Z,pi-a,192.168.30.21,living-room-tv,metrics.ads.example,A,blocked,\
+         NOERROR,udp,unchecked,standard,,Advertising,ads.example,,"
+    );
+    assert!(lines.iter().skip(1).all(|line| line.contains(",blocked,")));
+    let wrong = house.get("/queries.csv?from=noon").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_script_makes_a_rule() {
+    let mut house = House::open(Scene::BothUp).await;
+    let body = r#"{"allow": false, "name": "tiktok.example", "policy": "kids"}"#;
+    let made = house.json(Method::POST, "/api/v1/rules", body).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    assert_eq!(made.json()["in_force"], "both_hosts");
+    let wrong = house.json(Method::POST, "/api/v1/rules", r#"{"allow": 1}"#).await;
+    assert!(wrong.status.is_client_error());
+}
+
+#[tokio::test]
+async fn upstream_servers_are_told_with_their_times_and_why_one_is_down() {
+    let mut house = House::open(Scene::BothUp).await;
+    let page = house.get("/system").await;
+    page.says("id=\"upstreams\"");
+    page.says("<bdi>tls://9.9.9.9#dns.quad9.net</bdi><span class=\"sub\">TLS</span>");
+    page.says("its certificate is not valid for another 330 days".replacen('i', "I", 1).as_str());
+    page.says("≤\u{a0}25\u{a0}ms");
+    page.says("group <bdi>kids</bdi>");
+    House::open(Scene::Empty).await.get("/system").await.does_not_say("id=\"upstreams\"");
 }

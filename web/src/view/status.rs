@@ -76,6 +76,8 @@ pub struct UpstreamView {
     pub group: String,
     /// The server as the settings write it.
     pub server: String,
+    /// How it is spoken to: `plain`, `tls`, `https`, `quic`, or `recursive`.
+    pub transport: &'static str,
     /// `up`, `slow` or `down`.
     pub state: &'static str,
     /// Why it is not up, such as `it does not answer`.
@@ -110,6 +112,8 @@ pub enum About {
     Network(String),
     /// Settings with two values.
     Settings,
+    /// The upstream servers.
+    Upstreams,
     /// The partner.
     Partner,
     /// This host.

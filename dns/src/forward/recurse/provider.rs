@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_net::udp::UdpClientStream;
 use hickory_net::xfer::{DnsExchange, DnsHandle, DnsRequestSender};
 use hickory_proto::op::{DnsRequest, DnsResponse, ResponseCode};
+use hickory_proto::rr::Record;
 use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
 use hickory_resolver::{ConnectionProvider, PoolContext};
 
@@ -38,10 +39,31 @@ pub(super) struct Provider {
     pub(super) runtime: TokioRuntimeProvider,
     /// Where servers really are; those that are not in it are where their address says.
     pub(super) detours: Arc<HashMap<IpAddr, SocketAddr>>,
+    /// Bytes of memory that the answers so far would take, if all were kept.
+    pub(super) taken: Arc<AtomicU64>,
+}
+
+impl Provider {
+    /// Whether answers have come that take more than `most` bytes; the count begins anew then.
+    pub(super) fn has_taken(&self, most: u64) -> bool {
+        let over = |taken| (taken > most).then_some(0);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, over).is_ok()
+    }
+}
+
+/// About how many bytes an answer takes in memory: its records, and the data that they point at.
+fn weigh(answer: &DnsResponse) -> u64 {
+    (answer.all_sections().count() * size_of::<Record>() + 2 * answer.as_buffer().len()) as u64
 }
 
 #[derive(Clone)]
-pub(super) enum Connection {
+pub(super) struct Connection {
+    server: Server,
+    taken: Arc<AtomicU64>,
+}
+
+#[derive(Clone)]
+enum Server {
     Udp(Arc<Mutex<UdpClientStream<TokioRuntimeProvider>>>),
     Tcp(DnsExchange<TokioRuntimeProvider>),
 }
@@ -65,7 +87,8 @@ impl ConnectionProvider for Provider {
                 .with_timeout(Some(PATIENCE))
                 .with_max_retries(TRIES)
                 .build();
-            let connection = Connection::Udp(Arc::new(Mutex::new(stream)));
+            let server = Server::Udp(Arc::new(Mutex::new(stream)));
+            let connection = Connection { server, taken: self.taken.clone() };
             return Ok(Box::pin(std::future::ready(Ok(connection))));
         }
         let requests = Some(cx.options.max_active_requests);
@@ -76,7 +99,9 @@ impl ConnectionProvider for Provider {
             requests,
             self.runtime.clone(),
         );
-        Ok(Box::pin(exchange.map_ok(Connection::Tcp)))
+        let taken = self.taken.clone();
+        let connected = |exchange| Connection { server: Server::Tcp(exchange), taken };
+        Ok(Box::pin(exchange.map_ok(connected)))
     }
 
     fn runtime_provider(&self) -> &TokioRuntimeProvider {
@@ -101,15 +126,17 @@ impl DnsHandle for Connection {
             let over = NetError::from("the question costs too much");
             return Box::pin(stream::once(std::future::ready(Err(over))));
         }
-        let answers: Self::Response = match self {
-            Self::Udp(stream) => {
+        let answers: Self::Response = match &self.server {
+            Server::Udp(stream) => {
                 let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
                 Box::pin(stream.send_message(request))
             }
-            Self::Tcp(exchange) => Box::pin(exchange.send(request)),
+            Server::Tcp(exchange) => Box::pin(exchange.send(request)),
         };
-        Box::pin(answers.map(|answer| {
+        let taken = self.taken.clone();
+        Box::pin(answers.map(move |answer| {
             let answer = answer?;
+            taken.fetch_add(weigh(&answer), Ordering::Relaxed);
             match answer.response_code {
                 ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
                 _ => Err(NetError::NoConnections),

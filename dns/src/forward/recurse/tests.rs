@@ -215,6 +215,26 @@ async fn a_private_address_is_never_asked() {
     listening.abort();
 }
 
+#[tokio::test]
+async fn what_is_remembered_is_bounded_in_bytes() {
+    let lab = Lab::new(world(), |_, _| true).await;
+    let asked = async |text: &str| {
+        let before = lab.servers.count();
+        lab.ask(text, A).await.expect("an answer");
+        lab.servers.count() - before
+    };
+    assert!(asked("www.good.test.").await > 1);
+    assert_eq!(asked("www.good.test.").await, 0, "it is remembered");
+    let taken = lab.recursion.provider.taken.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(taken > 1000, "a few answers with signatures: {taken}");
+    lab.recursion.bound_memory(taken);
+    assert_eq!(asked("www.good.test.").await, 0, "not too much yet");
+    lab.recursion.bound_memory(taken - 1);
+    assert!(asked("www.good.test.").await > 1, "all is forgotten");
+    lab.recursion.bound_memory(2 * taken);
+    assert_eq!(asked("www.good.test.").await, 0);
+}
+
 #[test]
 fn the_roots_are_those_that_iana_lists() {
     assert_eq!(ROOT_SERVERS.iter().filter(|ip| ip.is_ipv4()).count(), 13);

@@ -8,25 +8,27 @@
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
+use hickory_proto::dnssec::rdata::{DNSKEY, RRSIG};
 use hickory_proto::dnssec::{PublicKey, Verifier};
 use hickory_proto::op::Message;
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 use tokio::time::Instant;
 
+use super::super::wrong_clock::EARLIEST;
 use super::Validator;
 use super::reason::{dnskey, serial};
 use super::rrset::{RrSet, sets, signature};
 use crate::cache::FailureKind;
 use crate::{DnssecMode, DnssecState, Suspended};
 
-/// 1 January 2026: this program did not exist before. A clock that shows less is wrong.
-const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
-
 /// When suspended, the next look comes after so long, then twice as long, and so on to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(10);
 const LAST_RETRY: Duration = Duration::from_secs(600);
 /// A wrong clock is set soon after boot.
 const CLOCK_RETRY: Duration = Duration::from_secs(5);
+/// Keys that revoke themselves, looked at.
+const MAX_REVOKED: usize = 4;
+
 /// How long a good look is good for.
 const GOOD_FOR: Duration = Duration::from_secs(3600);
 
@@ -149,10 +151,32 @@ impl Validator {
             return Ok(Root::Bare);
         };
         if self.verify(set).await?.is_ok() {
+            self.observe(set);
             return Ok(Root::Good);
         }
         self.lookups.forget(&Name::root());
         Ok(if self.is_of_the_future(set, &keys) { Root::Future } else { Root::Bad })
+    }
+
+    /// Takes note of the keys that the root publishes (RFC 5011), and that these upstreams deliver
+    /// signatures. The set is validated.
+    fn observe(&self, set: &RrSet) {
+        let Some((learned, group)) = &self.learned else { return };
+        learned.prove(*group);
+        if !self.settings.anchors.has_own_root() {
+            return;
+        }
+        let keys = || {
+            let keys = set.records.iter().filter_map(dnskey);
+            keys.filter(|key| key.zone_key() && key.secure_entry_point()).cloned()
+        };
+        let published: Vec<DNSKEY> = keys().filter(|key| !key.revoke()).collect();
+        // Only the owner of a key can revoke it (RFC 5011, 2.1).
+        let revoked: Vec<DNSKEY> = keys()
+            .filter(|key| key.revoke() && signs(key, set, |_| true))
+            .take(MAX_REVOKED)
+            .collect();
+        learned.observe(&published, &revoked, (self.now)());
     }
 
     fn is_of_the_future(&self, set: &RrSet, keys: &Message) -> bool {
@@ -163,13 +187,16 @@ impl Validator {
                 && !key.revoke()
                 && self.settings.anchors.keys.contains_with_name(key.public_key(), &root)
         });
-        trusted.take(4).any(|key| {
-            let signatures = set.signatures.iter().filter_map(signature);
-            signatures.filter(|rrsig| rrsig.input().sig_inception > now).any(|rrsig| {
-                key.public_key().algorithm() == rrsig.input().algorithm
-                    && key.calculate_key_tag().is_ok_and(|tag| tag == rrsig.input().key_tag)
-                    && key.verify_rrsig(&set.name, DNSClass::IN, rrsig, set.records.iter()).is_ok()
-            })
-        })
+        trusted.take(4).any(|key| signs(key, set, |rrsig| rrsig.input().sig_inception > now))
     }
+}
+
+/// Whether one of those signatures of the set that are `meant` is by this key.
+fn signs(key: &DNSKEY, set: &RrSet, meant: impl Fn(&RRSIG) -> bool) -> bool {
+    let signatures = set.signatures.iter().filter_map(signature);
+    signatures.filter(|rrsig| meant(rrsig)).any(|rrsig| {
+        key.public_key().algorithm() == rrsig.input().algorithm
+            && key.calculate_key_tag().is_ok_and(|tag| tag == rrsig.input().key_tag)
+            && key.verify_rrsig(&set.name, DNSClass::IN, rrsig, set.records.iter()).is_ok()
+    })
 }

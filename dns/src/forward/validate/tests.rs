@@ -1,13 +1,16 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hickory_proto::dnssec::rdata::{DNSSECRData, RRSIG};
+use hickory_proto::op::{Query as Asked, ResponseCode};
 use hickory_proto::rr::RData;
 
 use super::*;
-use crate::TrustAnchors;
 use crate::forward::world::{Denies, World, Zone as Signed, name};
+use crate::{Bogus, TrustAnchors};
 
 mod costly;
+mod root_keys;
 mod serving;
 
 const NSEC3: Denies = Denies::Nsec3 { opt_out: false, iterations: 0 };

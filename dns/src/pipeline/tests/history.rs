@@ -80,7 +80,10 @@ fn an_answer_from_elsewhere_is_told_with_its_upstream_and_its_time() {
     house.learn("www.example.", HickoryType::A, vec![a("www.example.", 60, 1)]);
     let packet = house.packet("www.example.", HickoryType::A).to_vec().expect("encodes");
     let query = Query::parse(&packet).expect("valid");
-    let entry = house.pipeline.fresh(&Key::of(&query, 0), house.now).expect("learned");
+    let entry = house
+        .pipeline
+        .fresh(&crate::routes::Route::default().key(query.name(), &query), house.now)
+        .expect("learned");
     let asker = Asker {
         source: "10.0.30.7:4000".parse().expect("source"),
         local: LOCAL,

@@ -74,7 +74,10 @@ fn served(house: &House, owner: &str, rtype: HickoryType) -> Vec<(Answered, Mess
     let message = house.packet(owner, rtype);
     let packet = message.to_vec().expect("encodes");
     let query = Query::parse(&packet).expect("a question");
-    let entry = house.pipeline.fresh(&Key::of(&query, 0), house.now).expect("learned");
+    let entry = house
+        .pipeline
+        .fresh(&crate::routes::Route::default().key(query.name(), &query), house.now)
+        .expect("learned");
     let source = "10.0.30.7:4000".parse().expect("source");
     let asker = Asker { source, local: LOCAL, transport: Transport::Udp };
     let (finished, out) = house.finish(&packet, asker, &Result::Answer(entry));

@@ -37,6 +37,13 @@ fn the_old_list_of_forwarders_is_the_default_group() {
 }
 
 #[test]
+fn time_servers_of_the_household_are_known() {
+    let of = derived([("setting/time_servers", json!(["ntp.corp.example"]))]);
+    assert_eq!(told(&of), [] as [String; 0]);
+    assert_eq!(of.upstreams.time_names, ["ntp.corp.example".parse().expect("a name")]);
+}
+
+#[test]
 fn groups_zones_and_policies_are_joined() {
     let effective = derived([
         ("upstream/kids", json!({ "servers": ["1.1.1.3"], "order": "fastest" })),
