@@ -42,9 +42,7 @@ pub(crate) struct Upstream {
 
 /// Answers over TCP only; over UDP not at all, or with what says so.
 pub(crate) async fn only_over_tcp(truncating: bool) -> SocketAddr {
-    let tcp = TcpListener::bind(loopback()).await.expect("tcp");
-    let addr = tcp.local_addr().expect("bound");
-    let udp = UdpSocket::bind(addr).await.expect("udp");
+    let (tcp, udp, addr) = bind_both().await;
     tokio::spawn(serve_tcp(tcp));
     tokio::spawn(async move {
         let mut buffer = vec![0; 4096];
@@ -60,11 +58,23 @@ pub(crate) async fn only_over_tcp(truncating: bool) -> SocketAddr {
     addr
 }
 
-impl Upstream {
-    pub(crate) async fn start() -> Self {
+/// A port for both protocols: what is free for one may be taken for the other, by a question that
+/// some other test's server asks from there.
+async fn bind_both() -> (TcpListener, UdpSocket, SocketAddr) {
+    for _ in 0..100 {
         let tcp = TcpListener::bind(loopback()).await.expect("tcp");
         let addr = tcp.local_addr().expect("bound");
-        let udp = Arc::new(UdpSocket::bind(addr).await.expect("udp"));
+        if let Ok(udp) = UdpSocket::bind(addr).await {
+            return (tcp, udp, addr);
+        }
+    }
+    panic!("no port is free for both");
+}
+
+impl Upstream {
+    pub(crate) async fn start() -> Self {
+        let (tcp, udp, addr) = bind_both().await;
+        let udp = Arc::new(udp);
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let delay = Arc::new(AtomicUsize::new(0));
