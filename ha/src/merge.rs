@@ -9,7 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
-use lanward_dhcp::{BindingState, Time};
+use lanward_dhcp::{BindingState, Client, Time};
 
 use crate::Rank;
 use crate::binding::{Binding, Knowledge, owner};
@@ -115,8 +115,9 @@ fn taken(mine: &Binding, theirs: Binding) -> Binding {
         binding.sent_potential = mine.sent_potential;
     }
     if same_client && mine.state == BindingState::Active {
+        // But what it told before counts no more: where it tells less, it has given the client
+        // another lease since, and knows nothing of the first.
         binding.acked_potential = mine.acked_potential;
-        binding.recv_potential = binding.recv_potential.max(mine.recv_potential);
     }
     if matches!(binding.state, BindingState::Expired | BindingState::Released) {
         free(&mut binding);
@@ -152,6 +153,10 @@ fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged 
     // What a node says while it recovers is what an old copy of its store held: no promise that
     // anybody relies on.
     let recovering = around.recovers != around.partner_recovers;
+    // Here the one ran and the other did not; the word that ended the other may be on its way, or
+    // have come before that which began it. Whoever then knows both does not come to the same end
+    // under one version: this end has its own.
+    let differed = active(mine) != active(&theirs);
     let (accepted, disagreed, mut binding) = match (active(mine), active(&theirs)) {
         (true, true) if is_same(mine, &theirs) => (true, false, both_prolonged(mine, theirs)),
         (true, true) => {
@@ -161,12 +166,21 @@ fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged 
             winner.hold_until = hold_until.max(frozen);
             (!mine_stays, true, winner)
         }
+        // What was released by hand still is its client's; an old copy knows nothing of that.
+        (true, false) if recovering && around.recovers && keeps(&theirs, &mine.client, around) => {
+            (true, false, taken(mine, theirs))
+        }
+        (false, true)
+            if recovering && around.partner_recovers && keeps(mine, &theirs.client, around) =>
+        {
+            (false, false, mine.clone())
+        }
         // A running lease beats any idea that the address is idle: it only delays re-use.
         (true, false) => (false, false, mine.clone()),
         (false, true) => (true, false, taken(mine, theirs)),
         (false, false) => (true, false, both_idle(mine, theirs, around.rank)),
     };
-    binding.versions = if disagreed { versions.bumped(around.rank) } else { versions };
+    binding.versions = if disagreed || differed { versions.bumped(around.rank) } else { versions };
     binding.hold_until = binding.hold_until.max(hold_until);
     (binding.pledge, binding.withdrawing) = (pledge, withdrawing);
     binding.dirty = true;
@@ -200,6 +214,14 @@ fn stays(mine: &Binding, theirs: &Binding, around: Circumstances) -> bool {
         (false, true) => true,
         _ => around.rank == Rank::Zero,
     }
+}
+
+/// Whether an ended lease is held for its client, who was told of a time that is not over, and who
+/// is not `other`.
+fn keeps(ended: &Binding, other: &Option<Client>, around: Circumstances) -> bool {
+    let held = around.now < ended.hold_until.min(ended.client_expiry);
+    let key = |client: &Option<Client>| client.as_ref().map(|client| client.key.clone());
+    held && ended.client.is_some() && key(&ended.client) != key(other)
 }
 
 /// Neither runs: out of service if either says so, else free by agreement.

@@ -35,7 +35,7 @@ fn binding(state: BindingState, n: u8, expiry: u64, versions: [u64; 2]) -> Bindi
 /// What `told` becomes on its way: the sender's promise is the receiver's to remember.
 fn travelled(told: &Binding) -> Binding {
     Binding {
-        recv_potential: told.sent_potential,
+        recv_potential: told.told_potential(),
         sent_potential: Time::ZERO,
         acked_potential: Time::ZERO,
         ..told.clone()
@@ -160,6 +160,23 @@ fn what_a_recovering_node_said_yields() {
 }
 
 #[test]
+fn what_a_recovering_node_said_does_not_undo_a_release_by_hand() {
+    // Client 1 was not told of the release, and holds the address until its time is over.
+    let mut ended = binding(BindingState::Released, 1, 1_500_000, [5, 1]);
+    ended.hold_until = Time::from_millis(1_560_000);
+    let old = binding(BindingState::Active, 2, 2_000_000, [0, 2]);
+    let giving = Circumstances { partner_recovers: true, ..around(Rank::Zero) };
+    let recovering = Circumstances { recovers: true, ..around(Rank::One) };
+    for merged in
+        [merge(&ended, travelled(&old), giving), merge(&old, travelled(&ended), recovering)]
+    {
+        let Merged::Joined { binding, .. } = merged else { panic!("{merged:?}") };
+        assert!(binding.is_of(&client(1).key) && binding.state != BindingState::Active);
+        assert_eq!(binding.hold_until, ended.hold_until);
+    }
+}
+
+#[test]
 fn taking_an_ended_lease_is_the_agreement_that_frees_it() {
     let mine = binding(BindingState::Active, 1, 2_000_000, [1, 1]);
     let theirs = binding(BindingState::Released, 1, 2_000_000, [1, 2]);
@@ -180,6 +197,16 @@ fn what_was_agreed_for_one_client_is_not_carried_over_to_the_next() {
 }
 
 #[test]
+fn what_the_partner_told_of_an_earlier_lease_is_not_what_it_knows_of_the_next() {
+    let mut mine = binding(BindingState::Active, 1, 2_000_000, [1, 1]);
+    mine.recv_potential = Time::from_millis(9_000_000);
+    let theirs = travelled(&binding(BindingState::Active, 1, 2_000_000, [3, 1]));
+    let merged = merge(&mine, theirs, around(Rank::One));
+    let Merged::Taken(binding) = merged else { panic!("{merged:?}") };
+    assert_eq!(binding.recv_potential, Time::from_millis(2_000_500));
+}
+
+#[test]
 fn a_lease_cut_short_while_it_expires_elsewhere_ends_alike_on_both() {
     // The owner of the address ended the lease; the partner had just prolonged it, and then cut
     // it short. The owner hears of both after it spoke.
@@ -194,17 +221,32 @@ fn a_lease_cut_short_while_it_expires_elsewhere_ends_alike_on_both() {
         };
     let owner = joined(&joined(&expired, &long, Rank::Zero), &short, Rank::Zero);
     let partner = joined(&short, &expired, Rank::One);
+    let [owner, partner] = exchanged([owner, partner]);
     assert_eq!(owner.versions, partner.versions);
-    let heard = merge(&owner, travelled(&partner), around(Rank::Zero));
-    let owner = match heard {
-        Merged::Known => owner,
-        Merged::Taken(binding) => binding,
-        other => panic!("{other:?}"),
-    };
-    assert!(owner.dirty, "the longer promise is still to be told");
-    let heard = merge(&partner, travelled(&owner), around(Rank::One));
-    let Merged::Taken(partner) = heard else { panic!("{heard:?}") };
     assert_eq!(owner.client_expiry, partner.client_expiry);
+}
+
+#[test]
+fn a_lease_given_back_while_it_expires_elsewhere_is_never_two_things_under_one_version() {
+    // The owner ended the lease; the partner had just prolonged it, and then its client gave it
+    // back. Each hears of the other's words after it spoke.
+    let expired = binding(BindingState::Expired, 1, 900_000, [2, 1]);
+    let long = binding(BindingState::Active, 1, 2_000_000, [1, 2]);
+    let back = binding(BindingState::Released, 1, 2_000_000, [1, 3]);
+    let joined =
+        |mine: &Binding, theirs: &Binding, rank| match merge(mine, travelled(theirs), around(rank))
+        {
+            Merged::Joined { binding, .. } => binding,
+            other => panic!("{other:?}"),
+        };
+    let owner = joined(&joined(&expired, &long, Rank::Zero), &back, Rank::Zero);
+    let partner = joined(&back, &expired, Rank::One);
+    assert_eq!([owner.state, partner.state], [BindingState::Active, BindingState::Free]);
+    assert_ne!(owner.versions, partner.versions);
+    let [owner, partner] = exchanged([owner, partner]);
+    assert_eq!(owner.state, partner.state);
+    assert_eq!(owner.versions, partner.versions);
+    assert!(partner.common_potential() >= owner.client_expiry);
 }
 
 #[test]

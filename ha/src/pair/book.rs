@@ -40,10 +40,16 @@ impl LeaseBook for Pair {
 
     fn may_offer(&self, now: Time, addr: Ipv4Addr, client: &Client) -> Result<(), Refusal> {
         self.may_grant(now, addr, client)?;
+        if self.unfit.is_some() && self.may_be_given_back_elsewhere() {
+            return Err(Refusal::NotDurable);
+        }
         if self.is_worth_an_offer(addr, client) { Ok(()) } else { Err(Refusal::PartnersHalf) }
     }
 
     fn offered(&mut self, now: Time, addr: Ipv4Addr, client: &Client) {
+        if self.may_be_given_back_elsewhere() {
+            self.told.remove(&addr);
+        }
         self.note_offer(now, addr, client);
     }
 

@@ -153,8 +153,10 @@ impl Pair {
         self.lose_link(now, "the node was paired anew");
         self.rank = rank_of(&config);
         self.config = config;
-        // A host that was taken out of its pair was stopped for it.
-        self.stopping = None;
+        // A host that was taken out of its pair was stopped for it. One that is about to stop does.
+        if !self.is_stopping() {
+            self.stopping = None;
+        }
         let partner = self.config.partner.clone();
         self.seen = PartnerSeen::default();
         self.seen.name = partner.as_ref().map(|p| p.name.clone()).unwrap_or_default();

@@ -5,7 +5,8 @@
 //! lease that runs may be said again.
 //!
 //! **A node of a pair repeats what it told the client itself since it started**, for the time that
-//! is left of it. Not what its disk says: a record the partner told may name an end that the
+//! is left of it, to a client that asks for it by itself: one that begins anew, with a DISCOVER, may
+//! have given the lease back to the partner. Not what its disk says: a record the partner told may name an end that the
 //! partner hoped for and did not promise, and a clock that stood still makes of a repetition a new
 //! promise.
 //!
@@ -52,6 +53,11 @@ impl Pair {
             && next_serves
             && !covered
             && !self.is_silenced()
+    }
+
+    /// Whether a client that begins anew may have given its lease back to a partner that serves.
+    pub(super) fn may_be_given_back_elsewhere(&self) -> bool {
+        !self.is_alone() && !self.is_partner_down()
     }
 
     /// The lease `client` may be told of `addr` although it cannot be saved.

@@ -100,6 +100,24 @@ fn a_stop_without_a_partner_is_over_at_once() {
 }
 
 #[test]
+fn a_stop_goes_on_when_the_host_becomes_one_of_a_pair_meanwhile() {
+    for rank in [Rank::Zero, Rank::One] {
+        let mut bench = Bench::new();
+        bench.sides[0] = Side::new(config(Rank::Zero, false), BTreeMap::new(), bench.now);
+        bench.settle();
+        bench.leased(0, EVEN, 1, DAY);
+        bench.sides[0].holds_disk = true;
+        bench.grant(0, EVEN, 1, DAY);
+        let now = bench.now;
+        bench.a().stop(now, "a planned stop");
+        assert_eq!(bench.sides[0].stopped, None, "it waits for its disk");
+        bench.a().handle_paired(now, config(rank, true));
+        bench.pass(SECOND * 4);
+        assert_eq!(bench.sides[0].stopped, Some(false));
+    }
+}
+
+#[test]
 fn a_stop_whose_partner_hangs_ends_within_three_seconds() {
     let mut bench = Bench::normal();
     bench.sides[0].holds_disk = true;

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const EVEN_2: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 102);
+
 /// A lone node and its disk, with a lease of EVEN for client 1 that was given at the bench's time.
 fn lone() -> Bench {
     let mut bench = Bench::new();
@@ -156,4 +158,20 @@ fn what_a_lone_node_prolonged_unsaved_is_known_to_the_pair_it_becomes() {
     bench.restart(0);
     let known = bench.sides[0].pair.binding(EVEN).cloned().expect("on the disk");
     assert!(known.client_expiry >= promised);
+}
+
+#[test]
+fn a_node_of_a_pair_that_cannot_save_repeats_nothing_to_who_may_have_given_it_back() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    bench.leased(0, EVEN_2, 2, DAY);
+    bench.cut();
+    // Client 2 begins anew while the disk still works, and asks when it does not.
+    let now = bench.now;
+    bench.a().offered(now, EVEN_2, &client(2));
+    bench.disk_fails(0);
+    assert_eq!(bench.may(0, EVEN, 1), Ok(()), "who asks for it has it");
+    let offer = bench.sides[0].pair.may_offer(now, EVEN, &client(1));
+    assert_eq!(offer, Err(Refusal::NotDurable));
+    assert_eq!(bench.may(0, EVEN_2, 2), Err(Refusal::NotDurable));
 }
