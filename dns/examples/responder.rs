@@ -4,7 +4,7 @@
 //!     responder --listen 127.0.0.1:5301 [--delay-ms N]
 //!
 //! Everything else that is asked is NODATA. It believes whatever it is sent: for test beds only.
-#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a program for the terminal")]
 
 use std::collections::VecDeque;
 use std::error::Error;
