@@ -181,7 +181,8 @@ for name in $only; do
   row "$name" blocked
   start_upstream 5; sleep 0.3
   row "$name" mix
-  sleep 2
+  # Threads that read the list have ended by then, and are not counted half.
+  sleep 12
   read -r s0 n0 <<< "$(cpu)"; sleep 10; read -r s1 n1 <<< "$(cpu)"
   awk -v n="$name" -v s="$s0 $s1 $n0 $n1" 'BEGIN {split(s, v, " "); printf "%-14s idle     %.3f %% of a core, %.1f wake-ups a second\n", n, (v[2] - v[1]) * 10, (v[4] - v[3]) / 10}'
   run=$rounds
