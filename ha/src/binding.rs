@@ -86,6 +86,8 @@ pub struct Binding {
     pub hold_until: Time,
     /// Its version.
     pub versions: Versions,
+    /// The version that last gave or prolonged the lease; zero where that was not written down.
+    pub granted: Versions,
     /// Names the reservation whose client is the only one the owner still grants the address to;
     /// 0 where there is none.
     pub pledge: u64,
@@ -119,6 +121,7 @@ impl Binding {
             recv_potential: Time::ZERO,
             hold_until: Time::ZERO,
             versions: Versions::default(),
+            granted: Versions::default(),
             pledge: 0,
             withdrawing: false,
             dirty: false,
@@ -130,6 +133,13 @@ impl Binding {
     /// Whether it is, or was last, bound to `key`.
     pub(crate) fn is_of(&self, key: &ClientKey) -> bool {
         self.client.as_ref().is_some_and(|client| client.key == *key)
+    }
+
+    /// Whether this ended lease, or free address, was made so with knowledge of `lease`: then it is
+    /// the end of that lease, whatever else each of the two knows.
+    pub(crate) fn ends(&self, lease: &Binding) -> bool {
+        let unknown = lease.granted == Versions::default();
+        self.versions.covers(if unknown { lease.versions } else { lease.granted })
     }
 
     /// Whether it is leased to `key`.

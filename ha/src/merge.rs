@@ -50,7 +50,7 @@ pub(crate) struct Circumstances {
 /// Merges what the partner told (`theirs`, on this node's clock) with what the table holds.
 pub(crate) fn merge(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged {
     match theirs.versions.against(mine.versions) {
-        Knowledge::Equal if is_same(mine, &theirs) => same_version(mine, &theirs),
+        Knowledge::Equal if is_same(mine, &theirs) => same_version(mine, &theirs, around.rank),
         Knowledge::Newer => Merged::Taken(taken(mine, theirs)),
         Knowledge::Older => Merged::Kept,
         // One version with two meanings is possible only after a store was set back to an
@@ -75,7 +75,7 @@ fn is_same(mine: &Binding, theirs: &Binding) -> bool {
         && (same_client || folded(mine.state) != BindingState::Active)
 }
 
-fn same_version(mine: &Binding, theirs: &Binding) -> Merged {
+fn same_version(mine: &Binding, theirs: &Binding, rank: Rank) -> Merged {
     let mut binding = mine.clone();
     binding.dirty = false;
     match mine.state {
@@ -84,12 +84,25 @@ fn same_version(mine: &Binding, theirs: &Binding) -> Merged {
             binding.recv_potential = mine.recv_potential.max(theirs.recv_potential);
             // The same two changes, merged in another order, may have kept another expiry.
             binding.client_expiry = mine.client_expiry.max(theirs.client_expiry);
+            binding.granted = mine.granted.joined(theirs.granted);
             binding.dirty = mine.dirty && mine.client_expiry > theirs.client_expiry;
         }
         BindingState::Free | BindingState::Declined => {}
     }
     binding.hold_until = mine.hold_until.max(theirs.hold_until);
     binding.partner_knows = binding.state != BindingState::Free;
+    // Whose a free address was last may have come out differently, by what was heard first: rank 0
+    // says so, and is believed.
+    if mine.client.as_ref().map(|client| &client.key)
+        != theirs.client.as_ref().map(|client| &client.key)
+    {
+        match rank {
+            Rank::Zero => binding.dirty = true,
+            Rank::One => {
+                (binding.client, binding.granted) = (theirs.client.clone(), theirs.granted)
+            }
+        }
+    }
     if binding == *mine { Merged::Known } else { Merged::Taken(binding) }
 }
 
@@ -153,10 +166,6 @@ fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged 
     // What a node says while it recovers is what an old copy of its store held: no promise that
     // anybody relies on.
     let recovering = around.recovers != around.partner_recovers;
-    // Here the one ran and the other did not; the word that ended the other may be on its way, or
-    // have come before that which began it. Whoever then knows both does not come to the same end
-    // under one version: this end has its own.
-    let differed = active(mine) != active(&theirs);
     let (accepted, disagreed, mut binding) = match (active(mine), active(&theirs)) {
         (true, true) if is_same(mine, &theirs) => (true, false, both_prolonged(mine, theirs)),
         (true, true) => {
@@ -175,12 +184,20 @@ fn concurrent(mine: &Binding, theirs: Binding, around: Circumstances) -> Merged 
         {
             (false, false, mine.clone())
         }
-        // A running lease beats any idea that the address is idle: it only delays re-use.
+        // Whoever ended it knew of all that was promised by it; the other heard of the one and not
+        // of the other yet.
+        (true, false) if theirs.ends(mine) => {
+            (true, false, both_idle(&ended(mine), theirs, around.rank))
+        }
+        (false, true) if mine.ends(&theirs) => {
+            (false, false, both_idle(mine, ended(&theirs), around.rank))
+        }
+        // Otherwise a running lease beats any idea that the address is idle: it only delays re-use.
         (true, false) => (false, false, mine.clone()),
         (false, true) => (true, false, taken(mine, theirs)),
         (false, false) => (true, false, both_idle(mine, theirs, around.rank)),
     };
-    binding.versions = if disagreed || differed { versions.bumped(around.rank) } else { versions };
+    binding.versions = if disagreed { versions.bumped(around.rank) } else { versions };
     binding.hold_until = binding.hold_until.max(hold_until);
     (binding.pledge, binding.withdrawing) = (pledge, withdrawing);
     binding.dirty = true;
@@ -197,6 +214,7 @@ fn both_prolonged(mine: &Binding, theirs: Binding) -> Binding {
         sent_potential: mine.sent_potential.max(theirs.recv_potential),
         acked_potential: mine.acked_potential,
         recv_potential: mine.recv_potential.max(theirs.recv_potential),
+        granted: mine.granted.joined(theirs.granted),
         ..if mine.cltt >= theirs.cltt { mine.clone() } else { theirs }
     }
 }
@@ -222,6 +240,11 @@ fn keeps(ended: &Binding, other: &Option<Client>, around: Circumstances) -> bool
     let held = around.now < ended.hold_until.min(ended.client_expiry);
     let key = |client: &Option<Client>| client.as_ref().map(|client| client.key.clone());
     held && ended.client.is_some() && key(&ended.client) != key(other)
+}
+
+/// A lease whose end is known, as it would be here had this node ended it.
+fn ended(lease: &Binding) -> Binding {
+    Binding { state: BindingState::Released, ..lease.clone() }
 }
 
 /// Neither runs: out of service if either says so, else free by agreement.

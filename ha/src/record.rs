@@ -64,10 +64,15 @@ struct BindingRecord {
     pledge: u64,
     #[prost(bool, tag = "15")]
     withdrawing: bool,
+    #[prost(uint64, tag = "16")]
+    granted_zero: u64,
+    #[prost(uint64, tag = "17")]
+    granted_one: u64,
 }
 
 pub(crate) fn encode_binding(binding: &Binding) -> Vec<u8> {
     let Versions([version_zero, version_one]) = binding.versions;
+    let Versions([granted_zero, granted_one]) = binding.granted;
     BindingRecord {
         addr: u32::from(binding.addr),
         state: state_number(binding.state),
@@ -84,6 +89,8 @@ pub(crate) fn encode_binding(binding: &Binding) -> Vec<u8> {
         partner_knows: binding.partner_knows,
         pledge: binding.pledge,
         withdrawing: binding.withdrawing,
+        granted_zero,
+        granted_one,
     }
     .encode_to_vec()
 }
@@ -101,6 +108,7 @@ pub(crate) fn decode_binding(bytes: &[u8]) -> Result<Binding, WireError> {
         recv_potential: Time::from_millis(record.recv_potential),
         hold_until: Time::from_millis(record.hold_until),
         versions: Versions([record.version_zero, record.version_one]),
+        granted: Versions([record.granted_zero, record.granted_one]),
         pledge: record.pledge,
         withdrawing: record.withdrawing,
         dirty: record.dirty,

@@ -196,6 +196,11 @@ pub(crate) struct Update {
     pub(crate) pledge: u64,
     #[prost(bool, tag = "12")]
     pub(crate) withdrawing: bool,
+    /// The version that last gave or prolonged the lease; zero from who does not know it.
+    #[prost(uint64, tag = "13")]
+    pub(crate) granted_zero: u64,
+    #[prost(uint64, tag = "14")]
+    pub(crate) granted_one: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -410,6 +415,7 @@ impl Update {
         let left = millis(binding.client_expiry.since(now));
         let over = millis(now.since(binding.client_expiry));
         let Versions([version_zero, version_one]) = binding.versions;
+        let Versions([granted_zero, granted_one]) = binding.granted;
         Update {
             id,
             addr: u32::from(binding.addr),
@@ -424,6 +430,8 @@ impl Update {
             version_one,
             pledge: binding.pledge,
             withdrawing: binding.withdrawing,
+            granted_zero,
+            granted_one,
         }
     }
 
@@ -442,6 +450,7 @@ impl Update {
                 left => now + Duration::from_millis(left),
             },
             versions: Versions([self.version_zero, self.version_one]),
+            granted: Versions([self.granted_zero, self.granted_one]),
             pledge: self.pledge,
             withdrawing: self.withdrawing,
             partner_knows: true,

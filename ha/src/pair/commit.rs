@@ -45,6 +45,8 @@ impl Pair {
             _ => desired,
         };
         binding.state = BindingState::Active;
+        // The version that this change makes.
+        binding.granted = binding.versions.bumped(self.rank);
         binding.client = Some(client);
         binding.cltt = now;
         binding.client_expiry = binding.client_expiry.max(now + lease);

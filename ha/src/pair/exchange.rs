@@ -160,8 +160,10 @@ impl Pair {
         let (seq, accepted) = match merge(&mine, theirs, around) {
             Merged::Known => (mine.written, true),
             Merged::Taken(binding) => {
-                if !binding.dirty {
-                    self.forget(&binding);
+                match (binding.dirty, &mut self.link) {
+                    (false, _) => self.forget(&binding),
+                    (true, Some(link)) => link.enqueue(addr),
+                    (true, None) => {}
                 }
                 (self.put(binding), true)
             }

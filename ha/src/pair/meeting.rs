@@ -147,6 +147,7 @@ impl Pair {
         let bindings: Vec<Binding> = self.table.iter().cloned().collect();
         for mut binding in bindings {
             binding.versions = Versions::default().bumped(self.rank);
+            binding.granted = binding.versions;
             binding.acked_potential = Time::ZERO;
             binding.recv_potential = Time::ZERO;
             binding.dirty = true;
