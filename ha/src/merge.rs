@@ -9,7 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
-use lanward_dhcp::{BindingState, Client, Time};
+use lanward_dhcp::{BindingState, Client, ClientKey, Time};
 
 use crate::Rank;
 use crate::binding::{Binding, Knowledge, owner};
@@ -66,13 +66,13 @@ fn is_same(mine: &Binding, theirs: &Binding) -> bool {
         BindingState::Expired | BindingState::Released => BindingState::Free,
         other => other,
     };
-    let same_client = match (&mine.client, &theirs.client) {
-        (Some(a), Some(b)) => a.key == b.key,
-        (None, None) => true,
-        _ => false,
-    };
+    let same_client = key(&mine.client) == key(&theirs.client);
     folded(mine.state) == folded(theirs.state)
         && (same_client || folded(mine.state) != BindingState::Active)
+}
+
+fn key(client: &Option<Client>) -> Option<&ClientKey> {
+    client.as_ref().map(|client| &client.key)
 }
 
 fn same_version(mine: &Binding, theirs: &Binding, rank: Rank) -> Merged {
@@ -93,13 +93,12 @@ fn same_version(mine: &Binding, theirs: &Binding, rank: Rank) -> Merged {
     binding.partner_knows = binding.state != BindingState::Free;
     // Whose a free address was last may have come out differently, by what was heard first: rank 0
     // says so, and is believed.
-    if mine.client.as_ref().map(|client| &client.key)
-        != theirs.client.as_ref().map(|client| &client.key)
-    {
+    if key(&mine.client) != key(&theirs.client) {
         match rank {
             Rank::Zero => binding.dirty = true,
             Rank::One => {
-                (binding.client, binding.granted) = (theirs.client.clone(), theirs.granted)
+                binding.client.clone_from(&theirs.client);
+                binding.granted = theirs.granted;
             }
         }
     }
@@ -238,7 +237,6 @@ fn stays(mine: &Binding, theirs: &Binding, around: Circumstances) -> bool {
 /// is not `other`.
 fn keeps(ended: &Binding, other: &Option<Client>, around: Circumstances) -> bool {
     let held = around.now < ended.hold_until.min(ended.client_expiry);
-    let key = |client: &Option<Client>| client.as_ref().map(|client| client.key.clone());
     held && ended.client.is_some() && key(&ended.client) != key(other)
 }
 
