@@ -58,9 +58,13 @@ impl LeaseBook for Pair {
     fn may_adopt(&self, now: Time, addr: Ipv4Addr, client: &ClientKey) -> bool {
         let may_hold_unknown = self.is_partner_down()
             || (self.remembered.solo && matches!(self.state, State::Interrupted(_)));
+        // One that was released by hand still is its client's, who was not told of it.
         let runs_for_another = self.table.get(addr).is_some_and(|binding| {
-            let running = binding.state == BindingState::Active && now < binding.client_expiry;
-            running && !binding.is_of(client)
+            let until = match binding.state {
+                BindingState::Active => binding.client_expiry,
+                _ => binding.client_expiry.min(binding.hold_until),
+            };
+            now < until && !binding.is_of(client)
         });
         may_hold_unknown && self.is_serving() && !runs_for_another
     }

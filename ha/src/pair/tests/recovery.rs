@@ -404,3 +404,16 @@ fn entering_partner_down_again_does_not_give_the_other_half_back() {
     assert!(bench.knows(0, EventKind::PartnerLostDisk));
     assert_eq!(bench.may(0, ODD, 5), Ok(()), "nobody but a can have given it away");
 }
+
+#[test]
+fn what_was_released_by_hand_is_not_adopted_by_another_before_its_time_is_over() {
+    let mut bench = partner_down();
+    bench.leased(0, EVEN, 1, HOUR);
+    let now = bench.now;
+    bench.a().release_by_hand(now, EVEN).expect("there is a lease");
+    bench.settle();
+    let may = |bench: &Bench, n: u8| bench.sides[0].pair.may_adopt(bench.now, EVEN, &client(n).key);
+    assert!(!may(&bench, 2), "client 1 was not told that it is over");
+    bench.pass(HOUR + GUARD + SECOND);
+    assert!(may(&bench, 2));
+}
