@@ -145,7 +145,12 @@ impl Pair {
         let pledged = self.is_pledged_to(binding, client);
         // The last client of an ended lease is no better than any other: whoever held it back may
         // have given it to somebody else.
-        let theirs = same && (binding.state == BindingState::Active || !self.is_alone());
+        let theirs = match binding.state {
+            BindingState::Active => same,
+            // Released by hand and free by agreement: its client was told of a time still to come.
+            BindingState::Free => same && !self.is_alone() && now < binding.client_expiry,
+            _ => same && !self.is_alone(),
+        };
         if now < binding.hold_until && !theirs {
             return Err(Refusal::Held);
         }

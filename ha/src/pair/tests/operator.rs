@@ -206,6 +206,31 @@ fn of_two_that_stopped_for_each_other_the_first_to_go_on_takes_over() {
     assert!(bench.tables_are_equal());
 }
 
+#[test]
+fn who_had_an_address_last_does_not_get_it_from_the_successor_of_a_removed_partner() {
+    // b gives the address, unheard, to another; a takes it out of the pair and holds it back.
+    let mut bench = Bench::normal();
+    bench.leased(1, ODD, 1, HOUR);
+    bench.pass(SECOND * 2);
+    bench.propose(1, lanward_dhcp::Change::Release { addr: ODD, client: client(1).key });
+    bench.pass(HOUR + SECOND * 2);
+    bench.cut();
+    bench.leased(1, ODD, 2, HOUR);
+    let now = bench.now;
+    bench.a().handle_unpaired(now, PairConfig { partner: None, ..config(Rank::Zero, false) });
+    bench.settle();
+    // Another host takes its place, and learns from a.
+    bench.a().handle_paired(now, config(Rank::Zero, true));
+    let new = PairConfig { store: StoreId([78; 16]), ..config(Rank::One, true) };
+    bench.sides[1] = Side::new(new, BTreeMap::new(), now);
+    bench.settle();
+    bench.link();
+    assert_eq!(bench.states(), [Normal; 2]);
+    for n in [1, 3] {
+        assert_eq!(bench.may(1, ODD, n), Err(Refusal::Held), "client 2 has it");
+    }
+}
+
 /// The partner was removed, and its lease of this node's half with it, while the disk failed.
 #[test]
 fn a_removal_that_was_not_written_down_holds_back_what_the_partner_may_have_promised() {
