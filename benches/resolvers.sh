@@ -140,7 +140,8 @@ cpu() { cat /proc/"$server"/task/*/schedstat | awk '{s += $1; n += $3} END {prin
 ticks() { awk '{print $14 + $15}' /proc/"$server"/stat; }
 rss() { awk '/VmRSS/ {printf "%d", $2 / 1024}' /proc/"$server"/status; }
 
-# load FILE SECONDS QPS: CPU s a million questions, questions a second, lost
+# load FILE SECONDS QPS (0: as many as it can): CPU s a million questions, questions a second, lost,
+# wake-ups a question
 load() {
   local before after out rate=''
   [ "$3" = 0 ] || rate="-Q $3"

@@ -127,7 +127,7 @@ fn taken(mine: &Binding, theirs: Binding) -> Binding {
         binding.sent_potential = mine.sent_potential;
     }
     if same_client && mine.state == BindingState::Active {
-        // But what it told before counts no more: where it tells less, it has given the client
+        // What it told before counts no more: where it tells less now, it has given the client
         // another lease since, and knows nothing of the first.
         binding.acked_potential = mine.acked_potential;
     }

@@ -43,6 +43,15 @@ fn travelled(told: &Binding) -> Binding {
     }
 }
 
+/// What a node has that had something new when it heard something new.
+#[track_caller]
+fn joined(mine: &Binding, theirs: &Binding, rank: Rank) -> Binding {
+    match merge(mine, travelled(theirs), around(rank)) {
+        Merged::Joined { binding, .. } => binding,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Both tell each other at once, again and again, until neither has anything to say.
 fn exchanged(mut sides: [Binding; 2]) -> [Binding; 2] {
     let mut tells = [true, true];
@@ -215,12 +224,6 @@ fn a_lease_cut_short_while_it_expires_elsewhere_ends_alike_on_both() {
     let long = binding(BindingState::Active, 1, 2_000_000, [1, 2]);
     let short =
         Binding { granted: long.granted, ..binding(BindingState::Active, 1, 1_500_000, [1, 3]) };
-    let joined =
-        |mine: &Binding, theirs: &Binding, rank| match merge(mine, travelled(theirs), around(rank))
-        {
-            Merged::Joined { binding, .. } => binding,
-            other => panic!("{other:?}"),
-        };
     let owner = joined(&joined(&expired, &long, Rank::Zero), &short, Rank::Zero);
     let partner = joined(&short, &expired, Rank::One);
     let [owner, partner] = exchanged([owner, partner]);
@@ -235,12 +238,6 @@ fn a_lease_given_back_while_it_expires_elsewhere_ends_alike_on_both() {
     let expired = binding(BindingState::Expired, 1, 900_000, [2, 1]);
     let long = binding(BindingState::Active, 1, 2_000_000, [1, 2]);
     let back = binding(BindingState::Released, 1, 2_000_000, [1, 3]);
-    let joined =
-        |mine: &Binding, theirs: &Binding, rank| match merge(mine, travelled(theirs), around(rank))
-        {
-            Merged::Joined { binding, .. } => binding,
-            other => panic!("{other:?}"),
-        };
     let owner = joined(&joined(&expired, &long, Rank::Zero), &back, Rank::Zero);
     let partner = joined(&back, &expired, Rank::One);
     assert_eq!([owner.state, partner.state], [BindingState::Free; 2]);
@@ -255,16 +252,12 @@ fn an_end_that_overtook_what_it_ends_is_its_end_all_the_same() {
     let end =
         Binding { granted: long.granted, ..binding(BindingState::Expired, 1, 950_000, [4, 1]) };
     let heard_both = {
-        let Merged::Joined { binding, .. } = merge(&mine, travelled(&long), around(Rank::One))
-        else {
-            panic!("both have something new")
-        };
-        assert_eq!(binding.state, BindingState::Active, "it may run");
-        merge(&binding, travelled(&end), around(Rank::One))
+        let running = joined(&mine, &long, Rank::One);
+        assert_eq!(running.state, BindingState::Active, "it may run");
+        joined(&running, &end, Rank::One)
     };
-    let heard_the_end = merge(&mine, travelled(&end), around(Rank::One));
-    for merged in [heard_both, heard_the_end] {
-        let Merged::Joined { binding, .. } = merged else { panic!("{merged:?}") };
+    let heard_the_end = joined(&mine, &end, Rank::One);
+    for binding in [heard_both, heard_the_end] {
         assert_eq!((binding.state, binding.versions), (BindingState::Free, Versions([4, 2])));
     }
 }

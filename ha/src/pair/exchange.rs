@@ -160,10 +160,10 @@ impl Pair {
         let (seq, accepted) = match merge(&mine, theirs, around) {
             Merged::Known => (mine.written, true),
             Merged::Taken(binding) => {
-                match (binding.dirty, &mut self.link) {
-                    (false, _) => self.forget(&binding),
-                    (true, Some(link)) => link.enqueue(addr),
-                    (true, None) => {}
+                if !binding.dirty {
+                    self.forget(&binding);
+                } else if let Some(link) = &mut self.link {
+                    link.enqueue(addr);
                 }
                 (self.put(binding), true)
             }
