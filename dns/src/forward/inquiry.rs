@@ -32,7 +32,7 @@ impl Inquiry {
 
     /// Whether signatures are checked, which takes its time.
     pub(super) fn is_checking(&self) -> bool {
-        self.validators.checking(&self.question, self.route).is_some()
+        self.validators.check(&self.question, self.route)
     }
 
     pub(super) async fn run(self) -> Result<Got, FailureKind> {
@@ -69,9 +69,10 @@ impl Inquiry {
             Some(checking) => Box::pin(self.check(&checking)).await.map(Got::Checked),
             None => self.groups.ask(route.group, question).await.map(Got::Received),
         };
+        let Err(why) = result else { return result };
         match TimeQuestion::of(&self.groups, route.group, question) {
-            Some(question) => Box::pin(question.retry(result)).await,
-            None => result,
+            Some(question) => Box::pin(question.retry(why)).await,
+            None => Err(why),
         }
     }
 }

@@ -75,6 +75,11 @@ impl Question {
         Some(Self { name, qtype: like.qtype, dnssec_ok: like.dnssec_ok(), cd: like.cd() })
     }
 
+    /// The client checks for itself (RFC 4035, 3.2.2).
+    pub(crate) fn cd(&self) -> bool {
+        self.cd
+    }
+
     /// The same for the validator.
     pub(crate) fn lookup(&self) -> Option<Lookup> {
         let name = HickoryName::read(&mut BinDecoder::new(self.name.as_wire())).ok()?;

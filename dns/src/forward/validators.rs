@@ -78,13 +78,21 @@ impl Validators {
     }
 
     /// Who is to validate the answer, when anybody is.
-    pub(super) fn checking(&self, question: &Question, route: Route) -> Option<Checking> {
+    fn validator(&self, question: &Question, route: Route) -> Option<&Arc<Validator>> {
         let validator = &self.of_group.get(route.group)?.validator;
-        if route.exempt || validator.mode() == DnssecMode::Off || validator.is_waiting() {
-            return None;
-        }
-        let lookup = question.lookup().filter(|lookup| !lookup.cd)?;
-        Some(Checking { validator: validator.clone(), lookup })
+        let off = route.exempt || validator.mode() == DnssecMode::Off || validator.is_waiting();
+        (!off && !question.cd()).then_some(validator)
+    }
+
+    /// Whether the answer is to be validated.
+    pub(super) fn check(&self, question: &Question, route: Route) -> bool {
+        self.validator(question, route).is_some()
+    }
+
+    /// What is to be done to ask and validate, where that is to be.
+    pub(super) fn checking(&self, question: &Question, route: Route) -> Option<Checking> {
+        let validator = self.validator(question, route)?;
+        Some(Checking { validator: validator.clone(), lookup: question.lookup()? })
     }
 
     /// How it goes, by the groups' ids.

@@ -102,15 +102,14 @@ impl TimeQuestion {
         is_time.then(|| Self { groups: groups.clone(), group, question: question.clone() })
     }
 
-    /// Another answer than `result`, when the clock is to blame for that.
-    pub(super) async fn retry(self, result: Result<Got, FailureKind>) -> Result<Got, FailureKind> {
-        let Err(why) = result else { return result };
+    /// An answer all the same, when the clock is to blame for the failure.
+    pub(super) async fn retry(self, why: FailureKind) -> Result<Got, FailureKind> {
         let received = match why {
             FailureKind::Bogus(Bogus::Expired | Bogus::NotYetValid) => {
                 self.groups.ask(self.group, &self.question.unchecked()).await?
             }
-            FailureKind::Bogus(_) => return result,
-            _ if !self.groups.is_untimely(self.group) => return result,
+            FailureKind::Bogus(_) => return Err(why),
+            _ if !self.groups.is_untimely(self.group) => return Err(why),
             _ => {
                 let mut found = None;
                 for server in self.groups.plain_servers(self.group) {
@@ -121,7 +120,7 @@ impl TimeQuestion {
                 }
                 match found {
                     Some(received) => received,
-                    None => return result,
+                    None => return Err(why),
                 }
             }
         };
