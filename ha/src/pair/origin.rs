@@ -9,6 +9,7 @@ use super::states::{Standalone, Startup, State};
 use super::{Pair, PartnerSeen, rank_of};
 use crate::record::{
     PARTNER_HOST_KEY, Remembered, STATE_KEY, binding_addr, binding_key, decode_binding,
+    encode_binding,
 };
 use crate::table::Table;
 use crate::{Binding, EventKind, PairConfig, PairState, Rank, Restored, wire};
@@ -31,8 +32,12 @@ impl Pair {
                 match decode_binding(value) {
                     Ok(binding) if binding.addr == addr && restored.downtime_unknown => {
                         // Written down at once: the next start of the process, whose clock runs
-                        // on, must not find it otherwise.
-                        self.put(binding.after_unknown_downtime());
+                        // on, must not find it otherwise. The partner is told no more of it than
+                        // the disk has, so telling does not wait for that: a host whose disk has
+                        // failed can still say what it knows to one whose store is an old copy.
+                        let binding = binding.after_unknown_downtime();
+                        self.journal.write(key.clone(), Some(encode_binding(&binding)));
+                        self.table.put(binding);
                     }
                     Ok(binding) if binding.addr == addr => self.table.put(binding),
                     _ => damaged.push(key),

@@ -117,6 +117,25 @@ fn an_older_copy_of_the_store_is_noticed_before_it_serves() {
 }
 
 #[test]
+fn an_older_copy_is_noticed_by_what_a_host_tells_whose_disk_has_failed() {
+    let mut bench = Bench::normal();
+    bench.pass(SECOND);
+    let copy = bench.sides[0].disk.clone();
+    bench.leased(0, EVEN, 1, DAY);
+    let entries = bench.sides[1].disk.clone().into_iter().collect();
+    let restored = Restored { entries, downtime_unknown: true, ..Restored::default() };
+    bench.cut();
+    let now = bench.now;
+    bench.sides[1].pair = Pair::new(config(Rank::One, true), &restored, now);
+    bench.b().handle_store_failed(now, "no space left on device");
+    bench.put_back(0, copy);
+    bench.link();
+    assert!(bench.knows(0, EventKind::RolledBack));
+    bench.pass(HOUR);
+    assert!(!bench.sides[0].pair.status().serving);
+}
+
+#[test]
 fn a_copy_made_in_partner_down_does_not_win_when_it_is_put_back() {
     let mut bench = partner_down();
     bench.pass(HOUR * 2);
