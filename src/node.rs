@@ -69,6 +69,18 @@ pub struct Node {
 impl Node {
     /// A node from what its store held. `seed` is to be secret, and new at each start.
     pub fn new(config: NodeConfig, restored: &Restored, now: Time, seed: [u8; 32]) -> Node {
+        Node::with_fault(config, restored, now, seed, None)
+    }
+
+    /// A node that breaks a rule, for a simulator that must prove it would notice.
+    #[doc(hidden)]
+    pub fn with_fault(
+        config: NodeConfig,
+        restored: &Restored,
+        now: Time,
+        seed: [u8; 32],
+        fault: Option<lanward_ha::Fault>,
+    ) -> Node {
         let NodeConfig { pair: mut pair_config, mut host } = config;
         // Changes are numbered under a name of this start alone: a store that was set back to an
         // older copy would give a number to another change, and the two could never meet again.
@@ -81,7 +93,7 @@ impl Node {
             let mclt = derive(document.records(), &host).mclt;
             pair_config.times = pair_config.times.or_mclt(mclt);
         }
-        let mut pair = Pair::new(pair_config, restored, now);
+        let mut pair = Pair::with_fault(pair_config, restored, now, fault);
         host.partner_addresses = pair.partner_addresses().to_vec();
         pair.set_addresses(host.addresses.clone());
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = seed;
@@ -237,12 +249,6 @@ impl Node {
     /// What the DHCP server counted since the start.
     pub fn dhcp_counters(&self) -> &Counters {
         self.server.counters()
-    }
-
-    /// Breaks a rule, for a simulator that must prove it would notice.
-    #[doc(hidden)]
-    pub fn set_fault_for_simulation(&mut self, fault: lanward_ha::Fault) {
-        self.pair.set_fault_for_simulation(fault);
     }
 
     fn stored(&mut self, now: Time, seq: u64) {

@@ -154,6 +154,8 @@ pub enum Fault {
     NotDrained,
     /// A node that lets its partner in forgets what it offered of the partner's half.
     OffersForgotten,
+    /// A lone node does not hold for running what its life before may have prolonged unsaved.
+    UnsavedForgotten,
 }
 
 /// A state that is written down and not in effect yet.
@@ -216,6 +218,17 @@ impl Pair {
     /// A node from what its store held. It serves nobody before [`Pair::handle_stored`] confirmed
     /// its first batch.
     pub fn new(config: PairConfig, restored: &Restored, now: Time) -> Pair {
+        Pair::with_fault(config, restored, now, None)
+    }
+
+    /// A node that breaks a rule, for a simulator that must prove it would notice.
+    #[doc(hidden)]
+    pub fn with_fault(
+        config: PairConfig,
+        restored: &Restored,
+        now: Time,
+        fault: Option<Fault>,
+    ) -> Pair {
         let rank = rank_of(&config);
         let mut pair = Pair {
             rank,
@@ -248,7 +261,7 @@ impl Pair {
             told: BTreeMap::new(),
             leases_changed: true,
             out: VecDeque::new(),
-            fault: None,
+            fault,
             config,
         };
         pair.seen.name = pair.config.partner.as_ref().map(|p| p.name.clone()).unwrap_or_default();
@@ -404,12 +417,6 @@ impl Pair {
             let part = wire::SettingsPart { bytes: part.to_vec(), more: parts.peek().is_some() };
             self.out.push_back(PairOutput::Send(wire::Body::Settings(part).into_frame()));
         }
-    }
-
-    /// Breaks a rule, for a simulator that must prove it would notice.
-    #[doc(hidden)]
-    pub fn set_fault_for_simulation(&mut self, fault: Fault) {
-        self.fault = Some(fault);
     }
 
     /// Whether batch `seq` is durable, as the rules see it.

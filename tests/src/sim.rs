@@ -69,6 +69,8 @@ pub enum Focus {
     PartnerDown,
     /// Disks that are lost, cuts around it.
     LostDisks,
+    /// Hosts that are alone, and whose disks fail.
+    Alone,
     /// Operators that err.
     Lies,
 }

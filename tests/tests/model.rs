@@ -172,11 +172,8 @@ impl World {
         let host = &mut self.hosts[node];
         let entries = host.disk.clone().into_iter().collect();
         let restored = Restored { entries, ..Restored::default() };
-        let mut pair = Pair::new(config(node, host.generation), &restored, self.now);
-        if let Some(fault) = fault {
-            pair.set_fault_for_simulation(fault);
-        }
-        host.pair = Some(pair);
+        let config = config(node, host.generation);
+        host.pair = Some(Pair::with_fault(config, &restored, self.now, fault));
         host.waiting.clear();
         self.drain(node);
         if self.linked {

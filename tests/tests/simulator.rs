@@ -61,6 +61,7 @@ fn every_broken_rule_is_noticed() {
         (Fault::RecoveringWins, Focus::PartnerDown),
         (Fault::NoDurability, Focus::Everything),
         (Fault::OffersForgotten, Focus::Everything),
+        (Fault::UnsavedForgotten, Focus::Alone),
     ];
     for (fault, focus) in rules {
         let options = Options { fault: Some(fault), focus, trace: false };

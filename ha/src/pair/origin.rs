@@ -6,7 +6,7 @@ use lanward_dhcp::{Refusal, Time};
 use prost::Message;
 
 use super::states::{Standalone, Startup, State};
-use super::{Pair, PartnerSeen, rank_of};
+use super::{Fault, Pair, PartnerSeen, rank_of};
 use crate::record::{
     PARTNER_HOST_KEY, Remembered, STATE_KEY, binding_addr, binding_key, decode_binding,
     encode_binding,
@@ -73,7 +73,8 @@ impl Pair {
     /// The first state after a start.
     pub(super) fn begin(&mut self, now: Time, rolled_back: bool) {
         self.remembered.incarnation += 1;
-        if self.remembered.state == PairState::Standalone {
+        let lone = self.remembered.state == PairState::Standalone;
+        if lone && self.fault != Some(Fault::UnsavedForgotten) {
             self.keep_what_was_unsaved(now);
         }
         let other_pair =

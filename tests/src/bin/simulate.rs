@@ -52,6 +52,7 @@ impl ValueEnum for Choice<Focus> {
             Choice(Focus::Everything),
             Choice(Focus::PartnerDown),
             Choice(Focus::LostDisks),
+            Choice(Focus::Alone),
             Choice(Focus::Lies),
         ]
     }
@@ -61,6 +62,7 @@ impl ValueEnum for Choice<Focus> {
             Focus::Everything => "everything",
             Focus::PartnerDown => "partner-down",
             Focus::LostDisks => "lost-disks",
+            Focus::Alone => "alone",
             Focus::Lies => "lies",
         }))
     }
@@ -80,6 +82,7 @@ impl ValueEnum for Choice<Fault> {
             Choice(Fault::NotDrained),
             Choice(Fault::NoDurability),
             Choice(Fault::OffersForgotten),
+            Choice(Fault::UnsavedForgotten),
         ]
     }
 
@@ -96,6 +99,7 @@ impl ValueEnum for Choice<Fault> {
             Fault::NotDrained => "not-drained",
             Fault::NoDurability => "no-durability",
             Fault::OffersForgotten => "offers-forgotten",
+            Fault::UnsavedForgotten => "unsaved-forgotten",
         }))
     }
 }

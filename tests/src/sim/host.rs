@@ -190,11 +190,7 @@ impl Host {
         };
         let config = NodeConfig { pair: self.config(), host };
         let bytes = seed.to_le_bytes().repeat(4).try_into().unwrap_or_default();
-        let mut node = Node::new(config, &restored, self.clock(now), bytes);
-        if let Some(fault) = fault {
-            node.set_fault_for_simulation(fault);
-        }
-        self.node = Some(node);
+        self.node = Some(Node::with_fault(config, &restored, self.clock(now), bytes, fault));
         self.down = None;
         self.life += 1;
     }

@@ -283,6 +283,7 @@ impl Focus {
             Focus::Lies => &[Kind::Press, Kind::Cut],
             Focus::PartnerDown => &[Kind::PartnerOff, Kind::Cut],
             Focus::LostDisks => &[Kind::DiskLost, Kind::Torn, Kind::Cut],
+            Focus::Alone => &[Kind::Replace, Kind::DiskFails],
         };
         if kinds.contains(&kind) { 6 } else { 0 }
     }
