@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Duration;
 
 use lanward_ha::{Batch, Write};
 use tracing::error;
@@ -16,6 +17,10 @@ use super::{MAX_WAITING, StoreEvent};
 /// Batches in one commit: enough to make the flush cheap, few enough that the first is not kept
 /// waiting for the last.
 const MAX_JOBS_A_COMMIT: usize = 4096;
+
+/// How long a busy store waits for more batches before it commits: what one commit costs the
+/// processor is then shared by more of them.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Something for the thread to do.
 pub(super) enum Job {
@@ -30,6 +35,8 @@ pub(super) struct Writer {
     waiting: Receiver<Job>,
     overrun: Arc<AtomicBool>,
     report: Box<dyn FnMut(StoreEvent) + Send>,
+    /// The last commit held several batches, so more are on their way.
+    busy: bool,
 }
 
 impl Writer {
@@ -39,14 +46,18 @@ impl Writer {
         overrun: Arc<AtomicBool>,
         report: Box<dyn FnMut(StoreEvent) + Send>,
     ) -> Writer {
-        Writer { file, waiting, overrun, report }
+        Writer { file, waiting, overrun, report, busy: false }
     }
 
     /// Works until the store is dropped or fails.
     pub(super) fn run(mut self) {
         while let Ok(first) = self.waiting.recv() {
+            if std::mem::take(&mut self.busy) {
+                std::thread::sleep(GATHER);
+            }
             let more = self.waiting.try_iter().take(MAX_JOBS_A_COMMIT - 1);
             let jobs: Vec<Job> = std::iter::once(first).chain(more).collect();
+            self.busy = jobs.len() > 1;
             if let Err(error) = self.commit(jobs) {
                 return self.fail(error);
             }
