@@ -366,8 +366,8 @@ impl Node {
     fn renew_effective(&mut self, now: Time) -> bool {
         self.host.partner_addresses = self.pair.partner_addresses().to_vec();
         let rank = self.pair.rank();
-        let partner = self.pair.status().partner;
-        self.host.pair = partner.map(|partner| PairView { rank, partner: partner.name });
+        let (_, partner) = self.pair.names();
+        self.host.pair = partner.map(|partner| PairView { rank, partner: partner.to_owned() });
         let effective = derive(self.document.records(), &self.host);
         if effective.dhcp != self.effective.dhcp {
             self.server.set_config(Arc::new(effective.dhcp.clone()));
@@ -462,7 +462,9 @@ impl Node {
             PairOutput::PartnerAddresses => self.derive(now),
             PairOutput::Stopped { handed_over } => self.stopped = Some(handed_over),
             PairOutput::Removed => self.out.push_back(Output::Removed),
-            PairOutput::LeasesChanged => self.out.push_back(Output::LeasesChanged),
+            PairOutput::LeasesChanged { named } => {
+                self.out.push_back(Output::LeasesChanged { named });
+            }
             PairOutput::Event(event) => self.out.push_back(Output::Event(event)),
         }
     }

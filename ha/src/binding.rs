@@ -142,6 +142,11 @@ impl Binding {
         self.versions.covers(if unknown { lease.versions } else { lease.granted })
     }
 
+    /// Whom it is leased to.
+    pub fn tenant(&self) -> Option<&Client> {
+        self.client.as_ref().filter(|_| self.state == BindingState::Active)
+    }
+
     /// Whether it is leased to `key`.
     pub(crate) fn is_leased_to(&self, key: &ClientKey) -> bool {
         self.state == BindingState::Active && self.is_of(key)

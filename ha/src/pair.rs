@@ -65,7 +65,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use lanward_dhcp::{NetworkId, Outcome, Refusal, Ticket, Time};
+use lanward_dhcp::{Client, NetworkId, Outcome, Refusal, Ticket, Time};
 
 use crate::binding::Binding;
 use crate::journal::Journal;
@@ -115,8 +115,11 @@ pub enum PairOutput {
     Aside(Aside, Vec<u8>),
     /// The partner told the addresses of its host: [`Pair::partner_addresses`].
     PartnerAddresses,
-    /// The table changed in a way that others see.
-    LeasesChanged,
+    /// A lease began or ended, or its client calls itself by another name. Not for renewals.
+    LeasesChanged {
+        /// Whether one of them has, or had, a host name.
+        named: bool,
+    },
     /// An orderly stop is over: this node answers nobody.
     Stopped {
         /// Whether the partner has all leases and serves everybody with every address.
@@ -209,7 +212,8 @@ pub struct Pair {
     partner_addresses: Vec<IpAddr>,
     unfit: Option<String>,
     told: BTreeMap<Ipv4Addr, Told>,
-    leases_changed: bool,
+    /// What to tell of leases: nothing, or whether one that changed has a host name.
+    leases_changed: Option<bool>,
     out: VecDeque<PairOutput>,
     fault: Option<Fault>,
 }
@@ -259,7 +263,7 @@ impl Pair {
             partner_addresses: Vec::new(),
             unfit: None,
             told: BTreeMap::new(),
-            leases_changed: true,
+            leases_changed: Some(true),
             out: VecDeque::new(),
             fault,
             config,
@@ -401,8 +405,8 @@ impl Pair {
         if let Some(output) = self.out.pop_front() {
             return Some(output);
         }
-        if std::mem::take(&mut self.leases_changed) {
-            return Some(PairOutput::LeasesChanged);
+        if let Some(named) = self.leases_changed.take() {
+            return Some(PairOutput::LeasesChanged { named });
         }
         self.journal.take_batch().map(PairOutput::Store)
     }
@@ -459,10 +463,13 @@ impl Pair {
     fn place(&mut self, binding: Binding) {
         self.damaged.remove(&binding.addr);
         self.reserved.touched(&binding);
-        self.leases_changed |= self.table.get(binding.addr).is_none_or(|old| {
-            (old.state, old.client_expiry, &old.client)
-                != (binding.state, binding.client_expiry, &binding.client)
-        });
+        let old = self.table.get(binding.addr).and_then(Binding::tenant);
+        let new = binding.tenant();
+        if old != new {
+            let is_named = |client: Option<&Client>| client.is_some_and(|it| it.hostname.is_some());
+            let named = is_named(old) || is_named(new);
+            self.leases_changed = Some(named || self.leases_changed == Some(true));
+        }
         self.table.put(binding);
     }
 

@@ -1,9 +1,8 @@
 //! What people and programs are told of the pair.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use lanward_dhcp::{NetworkId, Time};
+use lanward_dhcp::Time;
 
 /// The states of a node (pair protocol, section 4). The names are those of the failover draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,8 +77,6 @@ pub struct PairStatus {
     /// Two faults at once: serving alone without knowing what the partner promised, with every
     /// address probed first.
     pub solo: bool,
-    /// What each network has left for new devices.
-    pub free: BTreeMap<NetworkId, FreeCounts>,
     /// The other node; `None` for a lone node.
     pub partner: Option<PartnerStatus>,
 }

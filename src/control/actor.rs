@@ -28,8 +28,10 @@ use crate::settings::HostView;
 /// reason to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
-    /// Of leases.
+    /// Leases that began or ended.
     pub(super) leases: u64,
+    /// Those of devices with a name.
+    pub(super) names: u64,
     /// Of what is in force: settings, or the host's addresses.
     pub(super) settings: u64,
 }
@@ -125,8 +127,8 @@ impl Actor {
                 event = self.service.next() => self.service.handle(self.clock.now(), &event),
                 _ = floor.tick() => {
                     self.store.save_time(self.clock.floor());
-                    if let Some(partner) = self.node.pair().status().partner {
-                        self.beside.introduce(&partner.name);
+                    if let (_, Some(partner)) = self.node.pair().names() {
+                        self.beside.introduce(partner);
                     }
                 }
                 heard = self.dhcp.next() => self.heard(heard),
@@ -294,22 +296,21 @@ impl Actor {
                 self.handle(Input::LinkUp);
                 // The HELLO first: it opens every link.
                 self.drain();
-                if let Some(partner) = self.node.pair().status().partner {
-                    self.beside.link_up(&sender, &partner.name);
+                if let (_, Some(partner)) = self.node.pair().names() {
+                    self.beside.link_up(&sender, partner);
                 }
                 self.service.handle_link_up(self.clock.now());
             }
             LinkEvent::Frame(frame) => {
-                let partner = self.node.pair().status().partner.map(|partner| partner.name);
-                if !self.beside.heard(&frame, partner.as_deref().unwrap_or_default()) {
+                let (_, partner) = self.node.pair().names();
+                if !self.beside.heard(&frame, partner.unwrap_or_default()) {
                     self.handle(Input::Frame(&frame));
                     self.service.handle_frame(self.clock.now(), &self.node);
                 }
             }
             LinkEvent::Down { reason } => {
                 self.partner = None;
-                let partner = self.node.pair().status().partner.map(|partner| partner.name);
-                self.beside.link_down(partner.as_deref());
+                self.beside.link_down(self.node.pair().names().1);
                 self.service.handle_link_down(self.clock.now());
                 warn!("the link to the partner is down: {reason}");
                 self.handle(Input::LinkDown { reason });
@@ -318,8 +319,7 @@ impl Actor {
     }
 
     fn partner_changed(&self) {
-        let partner = self.node.pair().status().partner;
-        self.beside.partner(partner.as_ref().map(|partner| partner.name.as_str()));
+        self.beside.partner(self.node.pair().names().1);
     }
 
     fn addresses_changed(&mut self, addresses: Vec<OwnAddress>) {
@@ -332,7 +332,7 @@ impl Actor {
         let own = self.service.own();
         self.without_service_addresses = self.service.nobody_can();
         let host = HostView {
-            node: self.node.pair().status().node,
+            node: self.node.pair().names().0.to_owned(),
             addresses: interfaces::reachable(&own),
             without_service_addresses: self.without_service_addresses,
             encrypted: self.certificates.shown().borrow().ports,
@@ -409,9 +409,10 @@ impl Actor {
                     self.lists.partner_link(up);
                     self.certificates.partner_link(up);
                 }
-                Output::LeasesChanged => {
-                    self.changes.send_modify(|changes| changes.leases += 1);
-                }
+                Output::LeasesChanged { named } => self.changes.send_modify(|changes| {
+                    changes.leases += 1;
+                    changes.names += u64::from(named);
+                }),
                 Output::PartnerOffDone { id, result } => {
                     if let Some(done) = self.waiting.partner_off.remove(&id) {
                         let _ = done.send(result);
@@ -419,9 +420,8 @@ impl Actor {
                 }
                 Output::Stopped { handed_over } => self.stopped(handed_over),
                 Output::Removed => {
-                    let partner = self.node.pair().status().partner;
-                    let name = partner.map_or_else(|| "the other host".to_owned(), |p| p.name);
-                    let _ = self.removed.send(name);
+                    let (_, partner) = self.node.pair().names();
+                    let _ = self.removed.send(partner.unwrap_or("the other host").to_owned());
                 }
                 Output::Event(event) => self.beside.event(&event),
             }

@@ -183,6 +183,7 @@ impl Keeper {
         mut own: watch::Receiver<Vec<IpAddr>>,
     ) {
         loop {
+            let seen = changed.borrow_and_update().settings;
             if self.follow(&control, &own).await.is_err() {
                 return;
             }
@@ -191,7 +192,9 @@ impl Keeper {
                     Some(order) => Some(order),
                     None => return,
                 },
-                result = changed.changed() => if result.is_err() { return } else { None },
+                result = changed.wait_for(|now| now.settings != seen) => {
+                    if result.is_err() { return } else { None }
+                }
                 result = own.changed() => if result.is_err() { return } else { None },
                 () = tokio::time::sleep(LOOK) => None,
             };

@@ -42,8 +42,13 @@ impl Pauser {
     /// Follows the settings, the leases and the clock until the node's task ends.
     pub(super) async fn run(mut self, control: Handle, mut changes: watch::Receiver<Changes>) {
         loop {
-            changes.borrow_and_update();
+            let seen = *changes.borrow_and_update();
             let Ok(again) = self.look(&control).await else { return };
+            // Which addresses a device has matters only while something is paused.
+            let paused = !self.told.borrow().is_empty();
+            let concerns = |now: &Changes| {
+                now.settings != seen.settings || (paused && now.leases != seen.leases)
+            };
             let tick = async {
                 match again {
                     Some(again) => tokio::time::sleep(again).await,
@@ -51,7 +56,7 @@ impl Pauser {
                 }
             };
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
+                changed = changes.wait_for(concerns) => if changed.is_err() { return },
                 () = tick => {}
             }
         }

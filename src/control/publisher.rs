@@ -10,6 +10,7 @@ use lanward_dhcp::{BindingState, Lease};
 use lanward_dns::{LocalNames, Shared};
 use lanward_ha::Binding;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::actor::Changes;
@@ -23,7 +24,8 @@ use crate::node::Node;
 use crate::settings::Effective;
 use crate::settings::effective::DNS_LABEL;
 
-/// A burst of changes is published once: every lease of it is in DNS after this at the latest.
+/// A burst of changes is published once: every lease of it is in DNS after this at the latest. In
+/// a house so large that publishing takes a while, no more than a tenth of the time goes there.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What names are derived from, read from the node in one go: copied, no more, because DHCP waits
@@ -123,16 +125,19 @@ impl Publisher {
             let seen = *changes.borrow_and_update();
             let all = published.settings != Some(seen.settings);
             published.settings = Some(seen.settings);
+            let began = Instant::now();
             if self.publish(&mut published, all).await.is_err() {
                 return;
             }
+            let took = began.elapsed();
+            let concerns = |now: &Changes| (now.settings, now.names) != (seen.settings, seen.names);
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() {
+                changed = changes.wait_for(concerns) => if changed.is_err() {
                     return;
                 },
                 Ok(()) = self.hosts_file.changed() => {}
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PAUSE.max(took * 9)).await;
         }
     }
 

@@ -172,8 +172,11 @@ pub enum Output {
     /// Messages about copies of blocklists, and the certificate authority, reach the partner from
     /// now on, or do not any more.
     ListsLink(bool),
-    /// The lease table changed; names and pages are to be derived anew.
-    LeasesChanged,
+    /// A lease began or ended, or its client calls itself by another name. Not for renewals.
+    LeasesChanged {
+        /// Whether one of them has, or had, a host name.
+        named: bool,
+    },
     /// Something for the pair's timeline.
     Event(Event),
 }

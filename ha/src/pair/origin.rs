@@ -179,7 +179,7 @@ impl Pair {
             self.since = now;
             self.reason = format!("waiting for {}, to learn its leases", self.seen.name);
         }
-        self.leases_changed = true;
+        self.leases_changed = Some(true);
         self.remembered.cluster = partner.map(|partner| partner.cluster);
         self.remembered.rank = Some(self.rank);
         self.remembered.partner_store = None;

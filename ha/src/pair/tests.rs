@@ -50,6 +50,8 @@ struct Side {
     events: Vec<Event>,
     closed: Vec<String>,
     asides: Vec<(Aside, Vec<u8>)>,
+    /// Each change of leases: whether one of them is named.
+    leases_changed: Vec<bool>,
     stopped: Option<bool>,
     holds_disk: bool,
     holds_frames: bool,
@@ -68,6 +70,7 @@ impl Side {
             events: Vec::new(),
             closed: Vec::new(),
             asides: Vec::new(),
+            leases_changed: Vec::new(),
             stopped: None,
             holds_disk: false,
             holds_frames: false,
@@ -88,6 +91,7 @@ impl Side {
                     assert_eq!(again, None, "an outcome comes once");
                 }
                 PairOutput::Aside(about, message) => self.asides.push((about, message)),
+                PairOutput::LeasesChanged { named } => self.leases_changed.push(named),
                 PairOutput::Event(event) => self.events.push(event),
                 PairOutput::Stopped { handed_over } => self.stopped = Some(handed_over),
                 _ => {}

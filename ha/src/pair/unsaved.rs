@@ -94,7 +94,6 @@ impl Pair {
             let binding = self.table.get_or_untouched(addr);
             let client_expiry = binding.client_expiry.max(now + lease);
             self.table.put(Binding { cltt: now, client_expiry, ..binding });
-            self.leases_changed = true;
         }
         let ticket = self.proposals.ticket();
         self.out.push_back(PairOutput::Outcome { ticket, outcome: Outcome::Committed { lease } });

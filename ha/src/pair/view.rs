@@ -42,7 +42,6 @@ impl Pair {
                 _ => None,
             },
             solo: self.remembered.solo,
-            free: self.free_counts(),
             partner: self.config.partner.as_ref().map(|_| PartnerStatus {
                 name: self.seen.name.clone(),
                 connected: self.is_connected(),
@@ -56,7 +55,8 @@ impl Pair {
         }
     }
 
-    fn free_counts(&self) -> BTreeMap<NetworkId, FreeCounts> {
+    /// What each network has left for new devices. Walks the records inside the pools.
+    pub fn free_counts(&self) -> BTreeMap<NetworkId, FreeCounts> {
         let told = self.link.as_ref().map(|link| &link.partner_free);
         let count = |rank, pools: &[_]| self.table.count_free(self.clock, rank, pools);
         self.pools
@@ -69,8 +69,7 @@ impl Pair {
             .collect()
     }
 
-    /// The names of this node and of its partner, if it has one. Cheap, where
-    /// [`Pair::status`] counts free addresses.
+    /// The names of this node and of its partner, if it has one.
     pub fn names(&self) -> (&str, Option<&str>) {
         let partner = self.config.partner.as_ref().map(|_| self.seen.name.as_str());
         (&self.config.node, partner)

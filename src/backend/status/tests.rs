@@ -1,7 +1,3 @@
-use std::collections::BTreeMap;
-
-use lanward_ha::FreeCounts;
-
 use super::*;
 
 fn ha(state: PairState, connected: bool) -> Ha {
@@ -18,7 +14,6 @@ fn ha(state: PairState, connected: bool) -> Ha {
         partner_down_since: None,
         wait_until: None,
         solo: false,
-        free: BTreeMap::new(),
         partner: Some(PartnerStatus {
             name: "pi-b".to_owned(),
             connected,
@@ -39,14 +34,14 @@ fn says(version: &str, wall_ahead_ms: i64) -> PartnerSays {
 #[test]
 fn few_free_addresses_are_told_only_while_the_partners_half_cannot_be_used() {
     let free = FreeCounts { own: 3, partner_half: 40 };
-    let network: lanward_dhcp::NetworkId = "iot".into();
-    let with = |state| Ha { free: BTreeMap::from([(network.clone(), free)]), ..ha(state, false) };
-    let problems = capacity_problems(&with(PairState::CommunicationsInterrupted));
-    assert_eq!(problems.len(), 1);
-    assert!(problems[0].what.starts_with("3 free addresses are left"), "{}", problems[0].what);
-    assert!(problems[0].fix.contains("lanward pair down"));
+    let free = BTreeMap::from([("iot".into(), free)]);
+    let problems = |state| capacity_problems(&ha(state, false), &free);
+    let told = problems(PairState::CommunicationsInterrupted);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].what.starts_with("3 free addresses are left"), "{}", told[0].what);
+    assert!(told[0].fix.contains("lanward pair down"));
     for state in [PairState::Normal, PairState::PartnerDown, PairState::Standalone] {
-        assert!(capacity_problems(&with(state)).is_empty());
+        assert!(problems(state).is_empty());
     }
 }
 

@@ -436,7 +436,7 @@ impl World {
             | Output::Lists(_)
             | Output::Authority(_)
             | Output::ListsLink(_)
-            | Output::LeasesChanged => {}
+            | Output::LeasesChanged { .. } => {}
         }
         Ok(())
     }

@@ -222,6 +222,26 @@ fn reservation(addr: Ipv4Addr, n: u8) -> lanward_dhcp::Reservation {
 }
 
 /// Both nodes have these reservations, and have had time to agree on them.
+#[test]
+fn a_renewal_is_no_change_of_leases_and_a_name_is_told_as_one() {
+    let mut bench = Bench::normal();
+    bench.leased(0, EVEN, 1, DAY);
+    let changes = |bench: &mut Bench, client: Client| {
+        bench.sides[0].leases_changed.clear();
+        bench.pass(HOUR);
+        bench.propose(0, Change::Grant { addr: EVEN, client, desired: DAY });
+        std::mem::take(&mut bench.sides[0].leases_changed)
+    };
+    assert!(changes(&mut bench, client(1)).is_empty());
+    let named = Client { hostname: Some("tv".into()), ..client(1) };
+    assert_eq!(changes(&mut bench, named.clone()), [true]);
+    assert!(changes(&mut bench, named.clone()).is_empty());
+    bench.propose(0, Change::Release { addr: EVEN, client: named.key });
+    assert_eq!(bench.sides[0].leases_changed, [true], "its name ends with it");
+    bench.leased(0, Ipv4Addr::new(10, 0, 0, 110), 2, DAY);
+    assert_eq!(bench.sides[0].leases_changed, [true, false]);
+}
+
 fn reserve(bench: &mut Bench, reservations: &[(Ipv4Addr, u8)]) {
     for side in &mut bench.sides {
         let all = reservations.iter().map(|(addr, n)| reservation(*addr, *n));
