@@ -32,8 +32,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control::{
-    Certificates, Handle, Journal, NameSnapshot, Pairing, PartnerSays, Reach, Reading, Standing,
-    Stopping,
+    Certificates, Handle, HealthWatch, Journal, NameSnapshot, Pairing, PartnerSays, Reach, Reading,
+    Standing, Stopping,
 };
 use crate::history::History;
 use crate::history::partner::Partner;
@@ -82,7 +82,7 @@ pub struct Parts {
     /// Who holds which service address.
     pub services: watch::Receiver<Vec<Shown>>,
     /// Whether this host answers DNS.
-    pub health: watch::Receiver<Health>,
+    pub health: HealthWatch,
     /// The certificates of encrypted DNS.
     pub(crate) certificates: Certificates,
     /// The pauses of blocking in force.
@@ -246,7 +246,7 @@ impl Backend for Daemon {
     }
 
     fn health(&self) -> Health {
-        *self.parts.health.borrow()
+        self.parts.health.now()
     }
 
     fn networks(&self) -> Answer<'_, Result<Vec<NetworkView>, Unavailable>> {

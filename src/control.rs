@@ -33,6 +33,7 @@ pub use handle::{Handle, Reach, Reading, Stopping};
 pub(crate) use journal::Journal;
 pub(crate) use pairing::Pairing;
 pub(crate) use publisher::Snapshot as NameSnapshot;
+pub use self_test::HealthWatch;
 
 use crate::cli::RunOptions;
 

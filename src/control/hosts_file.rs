@@ -3,15 +3,13 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::household::LOOK;
 use crate::hosts_file::{HostsFile, MAX_BYTES};
-
-/// How often the file's time stamp is looked at; see `household`.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// The file, and the version of it that was read.
 pub(super) struct Watched {

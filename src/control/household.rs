@@ -9,9 +9,9 @@ use super::handle::{Handle, Stopping};
 use crate::settings::household::Declared;
 use crate::settings::load;
 
-/// How often the file's time stamp is looked at. Editors replace files and mounts come and go;
+/// How often a file's time stamp is looked at. Editors replace files and mounts come and go;
 /// a look costs less than telling all of that apart.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(2);
 
 /// Puts what the file declares into the household's document, now and after every change of the
 /// file. A version with mistakes is told and changes nothing.

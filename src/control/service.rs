@@ -47,6 +47,8 @@ pub(super) struct ServiceFront {
     words_to: mpsc::Sender<Heard>,
     words: mpsc::Receiver<Heard>,
     tested: mpsc::Receiver<bool>,
+    /// Whether they depend on the self-test.
+    depends: watch::Sender<bool>,
     /// All addresses of the host, those that move among them.
     all: Vec<OwnAddress>,
     shown: watch::Sender<Vec<Shown>>,
@@ -54,11 +56,12 @@ pub(super) struct ServiceFront {
 }
 
 impl ServiceFront {
-    /// Nothing is held yet. `all`: the host's addresses; `tested`: the self-test's results.
+    /// Nothing is held yet. `all`: the host's addresses; of the self-test its results, and whom to
+    /// tell whether they matter here.
     pub(super) fn new(
         core: ServiceAddresses,
         all: Vec<OwnAddress>,
-        tested: mpsc::Receiver<bool>,
+        (tested, depends): (mpsc::Receiver<bool>, watch::Sender<bool>),
         shown: watch::Sender<Vec<Shown>>,
     ) -> ServiceFront {
         let (words_to, words) = mpsc::channel(WORDS);
@@ -74,6 +77,7 @@ impl ServiceFront {
             words_to,
             words,
             tested,
+            depends,
             all,
             shown,
             released: None,
@@ -161,6 +165,8 @@ impl ServiceFront {
                 });
             }
         }
+        let depends = !wanted.is_empty();
+        self.depends.send_if_modified(|was| std::mem::replace(was, depends) != depends);
         if self.core.incapable().is_none() {
             self.listen();
         }

@@ -167,9 +167,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     let (says_to, says) = watch::channel(None);
     let (standing_to, standing) = watch::channel(Standing::default());
     let (services, service_shown) = watch::channel(Vec::new());
-    let (health, tested) = self_test::start(&host.dns.listen);
+    let (acted_on_to, acted_on) = watch::channel(false);
+    let (health, tested) = self_test::start(&host.dns.listen, acted_on);
     let core = ServiceAddresses::new(&host.node.name, incapable.clone(), clock.now());
-    let service = ServiceFront::new(core, all, tested, services);
+    let service = ServiceFront::new(core, all, (tested, acted_on_to), services);
     let (reach_to, reach) = watch::channel(Reach::Alone);
     let (heard_to, heard) = mpsc::channel(8);
     let history_talk = HistoryTalk { kept: history.is_some(), reach: reach_to, heard: heard_to };
@@ -255,7 +256,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         pairing: Arc::clone(&pairing),
         journal: journal.clone(),
         services: service_shown,
-        health: health.subscribe(),
+        health: health.clone(),
         pauses,
         history: history.clone(),
         partner_history,
