@@ -148,7 +148,11 @@ impl Pair {
         let theirs = match binding.state {
             BindingState::Active => same,
             // Released by hand and free by agreement: its client was told of a time still to come.
-            BindingState::Free => same && !self.is_alone() && now < binding.client_expiry,
+            // Held for nobody in particular: who it is pledged to is the only one who can have it.
+            BindingState::Free => {
+                (same && !self.is_alone() && now < binding.client_expiry)
+                    || (pledged && binding.client.is_none())
+            }
             _ => same && !self.is_alone(),
         };
         if now < binding.hold_until && !theirs {

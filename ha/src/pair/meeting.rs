@@ -1,5 +1,6 @@
 //! What two nodes make of each other when they meet: who must learn from whom.
 
+use lanward_dhcp::BindingState::Free;
 use lanward_dhcp::Time;
 
 use super::link::PartnerFacts;
@@ -116,17 +117,24 @@ impl Pair {
     }
 
     /// Holds back every address the partner may have granted or prolonged unseen: all but the
-    /// free ones of the half this node has by its `rank`, if that is known.
+    /// free ones of the half this node has by its `rank`, if that is known. Of those the partner
+    /// may have granted what is pledged, to the reservation's client: when the owner takes the
+    /// pledge back it has forgotten that, and would agree.
     pub(super) fn hold_after_loss(&mut self, now: Time, rank: Option<Rank>) {
         if self.fault == Some(Fault::NoHold) {
             return;
         }
         let concerned = |binding: &&Binding| {
-            Some(owner(binding.addr)) != rank || binding.state != lanward_dhcp::BindingState::Free
+            let own_and_free = Some(owner(binding.addr)) == rank && binding.state == Free;
+            !own_and_free || binding.pledge != 0
         };
         let held: Vec<Binding> = self.table.iter().filter(concerned).cloned().collect();
         for mut binding in held {
             let until = self.beyond(now, binding.latest_promise());
+            if binding.state == Free && binding.hold_until <= now {
+                // The last client has no claim to it, and is not in the way of the pledge's.
+                binding.client = None;
+            }
             binding.hold_until = binding.hold_until.max(until);
             self.change(binding);
         }

@@ -13,7 +13,9 @@ mod unsaved;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use lanward_dhcp::{Answering, Asking, BindingState, Change, Client, ClientKey, HwAddr, LeaseBook};
+use lanward_dhcp::{
+    Answering, Asking, BindingState, Change, Client, ClientKey, HwAddr, LeaseBook, Reservation,
+};
 
 use super::*;
 use crate::{ClusterId, Partner, StoreId, Times, Write};
@@ -27,6 +29,10 @@ const ODD: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 101);
 fn client(n: u8) -> Client {
     let hw = HwAddr::ethernet([2, 0, 0, 0, 0, n]);
     Client { key: ClientKey::Hw(hw), hw, hostname: None, vendor_class: None, relay_info: None }
+}
+
+fn reservation(addr: Ipv4Addr, n: u8) -> Reservation {
+    Reservation { hw: Some(client(n).hw), client_id: None, addr, hostname: None }
 }
 
 fn config(rank: Rank, paired: bool) -> PairConfig {
@@ -260,6 +266,15 @@ impl Bench {
 
     fn grant(&mut self, at: usize, addr: Ipv4Addr, n: u8, desired: Duration) -> Ticket {
         self.propose(at, Change::Grant { addr, client: client(n), desired })
+    }
+
+    /// Both nodes have these reservations, and time to agree on them.
+    fn reserve(&mut self, reservations: &[(Ipv4Addr, u8)]) {
+        for side in &mut self.sides {
+            let all = reservations.iter().map(|(addr, n)| reservation(*addr, *n));
+            side.pair.set_reservations(all);
+        }
+        self.pass(Duration::from_secs(2));
     }
 
     fn outcome(&self, at: usize, ticket: Ticket) -> Option<Outcome> {

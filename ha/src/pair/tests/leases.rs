@@ -217,11 +217,6 @@ fn a_new_lease_of_the_same_client_does_not_forget_what_the_partner_may_promise()
     assert!(told >= known, "{told:?} < {known:?}");
 }
 
-fn reservation(addr: Ipv4Addr, n: u8) -> lanward_dhcp::Reservation {
-    lanward_dhcp::Reservation { hw: Some(client(n).hw), client_id: None, addr, hostname: None }
-}
-
-/// Both nodes have these reservations, and have had time to agree on them.
 #[test]
 fn a_renewal_is_no_change_of_leases_and_a_name_is_told_as_one() {
     let mut bench = Bench::normal();
@@ -242,18 +237,10 @@ fn a_renewal_is_no_change_of_leases_and_a_name_is_told_as_one() {
     assert_eq!(bench.sides[0].leases_changed, [true, false]);
 }
 
-fn reserve(bench: &mut Bench, reservations: &[(Ipv4Addr, u8)]) {
-    for side in &mut bench.sides {
-        let all = reservations.iter().map(|(addr, n)| reservation(*addr, *n));
-        side.pair.set_reservations(all);
-    }
-    bench.pass(Duration::from_secs(2));
-}
-
 #[test]
 fn a_confirmed_reservation_is_served_from_either_side_of_a_break() {
     let mut bench = Bench::normal();
-    reserve(&mut bench, &[(EVEN, 1), (ODD, 2)]);
+    bench.reserve(&[(EVEN, 1), (ODD, 2)]);
     assert!(bench.sides.iter().all(|side| side.pair.staged_reservations().is_empty()));
     bench.cut();
     assert_eq!(bench.leased(1, EVEN, 1, DAY), HOUR, "of the other half, for its own client");
@@ -270,7 +257,7 @@ fn a_confirmed_reservation_is_served_from_either_side_of_a_break() {
 #[test]
 fn a_reservation_made_during_a_break_waits_for_the_other_node() {
     let mut bench = Bench::interrupted();
-    reserve(&mut bench, &[(EVEN, 1)]);
+    bench.reserve(&[(EVEN, 1)]);
     assert_eq!(bench.may(1, EVEN, 1), Err(Refusal::PartnersHalf));
     assert_eq!(bench.may(0, EVEN, 1), Ok(()), "its owner may");
     assert_eq!(bench.sides[1].pair.staged_reservations(), [EVEN]);
@@ -284,7 +271,7 @@ fn a_reservation_made_during_a_break_waits_for_the_other_node() {
 fn a_reservation_of_an_address_somebody_has_waits_until_it_is_free() {
     let mut bench = Bench::normal();
     bench.leased(0, EVEN, 7, HOUR);
-    reserve(&mut bench, &[(EVEN, 1)]);
+    bench.reserve(&[(EVEN, 1)]);
     assert_eq!(bench.sides[0].pair.staged_reservations(), [EVEN]);
     bench.pass(HOUR + Duration::from_secs(120));
     assert!(bench.sides[0].pair.staged_reservations().is_empty());
@@ -295,7 +282,7 @@ fn a_reservation_of_an_address_somebody_has_waits_until_it_is_free() {
 #[test]
 fn a_reservation_taken_back_during_a_break_frees_the_address_when_both_agree() {
     let mut bench = Bench::normal();
-    reserve(&mut bench, &[(EVEN, 1)]);
+    bench.reserve(&[(EVEN, 1)]);
     bench.cut();
     // The owner hears of the change; its partner does not, and serves the reserved client.
     bench.a().set_reservations([]);

@@ -173,6 +173,22 @@ fn a_store_that_fell_back_to_an_older_generation_counts_as_a_lost_disk() {
 }
 
 #[test]
+fn what_was_pledged_is_held_when_the_partner_that_may_have_granted_it_lost_its_disk() {
+    let mut bench = Bench::normal();
+    bench.reserve(&[(EVEN, 1)]);
+    bench.cut();
+    assert_eq!(bench.leased(1, EVEN, 1, DAY), HOUR, "by the pledge");
+    bench.lose_disk(1);
+    bench.link();
+    assert_eq!(bench.states(), [PartnerDown, RecoverWait]);
+    assert_eq!(bench.may(0, EVEN, 1), Ok(()), "nobody else can have it");
+    bench.reserve(&[]);
+    assert_eq!(bench.may(0, EVEN, 2), Err(Refusal::Held));
+    bench.pass(HOUR + GUARD + SECOND);
+    assert_eq!(bench.may(0, EVEN, 2), Ok(()));
+}
+
+#[test]
 fn a_healthy_restart_is_not_taken_for_an_older_copy() {
     let mut bench = Bench::normal();
     for n in 0..20 {
