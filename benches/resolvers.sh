@@ -242,7 +242,7 @@ row() { # NAME WORKLOAD
     "$name" "$workload" "$1" "$2" "$3" "$5" "$6" "$7" "$(memory VmRSS)"
 }
 
-rule=$(sed -n 4711p "$work/block.txt" || true)
+rule=$(sed -n "$((rules / 2 + 1))p" "$work/block.txt")
 for name in $only; do
   [ "$name" = responder ] || [ "$name" = lanward ] || command -v "$name" >/dev/null || { echo "$name is not installed"; continue; }
   if [ "$name" = dnsmasq ] && [ "$cores" = 2 ]; then echo "dnsmasq has one thread"; continue; fi
@@ -255,7 +255,7 @@ for name in $only; do
     continue
   fi
   for _ in $(seq 1200); do ask "$rule" && break; kill -0 $server 2>/dev/null || break; sleep 0.005; done
-  ask "$rule" || { echo "$name does not block: $(tail -3 "$work/log")"; stop $server; server=''; continue; }
+  ask "$rule" || { echo "$name does not block: $(tail -5 "$work/log")"; stop $server; server=''; continue; }
   printf '%-14s blocks %s ms after its start, %s MB\n' "$name" $((($(date +%s%N) - began) / 1000000)) "$(memory VmRSS)"
   load warm 2 5000 >/dev/null
   row "$name" cached
