@@ -118,6 +118,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         },
     };
     let mut node = Node::new(config, &restored, clock.now(), seed()?);
+    let declared = host.household.clone().zip(household);
+    if let Some((file, declared)) = &declared {
+        household::put_in_force(&mut node, clock.now(), file, declared);
+    }
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
@@ -218,7 +222,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     tokio::spawn(pauser.run(control.clone(), changed.clone()));
     tokio::spawn(publishing.run(changed));
     tokio::spawn(update_on_hangup(lists.clone()));
-    if let (Some(file), Some(declared)) = (host.household.clone(), household) {
+    if let Some((file, declared)) = declared {
         for_people(&declared.warnings.render(false));
         let node = host.node.name.clone();
         tokio::spawn(household::keep(control.clone(), node, file, declared));

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const NAME: &str = "dns.upstream.example";
 
 /// What was asked, in lower case.
-type Asked = Arc<Mutex<Vec<String>>>;
+pub(super) type Asked = Arc<Mutex<Vec<String>>>;
 
 fn answer(packet: &[u8], asked: &Asked) -> Vec<u8> {
     let query = Message::from_vec(packet).expect("a query");
@@ -34,7 +34,7 @@ fn answer(packet: &[u8], asked: &Asked) -> Vec<u8> {
 }
 
 /// A plain server.
-fn serve_plain() -> (SocketAddr, Asked) {
+pub(super) fn serve_plain() -> (SocketAddr, Asked) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let (addr, asked) = (socket.local_addr().expect("bound"), Asked::default());
     let seen = asked.clone();
@@ -144,7 +144,7 @@ impl Drop for Host {
 }
 
 /// A port that was free just now.
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.local_addr().expect("bound")
 }
