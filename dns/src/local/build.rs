@@ -213,7 +213,8 @@ fn find_homes(names: &mut LocalNames) {
 }
 
 impl Stored {
-    fn address(&self) -> Option<IpAddr> {
+    /// The address in it, if it is of a type that has one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
         match self.rtype {
             RecordType::A => <[u8; 4]>::try_from(&*self.rdata).ok().map(IpAddr::from),
             RecordType::AAAA => <[u8; 16]>::try_from(&*self.rdata).ok().map(IpAddr::from),
