@@ -20,8 +20,7 @@ fn house() -> House {
         ("pi-b.home.arpa", "fd00::3"),
     ] {
         let addresses = vec![address.parse().expect(address)];
-        let (name, networks) = (name(owner), Vec::new());
-        b.host(&LocalHost { name, addresses, ttl_secs: 60, networks }).expect(owner);
+        b.host(&LocalHost { name: name(owner), addresses, ttl_secs: 60 }).expect(owner);
     }
     let srv = |weight, target: &str| RecordData::Srv {
         priority: 0,
@@ -78,8 +77,7 @@ fn addresses_that_do_not_fit_are_left_out_without_truncation() {
     let mut b = LocalNames::builder();
     for index in 0..5 {
         let addresses = (0..4).map(|last| [10, 0, index as u8, last].into()).collect();
-        let host =
-            LocalHost { name: name(&long(index)), addresses, ttl_secs: 60, networks: Vec::new() };
+        let host = LocalHost { name: name(&long(index)), addresses, ttl_secs: 60 };
         b.host(&host).expect("host");
         let data = RecordData::Mx { preference: 1, exchange: name(&long(index)) };
         b.record(&record("mail.example", data)).expect("mx");
@@ -169,8 +167,7 @@ fn behind_nat64(prefix: &str) -> House {
         ("lab.example", &["10.0.30.23"]),
     ] {
         let addresses = addresses.iter().map(|addr| addr.parse().expect("address")).collect();
-        let (name, networks) = (name(owner), Vec::new());
-        b.host(&LocalHost { name, addresses, ttl_secs: 60, networks }).expect(owner);
+        b.host(&LocalHost { name: name(owner), addresses, ttl_secs: 60 }).expect(owner);
     }
     let cname = |target: &str| RecordData::Cname(name(target));
     b.record(&record("door.home.arpa", cname("camera.home.arpa"))).expect("alias");
