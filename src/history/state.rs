@@ -205,8 +205,13 @@ impl State {
     pub(super) fn forget(&mut self, wanted: &Forget, span: Span) -> usize {
         let (before, of_span) = (self.rows.len(), span.rows());
         self.rows.retain(|row| !(of_span.contains(&row.seq) && wanted.is_about(row)));
-        if *wanted == Forget::Everything {
-            self.minutes.forget(span.minutes());
+        match wanted {
+            Forget::Clients(_) => {}
+            Forget::Domain(domain) => {
+                let rows = self.rows.iter_mut().filter(|row| of_span.contains(&row.seq));
+                rows.for_each(|row| row.forget_rule(domain));
+            }
+            Forget::Everything => self.minutes.forget(span.minutes()),
         }
         self.hours.range_mut(span.hours()).for_each(|(_, sums)| sums.forget(wanted));
         before - self.rows.len()

@@ -92,6 +92,16 @@ fn a_domain_is_forgotten_for_a_time_only_as_a_rule_too() {
 }
 
 #[test]
+fn a_domain_is_forgotten_as_a_rule_in_what_no_disk_has_taken_too() {
+    let mut kept = Kept::new();
+    kept.take(&[(0, blocked("10.0.20.8", "shop.example", "ads.example"))]);
+    let of_domain = Forget::Domain("ads.example".into());
+    assert_eq!(kept.history.core.lock().forget(&of_domain, Span::ALL), 0);
+    kept.flush();
+    assert!(kept.holds("shop.example") && !kept.holds("ads.example"));
+}
+
+#[test]
 fn of_an_hour_whose_questions_are_gone_all_is_forgotten() {
     let mut kept = Kept::new();
     let ago = |days: i64, hour: i64| -days * DAY_MS + hour * 60 * MINUTE;
