@@ -25,8 +25,8 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     if !matches!(query.qtype, RecordType::AAAA | RecordType::PTR) {
         return Step::Next;
     }
-    let prefix = cx.snapshot.routes.of_policy(asked.policy_id).dns64;
-    let Some(prefix) = prefix else { return Step::Next };
+    let route = cx.snapshot.routes.of_policy(asked.policy_id);
+    let Some(prefix) = route.dns64 else { return Step::Next };
     let name = query.name();
     match query.qtype {
         RecordType::AAAA if name == IPV4_ONLY => {
@@ -40,14 +40,21 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
         RecordType::PTR => {
             let Some(v4) = prefix.extract_name(name) else { return Step::Next };
             let target = reverse_of(v4);
-            let made = prefix.may_carry(v4)
-                && prefix.concerns(name, query.qtype, query.dnssec_ok(), query.cd());
-            if made && let Some(names) = names_of(cx, asked, target.as_wire()) {
+            let made = prefix.concerns(name, query.qtype, query.dnssec_ok(), query.cd());
+            if made
+                && prefix.may_carry(v4)
+                && let Some(names) = names_of(cx, asked, target.as_wire())
+            {
                 renamed(asked, target.as_wire(), names, out);
                 return Step::Done(Outcome::Answered(Answered::Local));
             }
             // Nothing else of this house stands behind the prefix.
             if !never_asked(target.as_wire(), RecordType::PTR) {
+                if made {
+                    // Even behind a private prefix, whose other names stay in the house: it is the
+                    // name of the IPv4 address that is asked.
+                    asked.zone.get_or_insert((route, usize::MAX));
+                }
                 return Step::Next;
             }
             write_negative(asked, Rcode::NX_DOMAIN, name.len(), NEGATIVE_TTL_SECS, None, out);

@@ -236,6 +236,7 @@ fn a_made_address_of_the_house_has_the_name_of_what_it_was_made_of() {
     assert_eq!(how, Answered::Local);
     assert_eq!(addresses(&answer), ["20.30.0.10.in-addr.arpa.", "camera.home.arpa."]);
     assert_eq!(answer.answers[1].name.to_ascii(), "20.30.0.10.in-addr.arpa.");
+    assert!(house.is_miss(&reverse("fd00:64::5db8:d822"), HickoryType::PTR), "public: asked");
     let (_, answer) = house.ask(&reverse("fd00:64::a00:1e63"), HickoryType::PTR);
     assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
     let house = behind_nat64("64:ff9b::/96");
