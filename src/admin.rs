@@ -190,6 +190,10 @@ pub enum Request {
     Forget {
         /// Which.
         order: ForgetOrder,
+        /// Not before, milliseconds since 1970.
+        from_ms: Option<i64>,
+        /// Before.
+        to_ms: Option<i64>,
     },
     /// Set the owner's password.
     SetPassword {

@@ -35,8 +35,8 @@ use crate::control::{
     Certificates, Handle, HealthWatch, Journal, NameSnapshot, Pairing, PartnerSays, Reach, Reading,
     Standing, Stopping,
 };
-use crate::history::History;
 use crate::history::partner::Partner;
+use crate::history::{History, Span};
 use crate::hosts_file::HostsFile;
 use crate::lists::ListKeeper;
 use crate::node::{self, OWNER, SessionDeed};
@@ -433,8 +433,13 @@ impl Backend for Daemon {
         Box::pin(self.history_statistics(hours))
     }
 
-    fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>> {
-        Box::pin(self.history_forget(order))
+    fn forget(
+        &self,
+        order: ForgetOrder,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+    ) -> Answer<'_, Result<Forgotten, EditError>> {
+        Box::pin(self.history_forget(order, Span::around(from_ms, to_ms)))
     }
 
     fn make_rule(&self, new: NewRule) -> Answer<'_, Result<MadeRule, EditError>> {

@@ -36,6 +36,7 @@ mod minutes;
 pub mod partner;
 mod reading;
 mod row;
+mod span;
 mod state;
 mod stats_file;
 pub mod words;
@@ -51,6 +52,7 @@ pub use merge::{Merged, merge};
 pub use minutes::{Minute, Step, merge_steps, steps};
 pub use reading::{Page, ReadError, Statistics};
 pub use row::{Answer, Day, Row, Rule, Seq};
+pub use span::Span;
 
 use state::Core;
 
@@ -125,7 +127,7 @@ impl Default for HistorySettings {
     }
 }
 
-/// What is to be forgotten.
+/// Whose questions are to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forget {
@@ -135,6 +137,17 @@ pub enum Forget {
     Domain(String),
     /// All there is.
     Everything,
+}
+
+impl Forget {
+    /// Whether a question is among them.
+    fn is_about(&self, row: &Row) -> bool {
+        match self {
+            Forget::Clients(clients) => row.client.is_some_and(|client| clients.contains(&client)),
+            Forget::Domain(domain) => row.name.as_ref().is_some_and(|name| is_within(name, domain)),
+            Forget::Everything => true,
+        }
+    }
 }
 
 /// Whether `name` is `domain` or below it.
@@ -213,9 +226,10 @@ impl History {
         reading::statistics(&self.core, hours)
     }
 
-    /// Forgets, in all files and in memory; gives how many rows were deleted. Blocks.
-    pub fn forget(&self, wanted: Forget) -> Result<usize, String> {
-        self.core.forget(wanted)
+    /// Forgets what is of `span`, in all files and in memory; gives how many rows were deleted.
+    /// Blocks.
+    pub fn forget(&self, wanted: Forget, span: Span) -> Result<usize, String> {
+        self.core.forget(wanted, span)
     }
 
     /// How the history does.

@@ -52,6 +52,8 @@ pub struct Node {
     document: AutomergeDocument,
     sessions: Sessions,
     host: HostView,
+    /// It joined, and does not know the household's settings yet: only that they are not its own.
+    awaits_settings: bool,
     effective: Arc<Effective>,
     batches: Batches,
     /// Edits that wait for the disk: the document's batch, and the id to answer.
@@ -99,12 +101,15 @@ impl Node {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = seed;
         let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         pair.set_life(u64::from_le_bytes([i, j, k, l, m, n, o, p]));
+        let knows_nothing = document.records().is_empty() && !pair.has_served();
+        let awaits_settings = knows_nothing && pair.rank() == Rank::One;
         let mut node = Node {
             server: Server::new(Arc::new(Config::default()), seed),
             pair,
             document,
             sessions: Sessions::new(restored),
             host,
+            awaits_settings,
             effective: Arc::default(),
             batches: Batches::default(),
             edits: VecDeque::new(),
@@ -166,6 +171,7 @@ impl Node {
             }
             Input::Unpaired(config) => {
                 self.pair.handle_unpaired(now, config);
+                self.awaits_settings = false;
                 self.derive(now);
             }
         }
@@ -353,6 +359,7 @@ impl Node {
         if joins {
             self.document.reset();
         }
+        self.awaits_settings = joins;
         self.derive(now);
     }
 
@@ -367,7 +374,9 @@ impl Node {
         self.host.partner_addresses = self.pair.partner_addresses().to_vec();
         let rank = self.pair.rank();
         let (_, partner) = self.pair.names();
-        self.host.pair = partner.map(|partner| PairView { rank, partner: partner.to_owned() });
+        let partner = partner.map(str::to_owned);
+        let awaits_settings = self.awaits_settings && self.document.records().is_empty();
+        self.host.pair = partner.map(|partner| PairView { rank, partner, awaits_settings });
         let effective = derive(self.document.records(), &self.host);
         if effective.dhcp != self.effective.dhcp {
             self.server.set_config(Arc::new(effective.dhcp.clone()));
@@ -457,6 +466,11 @@ impl Node {
             PairOutput::Settings(message) => {
                 if let Err(error) = self.document.handle_message(&message) {
                     self.pair.close_link(now, &error.to_string());
+                }
+                // They may be the built-in ones: then no record comes.
+                if self.awaits_settings && self.document.is_agreed() == Some(true) {
+                    self.awaits_settings = false;
+                    self.derive(now);
                 }
             }
             PairOutput::PartnerAddresses => self.derive(now),

@@ -44,7 +44,6 @@ fn house(shared: &Shared, history: bool) {
         name: "printer.living-room.home.arpa".parse().expect("name"),
         addresses: vec!["10.0.0.7".parse().expect("v4")],
         ttl_secs: 60,
-        networks: Vec::new(),
     };
     local.host(&host).expect("host");
     shared.set_local(local.build());

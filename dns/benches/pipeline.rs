@@ -72,7 +72,6 @@ fn house() -> Arc<Shared> {
             name: format!("host{index}.home.arpa").parse().expect("name"),
             addresses: vec![std::net::Ipv4Addr::from_bits(0x0a00_0000 + index).into()],
             ttl_secs: 60,
-            networks: Vec::new(),
         };
         local.host(&host).expect("host");
     }

@@ -182,7 +182,6 @@ fn house() -> Result<LocalNames, Box<dyn Error>> {
         name: "printer.home.arpa".parse()?,
         addresses: vec!["10.0.30.20".parse()?, "fd00:30::20".parse()?],
         ttl_secs: 60,
-        networks: Vec::new(),
     })?;
     Ok(names.build())
 }

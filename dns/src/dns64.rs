@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use crate::protection::{is_private_v4, is_shared_v4};
 use crate::{Name, RecordType};
 
 /// The prefix of a NAT64.
@@ -59,6 +60,13 @@ impl Prefix64 {
             *byte = octets[slot];
         }
         Some(v4.into())
+    }
+
+    /// Whether an address of this house may stand behind the prefix. Those of one host or link never
+    /// do; private ones not behind the well-known prefix (RFC 6052, 3.1).
+    pub(crate) fn may_carry(&self, v4: Ipv4Addr) -> bool {
+        let routed = v4.is_private() || is_shared_v4(v4);
+        !is_private_v4(v4) || routed && *self != Self::WELL_KNOWN
     }
 
     /// The address that the name of a reverse zone of this prefix stands for.
@@ -178,6 +186,24 @@ mod tests {
             ("2001:db8:0:0:ff00::/96", Prefix64Error::ReservedBits),
         ] {
             assert_eq!(text.parse::<Prefix64>(), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn private_addresses_stand_behind_a_prefix_of_ones_own_only() {
+        let own: Prefix64 = "fd00:64::/96".parse().expect("a prefix");
+        for (v4, behind_own, behind_well_known) in [
+            ("198.51.100.7", true, true),
+            ("10.0.30.20", true, false),
+            ("192.168.1.1", true, false),
+            ("100.64.0.1", true, false),
+            ("127.0.0.1", false, false),
+            ("169.254.1.1", false, false),
+            ("0.0.0.0", false, false),
+        ] {
+            let v4: Ipv4Addr = v4.parse().expect(v4);
+            let may = [own, Prefix64::WELL_KNOWN].map(|prefix| prefix.may_carry(v4));
+            assert_eq!(may, [behind_own, behind_well_known], "{v4}");
         }
     }
 

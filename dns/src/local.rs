@@ -26,7 +26,7 @@ pub(crate) use view::{Rrset, View};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkId(pub u16);
 
-/// A host: its addresses answer its name, and its name answers its addresses.
+/// A host: its addresses answer its name, and its name answers its addresses, for everybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalHost {
     /// Complete, e.g. `printer.home.arpa`.
@@ -36,8 +36,6 @@ pub struct LocalHost {
     pub addresses: Vec<IpAddr>,
     /// Seconds.
     pub ttl_secs: u32,
-    /// Whose clients see it; empty: everybody's.
-    pub networks: Vec<NetworkId>,
 }
 
 /// A zone we are the authority for: names below it that are not here do not exist, and no question

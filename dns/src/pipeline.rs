@@ -41,10 +41,10 @@ const STAGES: [Stage; 14] = [
     discovery::answer, // before special names: they know nothing below resolver.arpa
     special::answer, // before local names: no host may call itself localhost
     conditional::choose, // before all that would deny a name of a zone others know
+    nat64::answer, // before local names: they deny all of a private prefix that they do not know
     local_names::answer, // before the filter: no list may block a device of the house
     special::keep_inside, // after local names: what they do not know must not leave the house
     policy::choose, // from here on answers differ from client to client; and who is asked
-    nat64::answer, // only for those behind one; no list may hide its prefix
     canary::answer, // only for those whose questions are filtered
     filtering::judge, // before the cache: what is blocked now must not be served from earlier
     minimal::answer, // before the cache: ANY is never asked upstream

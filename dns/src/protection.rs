@@ -60,15 +60,20 @@ impl Rebinding {
 /// Whether an address leads into a house: to this host, this link or a private network. The
 /// registries are those of RFC 6890.
 pub(crate) fn is_private_v4(addr: Ipv4Addr) -> bool {
-    let [a, b, ..] = addr.octets();
+    let [a, ..] = addr.octets();
     addr.is_private()
         || addr.is_loopback()
         || addr.is_link_local()
         || addr.is_broadcast()
         // "This network": connecting to 0.0.0.0 reaches this host.
         || a == 0
-        // RFC 6598: behind a carrier's NAT, and what mesh VPNs use.
-        || (a == 100 && b & 0xc0 == 64)
+        || is_shared_v4(addr)
+}
+
+/// RFC 6598: behind a carrier's NAT, and what mesh VPNs use.
+pub(crate) fn is_shared_v4(addr: Ipv4Addr) -> bool {
+    let [a, b, ..] = addr.octets();
+    a == 100 && b & 0xc0 == 64
 }
 
 /// As [`is_private_v4`]; an address that stands for an IPv4 address is as private as that.

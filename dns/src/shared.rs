@@ -198,6 +198,12 @@ impl Shared {
         self.snapshot.load().groups.common.believe(config);
     }
 
+    /// `config` for somebody else who asks servers before the clock is set: certificates are judged
+    /// by the same time as those of upstream servers ([`Shared::raise_time_floor`]).
+    pub fn timely_tls(&self, config: &rustls::ClientConfig) -> Arc<rustls::ClientConfig> {
+        self.snapshot.load().groups.common.timely(config)
+    }
+
     /// Says that it is not earlier than `time`, whatever the clock shows: certificates of encrypted
     /// upstream servers are judged by that while the clock is evidently wrong.
     pub fn raise_time_floor(&self, time: SystemTime) {

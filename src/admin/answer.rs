@@ -116,8 +116,8 @@ pub async fn answer(backend: &dyn Backend, request: Request) -> Result<Reply, Re
         Request::Statistics { hours } => {
             backend.statistics(hours).await.map_err(Refusal::from).map(to_value)
         }
-        Request::Forget { order } => {
-            backend.forget(order).await.map_err(Refusal::from).map(to_value)
+        Request::Forget { order, from_ms, to_ms } => {
+            backend.forget(order, from_ms, to_ms).await.map_err(Refusal::from).map(to_value)
         }
         Request::SetPassword { phc } => {
             backend.set_owner_password_hash(phc).await.map_err(Refusal::from).map(to_value)

@@ -16,8 +16,8 @@ use super::{Daemon, leases};
 use crate::control::Reading;
 use crate::history::partner::{MOST, What};
 use crate::history::{
-    Filter, Forget, Histogram, History, Page, Row, Seq, Sums, Term, merge, merge_steps, steps,
-    words,
+    Filter, Forget, Histogram, History, Page, Row, Seq, Span, Sums, Term, merge, merge_steps,
+    steps, words,
 };
 use crate::settings::fields::Read;
 use crate::settings::words::{Id, Mac, Name};
@@ -271,7 +271,11 @@ impl Daemon {
         Ok(view)
     }
 
-    pub(super) async fn history_forget(&self, order: ForgetOrder) -> Result<Forgotten, EditError> {
+    pub(super) async fn history_forget(
+        &self,
+        order: ForgetOrder,
+        span: Span,
+    ) -> Result<Forgotten, EditError> {
         let history = self.kept_history()?.clone();
         let house = self.read(House::of).await?;
         let wanted = match order {
@@ -286,8 +290,12 @@ impl Daemon {
         };
         let (own, theirs) = (history, self.parts.partner_history.clone());
         let here = wanted.clone();
-        let own = tokio::task::spawn_blocking(move || own.forget(here));
-        let theirs = theirs.ask(What::AskForget(wanted)).await;
+        let own = tokio::task::spawn_blocking(move || own.forget(here, span));
+        let asked = match span == Span::ALL {
+            true => What::AskForget(wanted),
+            false => What::AskForgetWithin(wanted, span),
+        };
+        let theirs = theirs.ask(asked).await;
         let own = own.await.map_err(|_| unreadable("it was cut short"))?;
         let mut forgotten = Forgotten::default();
         match own {

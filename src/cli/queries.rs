@@ -89,15 +89,27 @@ pub(super) struct Stats {
 
 /// Forget questions for good, on both hosts.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
 pub(super) struct Forget {
+    #[command(flatten)]
+    whose: Whose,
+    /// Not before this time (RFC 3339), or so long ago (`2h`); whole minutes.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Before this time, or so long ago.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
     /// Those of a device: its name, MAC or address.
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
     /// Those for a domain and what is below it.
     #[arg(long)]
     domain: Option<String>,
-    /// All of them, and the statistics.
+    /// Those of everybody, and the statistics.
     #[arg(long)]
     everything: bool,
 }
@@ -329,12 +341,14 @@ impl Stats {
 
 impl Forget {
     pub(super) fn execute(&self, common: &Common) -> Done {
-        let order = match (&self.device, &self.domain) {
+        let order = match (&self.whose.device, &self.whose.domain) {
             (Some(device), _) => ForgetOrder::Device(device.clone()),
             (None, Some(domain)) => ForgetOrder::Domain(domain.clone()),
             (None, None) => ForgetOrder::Everything,
         };
-        let data = daemon::ask(common, &Request::Forget { order })?;
+        let from_ms = self.from.as_deref().map(moment).transpose()?;
+        let to_ms = self.to.as_deref().map(moment).transpose()?;
+        let data = daemon::ask(common, &Request::Forget { order, from_ms, to_ms })?;
         if common.json {
             text::print_json(&data);
         } else {

@@ -3,15 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use lanward_dhcp::Time;
 use tracing::{debug, error, info, warn};
 
 use super::handle::{Handle, Stopping};
+use super::wall;
+use crate::node::{Input, Node};
 use crate::settings::household::Declared;
 use crate::settings::load;
 
 /// How often a file's time stamp is looked at. Editors replace files and mounts come and go;
 /// a look costs less than telling all of that apart.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
+
+/// Puts what the file declares in force on a node that nobody asks yet: not one question is to go by
+/// the built-in settings, or by older ones, where the file has others. What is refused stays with
+/// [`keep`], which tells why.
+pub(super) fn put_in_force(node: &mut Node, now: Time, file: &Path, declared: &Declared) {
+    let name = node.pair().names().0.to_owned();
+    let writes = declared.writes(&name, node.records());
+    let (count, author) = (writes.len(), file.display().to_string());
+    if count == 0 {
+        return;
+    }
+    node.handle(now, Input::Date(wall::date()));
+    // Nobody waits for the disk, so the number is nobody's.
+    node.handle(now, Input::Edit { id: 0, author, writes });
+    if declared.writes(&name, node.records()).is_empty() {
+        info!("{count} changes from {} are in force", file.display());
+    }
+}
 
 /// Puts what the file declares into the household's document, now and after every change of the
 /// file. A version with mistakes is told and changes nothing.

@@ -56,7 +56,6 @@ pub(super) fn local_names(
             name,
             addresses: vec![*addr],
             ttl_secs: LEASE_TTL_SECS,
-            networks: Vec::new(),
         });
         add(name, host.and_then(|host| Ok(builder.host(&host).map(drop)?)));
     }

@@ -14,6 +14,7 @@ use lanward_dns::{Encrypted, Server, Shared, StartError};
 use lanward_ha::{PairConfig, Times};
 use lanward_web::{AuthConfig, Backend, ClaimCodes};
 use miette::{IntoDiagnostic, WrapErr, miette};
+use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -118,6 +119,10 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
         },
     };
     let mut node = Node::new(config, &restored, clock.now(), seed()?);
+    let declared = host.household.clone().zip(household);
+    if let Some((file, declared)) = &declared {
+        household::put_in_force(&mut node, clock.now(), file, declared);
+    }
 
     // DNS answers from here on: first what is local, and with the lists that are on the disk.
     let dns = Shared::new();
@@ -130,10 +135,11 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     if let Some(last_lived) = last_lived {
         dns.raise_time_floor(last_lived);
     }
-    dns.set_upstream_tls(&*client_tls().into_diagnostic()?);
+    let tls = client_tls().into_diagnostic()?;
+    dns.set_upstream_tls(&tls);
     let (to_partner, for_partner) = mpsc::channel(16);
     let settings = ListSettings::from(&**node.effective());
-    let lists = start_lists(&data_dir, &dns, settings, to_partner).await?;
+    let lists = start_lists(&data_dir, &dns, &tls, settings, to_partner).await?;
     tokio::spawn(carry_lists(control.clone(), for_partner));
     let history = start_history(&data_dir, &dns, node.effective().history);
     let mut server = start_dns(&host, &dns).await?;
@@ -218,7 +224,7 @@ pub(super) async fn daemon(loaded: Loaded) -> miette::Result<()> {
     tokio::spawn(pauser.run(control.clone(), changed.clone()));
     tokio::spawn(publishing.run(changed));
     tokio::spawn(update_on_hangup(lists.clone()));
-    if let (Some(file), Some(declared)) = (host.household.clone(), household) {
+    if let Some((file, declared)) = declared {
         for_people(&declared.warnings.render(false));
         let node = host.node.name.clone();
         tokio::spawn(household::keep(control.clone(), node, file, declared));
@@ -340,11 +346,12 @@ fn draw() -> Option<[u8; 16]> {
 async fn start_lists(
     data_dir: &Path,
     dns: &Arc<Shared>,
+    tls: &ClientConfig,
     settings: ListSettings,
     to_partner: mpsc::Sender<Vec<u8>>,
 ) -> miette::Result<ListKeeper> {
     let resolver = UpstreamResolver::new(Arc::clone(dns));
-    let fetcher = Fetcher::new(Arc::new(resolver), Limits::default());
+    let fetcher = Fetcher::new(Arc::new(resolver), &dns.timely_tls(tls), Limits::default());
     let fetcher = fetcher.into_diagnostic().wrap_err("lists could not be fetched")?;
     let dns = Arc::clone(dns);
     let [a, b, c, d, e, f, g, h, ..] = seed()?;

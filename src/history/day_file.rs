@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::minutes::{Minute, Minutes};
 use super::row::{Answer, DAY_MS, Day, Row, Rule, Seq};
-use super::words;
+use super::{Forget, Span, words};
 
 /// What this version writes (`PRAGMA user_version`).
 const VERSION: i64 = 1;
@@ -109,9 +109,9 @@ impl DayFile {
         Ok(written?)
     }
 
-    /// Deletes the rows of clients and names; gives how many.
-    pub(super) fn forget(&mut self, wanted: &super::Forget) -> Result<usize, FileError> {
-        let deleted = forget(&mut self.sql, wanted)?;
+    /// Deletes rows of clients or names, or all, that are of the span; gives how many.
+    pub(super) fn forget(&mut self, wanted: &Forget, span: Span) -> Result<usize, FileError> {
+        let deleted = forget(&mut self.sql, self.day, wanted, span)?;
         self.known = Known::read(&self.sql)?;
         Ok(deleted)
     }
@@ -136,14 +136,27 @@ impl DayFile {
 }
 
 /// Deletes rows from one day's file that is not open for writing.
-pub(super) fn forget_in(path: &Path, wanted: &super::Forget) -> Result<usize, FileError> {
-    let mut sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+pub(super) fn forget_in(
+    dir: &Path,
+    day: Day,
+    wanted: &Forget,
+    span: Span,
+) -> Result<usize, FileError> {
+    let mut sql = Connection::open_with_flags(path(dir, day), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     sql.pragma_update(None, "secure_delete", true)?;
-    forget(&mut sql, wanted)
+    forget(&mut sql, day, wanted, span)
 }
 
-fn forget(sql: &mut Connection, wanted: &super::Forget) -> Result<usize, FileError> {
-    use super::Forget;
+/// Words that no row has any more, each kind by itself.
+const NO_CLIENT: &str = "id NOT IN (SELECT client FROM query WHERE client IS NOT NULL)";
+const NO_NAME: &str = "id NOT IN (SELECT name FROM query WHERE name IS NOT NULL)";
+const NO_ANSWER: &str = "id NOT IN (SELECT answer FROM query)";
+
+fn forget(sql: &mut Connection, day: Day, wanted: &Forget, span: Span) -> Result<usize, FileError> {
+    let (rows, minutes) = (span.rows(), span.minutes());
+    let start = day.first().0;
+    let from = rows.start.max(day.first()).0 - start;
+    let to = rows.end.min(day.end()).0 - start;
     let deleting = sql.transaction()?;
     let deleted = match wanted {
         Forget::Clients(clients) => {
@@ -151,34 +164,69 @@ fn forget(sql: &mut Connection, wanted: &super::Forget) -> Result<usize, FileErr
             for client in clients {
                 let client = client.to_string();
                 deleted += deleting.execute(
-                    "DELETE FROM query WHERE client IN (SELECT id FROM client WHERE text = ?1)",
-                    [&client],
+                    "DELETE FROM query WHERE id >= ?2 AND id < ?3
+                         AND client IN (SELECT id FROM client WHERE text = ?1)",
+                    params![client, from, to],
                 )?;
-                deleting.execute("DELETE FROM client WHERE text = ?1", [&client])?;
+                let of_client = format!("DELETE FROM client WHERE text = ?1 AND {NO_CLIENT}");
+                deleting.execute(&of_client, [&client])?;
             }
             deleted
         }
-        Forget::Domain(domain) => {
-            let below = format!("%.{}", for_like(domain));
-            let of_name = "text = ?1 OR text LIKE ?2 ESCAPE '\\'";
-            let deleted = deleting.execute(
-                &format!("DELETE FROM query WHERE name IN (SELECT id FROM name WHERE {of_name})"),
-                [domain, &below],
-            )?;
-            deleting.execute(&format!("DELETE FROM name WHERE {of_name}"), [domain, &below])?;
-            // Rules and targets are names too.
-            for column in ["rule", "target"] {
-                let of_column = of_name.replace("text", column);
-                let update = format!("UPDATE answer SET {column} = NULL WHERE {of_column}");
-                deleting.execute(&update, [domain, &below])?;
+        Forget::Domain(domain) => forget_domain(&deleting, domain, from, to)?,
+        Forget::Everything => {
+            let of_span = "DELETE FROM query WHERE id >= ?1 AND id < ?2";
+            let deleted = deleting.execute(of_span, [from, to])?;
+            let of_span = "DELETE FROM minute WHERE minute >= ?1 AND minute < ?2";
+            deleting.execute(of_span, [minutes.start, minutes.end])?;
+            for (table, unused) in [("client", NO_CLIENT), ("name", NO_NAME), ("answer", NO_ANSWER)]
+            {
+                deleting.execute(&format!("DELETE FROM {table} WHERE {unused}"), [])?;
             }
             deleted
         }
-        Forget::Everything => deleting.execute("DELETE FROM query", [])?,
     };
     deleting.commit()?;
     // Nor in the log, and not in pages that nobody uses.
     sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(deleted)
+}
+
+/// Rules and targets are names too: rows of other names keep their answers without them.
+fn forget_domain(
+    sql: &Connection,
+    domain: &str,
+    from: i64,
+    to: i64,
+) -> Result<usize, rusqlite::Error> {
+    let below = format!("%.{}", for_like(domain));
+    let within = |column: &str| format!("({column} = ?1 OR {column} LIKE ?2 ESCAPE '\\')");
+    let (name, rule, target) = (within("text"), within("rule"), within("target"));
+    let deleted = sql.execute(
+        &format!(
+            "DELETE FROM query WHERE id >= ?3 AND id < ?4
+                 AND name IN (SELECT id FROM name WHERE {name})"
+        ),
+        params![domain, below, from, to],
+    )?;
+    sql.execute(&format!("DELETE FROM name WHERE {name} AND {NO_NAME}"), [domain, &below])?;
+    let mut answers = sql.prepare(&format!("SELECT id FROM answer WHERE {rule} OR {target}"))?;
+    let answers = answers.query_map([domain, &below], |row| row.get::<_, i64>(0))?;
+    for answer in answers.collect::<Result<Vec<_>, _>>()? {
+        let columns = "type, how, rcode, transport, dnssec, policy, upstream, list, allowed";
+        sql.execute(
+            &format!(
+                "INSERT INTO answer ({columns}, rule, target)
+                     SELECT {columns}, iif({rule}, NULL, rule), iif({target}, NULL, target)
+                     FROM answer WHERE id = ?3"
+            ),
+            params![domain, below, answer],
+        )?;
+        let without = sql.last_insert_rowid();
+        let of_span = "UPDATE query SET answer = ?1 WHERE answer = ?2 AND id >= ?3 AND id < ?4";
+        sql.execute(of_span, [without, answer, from, to])?;
+    }
+    sql.execute(&format!("DELETE FROM answer WHERE {NO_ANSWER}"), [])?;
     Ok(deleted)
 }
 

@@ -99,9 +99,9 @@ impl Minutes {
         }
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
-        self.all.clear();
+    /// Forgets these.
+    pub(super) fn forget(&mut self, minutes: std::ops::Range<i64>) {
+        self.all.retain(|minute, _| !minutes.contains(minute));
     }
 }
 

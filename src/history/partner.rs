@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::hours::Count;
-use super::{Answer, Filter, Forget, Histogram, History, Page, Row, Rule, Seq, Step, Sums, words};
+use super::{
+    Answer, Filter, Forget, Histogram, History, Page, Row, Rule, Seq, Span, Step, Sums, words,
+};
 
 /// How long the other host has.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -53,6 +55,8 @@ pub enum What {
     },
     /// To forget.
     AskForget(Forget),
+    /// To forget what is of a time. A host that does not know this word forgets nothing.
+    AskForgetWithin(Forget, Span),
     /// A page.
     Page(WirePage),
     /// Sums.
@@ -66,7 +70,13 @@ pub enum What {
 impl What {
     /// Whether an answer is expected.
     pub fn is_question(&self) -> bool {
-        matches!(self, What::AskPage { .. } | What::AskSums { .. } | What::AskForget(_))
+        matches!(
+            self,
+            What::AskPage { .. }
+                | What::AskSums { .. }
+                | What::AskForget(_)
+                | What::AskForgetWithin(..)
+        )
     }
 }
 
@@ -332,7 +342,10 @@ pub fn answer(history: &History, word: Word) -> Option<Word> {
             })
         }
         What::AskForget(wanted) => {
-            history.forget(wanted).map_or_else(What::Failed, What::Forgotten)
+            history.forget(wanted, Span::ALL).map_or_else(What::Failed, What::Forgotten)
+        }
+        What::AskForgetWithin(wanted, span) => {
+            history.forget(wanted, span).map_or_else(What::Failed, What::Forgotten)
         }
         _ => return None,
     };

@@ -156,6 +156,22 @@ impl Row {
         self
     }
 
+    /// Takes off what the rule that decided tells of a domain.
+    pub(super) fn forget_rule(&mut self, domain: &str) {
+        let within = |name: &Option<Arc<str>>| {
+            name.as_ref().is_some_and(|name| super::is_within(name, domain))
+        };
+        let rule = self.answer.rule.as_ref();
+        if rule.is_some_and(|rule| within(&rule.rule) || within(&rule.target)) {
+            let mut answer = Answer::clone(&self.answer);
+            if let Some(rule) = &mut answer.rule {
+                rule.rule.take_if(|rule| super::is_within(rule, domain));
+                rule.target.take_if(|target| super::is_within(target, domain));
+            }
+            self.answer = Arc::new(answer);
+        }
+    }
+
     /// Whether a list or rule has blocked it.
     pub fn is_blocked(&self) -> bool {
         self.answer.how == Answered::Blocked

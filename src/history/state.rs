@@ -12,7 +12,7 @@ use super::hours::{HOUR_MS, Sums};
 use super::minutes::Minutes;
 use super::row::{Day, Row, Seq};
 use super::stats_file::hour_of;
-use super::{Config, Forget, HistorySettings, HistoryStatus};
+use super::{Config, Forget, HistorySettings, HistoryStatus, Span};
 
 /// Rows that make the writer write before its time.
 pub(super) const MANY: usize = 8192;
@@ -58,7 +58,7 @@ pub(super) struct Order {
 }
 
 pub(super) enum Deed {
-    Forget(Forget),
+    Forget(Forget, Span),
     /// Nothing but what is done before each order: write what waits.
     #[cfg(test)]
     Flush,
@@ -115,8 +115,8 @@ impl Core {
         HistoryStatus { waiting: state.rows.len(), ..state.status.clone() }
     }
 
-    pub(super) fn forget(&self, wanted: Forget) -> Result<usize, String> {
-        self.order(Deed::Forget(wanted))
+    pub(super) fn forget(&self, wanted: Forget, span: Span) -> Result<usize, String> {
+        self.order(Deed::Forget(wanted, span))
     }
 
     /// Writes what waits, now.
@@ -201,23 +201,19 @@ impl State {
         }
     }
 
-    /// Forgets in memory; gives how many rows.
-    pub(super) fn forget(&mut self, wanted: &Forget) -> usize {
-        let before = self.rows.len();
+    /// Forgets in memory, but for hours that the span has a part of; gives how many rows.
+    pub(super) fn forget(&mut self, wanted: &Forget, span: Span) -> usize {
+        let (before, of_span) = (self.rows.len(), span.rows());
+        self.rows.retain(|row| !(of_span.contains(&row.seq) && wanted.is_about(row)));
         match wanted {
-            Forget::Clients(clients) => {
-                self.rows.retain(|row| row.client.is_none_or(|client| !clients.contains(&client)));
-            }
+            Forget::Clients(_) => {}
             Forget::Domain(domain) => {
-                let within = |name: &Arc<str>| super::is_within(name, domain);
-                self.rows.retain(|row| !row.name.as_ref().is_some_and(within));
+                let rows = self.rows.iter_mut().filter(|row| of_span.contains(&row.seq));
+                rows.for_each(|row| row.forget_rule(domain));
             }
-            Forget::Everything => {
-                self.rows.clear();
-                self.minutes.clear();
-            }
+            Forget::Everything => self.minutes.forget(span.minutes()),
         }
-        self.hours.values_mut().for_each(|sums| sums.forget(wanted));
+        self.hours.range_mut(span.hours()).for_each(|(_, sums)| sums.forget(wanted));
         before - self.rows.len()
     }
 

@@ -7,6 +7,7 @@
 //! counted twice: an hour is written when it is over.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,16 +92,17 @@ impl StatsFile {
         Ok(())
     }
 
-    /// Forgets clients or names in all hours.
-    pub(super) fn forget(&mut self, wanted: &Forget) -> Result<(), FileError> {
+    /// Forgets clients or names, or everything, in these hours.
+    pub(super) fn forget(&mut self, wanted: &Forget, hours: Range<i64>) -> Result<(), FileError> {
+        let Range { start, end } = hours;
         let deleting = self.sql.transaction()?;
         match wanted {
             Forget::Clients(clients) => {
                 for client in clients {
                     deleting.execute(
-                        "DELETE FROM hour WHERE kind = ?1
+                        "DELETE FROM hour WHERE kind = ?1 AND at >= ?3 AND at < ?4
                              AND key IN (SELECT id FROM label WHERE text = ?2)",
-                        params![kind::CLIENT, client.to_string()],
+                        params![kind::CLIENT, client.to_string(), start, end],
                     )?;
                 }
             }
@@ -110,14 +112,15 @@ impl StatsFile {
                 while let Some(row) = names.next()? {
                     if is_within(&row.get::<_, String>(1)?, domain) {
                         deleting.execute(
-                            "DELETE FROM hour WHERE kind = ?1 AND key = ?2",
-                            params![kind::NAME, row.get::<_, i64>(0)?],
+                            "DELETE FROM hour WHERE kind = ?1 AND key = ?2
+                                 AND at >= ?3 AND at < ?4",
+                            params![kind::NAME, row.get::<_, i64>(0)?, start, end],
                         )?;
                     }
                 }
             }
             Forget::Everything => {
-                deleting.execute("DELETE FROM hour", [])?;
+                deleting.execute("DELETE FROM hour WHERE at >= ?1 AND at < ?2", [start, end])?;
             }
         }
         deleting.execute(&no_longer_used(), [])?;

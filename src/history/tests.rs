@@ -16,6 +16,7 @@ use super::*;
 mod both;
 mod budget;
 mod files;
+mod forgetting;
 mod pages;
 mod privacy;
 mod sums;

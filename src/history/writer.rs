@@ -13,12 +13,12 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::day_file::{self, DayFile, FileError};
-use super::hours::Sums;
+use super::hours::{HOUR_MS, Sums};
 use super::minutes::Minute;
-use super::row::{DAY_MS, Day, Row};
+use super::row::{DAY_MS, Day, Row, Seq};
 use super::state::{Core, Deed, MANY, Order, State, Stopping};
 use super::stats_file::{self, StatsFile, hour_of};
-use super::{FLUSH_EVERY, Forget, words};
+use super::{FLUSH_EVERY, Forget, Span, words};
 
 /// After a failure, the next attempt.
 const RETRY: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ impl Writer {
             }
             for Order { id, what } in orders {
                 let result = match what {
-                    Deed::Forget(wanted) => self.forget(&wanted),
+                    Deed::Forget(wanted, span) => self.forget(&wanted, span),
                     #[cfg(test)]
                     Deed::Flush => Ok(0),
                 };
@@ -329,28 +329,68 @@ impl Writer {
         state.status.since = files.days.keys().next().copied().map(words::date);
     }
 
-    fn forget(&mut self, wanted: &Forget) -> Result<usize, String> {
-        let mut deleted = self.core.lock().forget(wanted);
+    fn forget(&mut self, wanted: &Forget, span: Span) -> Result<usize, String> {
+        let mut deleted = self.core.lock().forget(wanted, span);
         let told = |error: FileError| format!("Not everything could be forgotten: {error}.");
-        if *wanted == Forget::Everything {
-            self.close_day();
-            let mut files = Files::of(&self.core.dir);
-            for day in files.days.keys().copied().collect::<Vec<_>>() {
+        let everything = *wanted == Forget::Everything;
+        let mut files = Files::of(&self.core.dir);
+        for day in files.days.keys().copied().filter(|day| span.meets(*day)).collect::<Vec<_>>() {
+            if everything && span.covers(day) {
+                if self.day.as_ref().is_some_and(|file| file.day == day) {
+                    self.close_day();
+                }
                 deleted += count(&self.core.dir, day);
                 files.delete(day);
+                continue;
             }
-            files.delete_damaged(0, true);
-        } else {
-            for day in Files::of(&self.core.dir).days.into_keys() {
-                let gone = match &mut self.day {
-                    Some(file) if file.day == day => file.forget(wanted),
-                    _ => day_file::forget_in(&day_file::path(&self.core.dir, day), wanted),
-                };
-                deleted += gone.map_err(told)?;
-            }
+            let gone = match &mut self.day {
+                Some(file) if file.day == day => file.forget(wanted, span),
+                _ => day_file::forget_in(&self.core.dir, day, wanted, span),
+            };
+            deleted += gone.map_err(told)?;
         }
-        self.stats().and_then(|stats| stats.forget(wanted)).map_err(told)?;
+        if everything && span == Span::ALL {
+            files.delete_damaged(0, true);
+        }
+        self.stats().and_then(|stats| stats.forget(wanted, span.hours())).map_err(told)?;
+        for hour in span.cut_hours() {
+            self.recount(hour, wanted).map_err(told)?;
+        }
+        // What has been counted again and is over stands in a file, too, when this is done.
+        self.flush();
         Ok(deleted)
+    }
+
+    /// Counts an hour again from the rows that are left of it. Where its rows are not kept any more,
+    /// it is taken for part of what is to be forgotten.
+    fn recount(&mut self, hour: i64, wanted: &Forget) -> Result<(), FileError> {
+        let (from, to) = (Seq::at_ms(hour * HOUR_MS), Seq::at_ms((hour + 1) * HOUR_MS));
+        let Some(sql) = day_file::open_for_reading(&self.core.dir, from.day())? else {
+            self.stats()?.forget(wanted, hour..hour + 1)?;
+            if let Some(sums) = self.core.lock().hours.get_mut(&hour) {
+                sums.forget(wanted);
+            }
+            return Ok(());
+        };
+        self.stats()?.forget(&Forget::Everything, hour..hour + 1)?;
+        // Held meanwhile, so that nothing is counted that this does not see, or twice.
+        let mut state = self.core.lock();
+        let mut sums = Sums::default();
+        super::reading::each_row(&sql, from.day(), from, to, |row| {
+            sums.add(&row);
+            true
+        })?;
+        state
+            .rows
+            .iter()
+            .filter(|row| from <= row.seq && row.seq < to)
+            .for_each(|row| sums.add(row));
+        if sums.all() > 0 {
+            state.hours.insert(hour, sums);
+        } else {
+            state.hours.remove(&hour);
+        }
+        Ok(())
     }
 }
 

@@ -140,18 +140,22 @@ impl Default for Limits {
 }
 
 impl Fetcher {
-    /// A fetcher that resolves names with `resolver`.
-    pub fn new(resolver: Arc<dyn Resolve>, limits: Limits) -> Result<Self, FetchError> {
-        Self::guarded(resolver, limits, is_public, &[])
+    /// A fetcher that resolves names with `resolver` and believes whom `tls` believes
+    /// ([`client_tls`]), at the time that `tls` takes it to be.
+    pub fn new(
+        resolver: Arc<dyn Resolve>,
+        tls: &rustls::ClientConfig,
+        limits: Limits,
+    ) -> Result<Self, FetchError> {
+        Self::guarded(resolver, tls, limits, is_public)
     }
 
     fn guarded(
         resolver: Arc<dyn Resolve>,
+        tls: &rustls::ClientConfig,
         limits: Limits,
         is_public: fn(IpAddr) -> bool,
-        more_roots: &[CertificateDer<'static>],
     ) -> Result<Self, FetchError> {
-        let tls = tls_config(more_roots)?;
         let client = |resolver: Arc<dyn Resolve>| {
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())

@@ -6,7 +6,7 @@ use lanward_dns::Verdict;
 
 use super::*;
 use crate::io::fetch::test_server::{Page, Server};
-use crate::io::fetch::{Limits, SystemResolver};
+use crate::io::fetch::{Limits, SystemResolver, client_tls};
 use crate::settings::effective::{ListSpec, RuleSpec};
 use crate::settings::records::{ListKind, RuleKind, Source};
 
@@ -30,7 +30,7 @@ async fn start_with(
     let limits = Limits { total: Duration::from_secs(5), ..Limits::default() };
     let config = Config {
         dir: dir.to_owned(),
-        fetcher: Fetcher::new(Arc::new(SystemResolver), limits).unwrap(),
+        fetcher: Fetcher::new(Arc::new(SystemResolver), &client_tls().unwrap(), limits).unwrap(),
         pace: Pace::default(),
         seed: 1,
         publish: Box::new(move |filter, _| sink.lock().unwrap().push(filter)),

@@ -254,6 +254,54 @@ fn the_node_that_joins_takes_over_the_settings_of_the_other() {
 }
 
 #[test]
+fn a_node_that_joined_asks_nobody_before_it_knows_whom_the_household_asks() {
+    let servers = |bench: &Bench| bench.nodes[1].effective().upstreams.groups.len();
+    let alone = || Bench::of(vec![config(Rank::Zero, false), config(Rank::One, false)]);
+    for settings in [&["setting/upstreams"][..], &[]] {
+        let mut bench = alone();
+        for key in settings {
+            bench.edit(0, 1, key, Some("[\"192.0.2.53\"]".to_owned()));
+        }
+        assert_eq!(servers(&bench), 1, "a fresh lone host answers by the built-in settings");
+        let now = bench.now;
+        for (at, rank) in [(0, Rank::Zero), (1, Rank::One)] {
+            bench.nodes[at].handle(now, Input::Paired(config(rank, true).pair));
+        }
+        bench.settle();
+        assert_eq!(servers(&bench), 0);
+        let problems = &bench.nodes[1].effective().problems;
+        assert!(problems[0].message.contains("have not come"), "{problems:?}");
+        // Nor after a start meanwhile, unless its own file names servers.
+        bench.nodes[1] = Node::new(config(Rank::One, true), &Restored::default(), now, [8; 32]);
+        bench.settle();
+        assert_eq!(servers(&bench), 0);
+        bench.link();
+        let [a, b] = &bench.nodes[..] else { panic!("two nodes") };
+        assert_eq!(a.effective().upstreams, b.effective().upstreams);
+        assert_eq!((servers(&bench), &b.effective().problems), (1, &Vec::new()));
+        bench.part();
+        assert_eq!(servers(&bench), 1);
+    }
+}
+
+#[test]
+fn a_node_that_joined_asks_the_servers_that_its_own_file_names() {
+    let mut bench = Bench::of(vec![config(Rank::One, true)]);
+    bench.edit(0, 1, "setting/upstreams", Some("[\"192.0.2.53\"]".to_owned()));
+    assert_eq!(bench.nodes[0].effective().upstreams.groups.len(), 1);
+}
+
+#[test]
+fn a_node_that_is_removed_before_the_settings_came_answers_by_the_built_in_ones() {
+    let mut bench = Bench::of(vec![config(Rank::One, true)]);
+    assert_eq!(bench.nodes[0].effective().upstreams.groups.len(), 0);
+    let now = bench.now;
+    bench.nodes[0].handle(now, Input::Unpaired(config(Rank::One, false).pair));
+    bench.settle();
+    assert_eq!(bench.nodes[0].effective().upstreams.groups.len(), 1);
+}
+
+#[test]
 fn a_release_by_hand_without_a_lease_says_so() {
     let mut bench = Bench::lone();
     let now = bench.now;

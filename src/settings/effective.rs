@@ -60,6 +60,8 @@ pub struct PairView {
     pub rank: Rank,
     /// The partner's name.
     pub partner: String,
+    /// This node joined it, and the household's settings have not come yet.
+    pub awaits_settings: bool,
 }
 
 /// What is in force on one node.
@@ -260,7 +262,7 @@ pub fn derive(records: &BTreeMap<String, String>, host: &HostView) -> Effective 
     filtering::derive(&household, &mut effective);
     networks::derive(&household, host, &mut effective);
     local::derive(&household, &mut effective);
-    upstreams::derive(&household, &mut effective);
+    upstreams::derive(&household, host, &mut effective);
     pauses(&household, &mut effective);
     effective.history =
         household.settings.history.as_ref().map(History::settings).unwrap_or_default();

@@ -426,8 +426,13 @@ impl Backend for Household {
         }))
     }
 
-    fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>> {
-        self.note(format!("forget {order:?}"));
+    fn forget(
+        &self,
+        order: ForgetOrder,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+    ) -> Answer<'_, Result<Forgotten, EditError>> {
+        self.note(format!("forget {order:?} {from_ms:?} {to_ms:?}"));
         let missing = if self.partner_up { Vec::new() } else { vec!["pi-b is missing.".into()] };
         ready(Ok(Forgotten { queries: 12, missing }))
     }

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the built program, its output and its exit codes.
 
 mod fake;
+mod first_start;
 mod queries;
 mod wrong_clock;
 

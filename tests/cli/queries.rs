@@ -50,6 +50,14 @@ fn statistics_and_forgetting_are_sentences() {
     assert!(ran.out.contains("half took at most 15 ms, 9 of 10 50 ms, 99 of 100 -."), "{ran:?}");
     let ran = ask(&house, &["forget", "--domain", "ads.example"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "12 questions are forgotten.\n"));
+    let noon = "2026-11-27T12:00:00Z";
+    let ran = ask(&house, &["forget", "--everything", "--from", noon, "--to", noon]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let asked = house.done.lock().expect("unpoisoned").last().cloned();
+    let noon_ms = "Some(1795780800000)";
+    assert_eq!(asked, Some(format!("forget Everything {noon_ms} {noon_ms}")));
+    assert_eq!(ask(&house, &["forget", "--everything", "--from", "tea"]).code, 1);
     assert_eq!(ask(&house, &["forget"]).code, 2, "what?");
+    assert_eq!(ask(&house, &["forget", "--from", "2h"]).code, 2, "whose?");
     assert_eq!(ask(&house, &["queries", "--not", "tv"]).code, 1);
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const NAME: &str = "dns.upstream.example";
 
 /// What was asked, in lower case.
-type Asked = Arc<Mutex<Vec<String>>>;
+pub(super) type Asked = Arc<Mutex<Vec<String>>>;
 
 fn answer(packet: &[u8], asked: &Asked) -> Vec<u8> {
     let query = Message::from_vec(packet).expect("a query");
@@ -34,7 +34,7 @@ fn answer(packet: &[u8], asked: &Asked) -> Vec<u8> {
 }
 
 /// A plain server.
-fn serve_plain() -> (SocketAddr, Asked) {
+pub(super) fn serve_plain() -> (SocketAddr, Asked) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let (addr, asked) = (socket.local_addr().expect("bound"), Asked::default());
     let seen = asked.clone();
@@ -47,9 +47,10 @@ fn serve_plain() -> (SocketAddr, Asked) {
     (addr, asked)
 }
 
-/// A server behind TLS, with a certificate that is valid these days.
-fn serve_tls(runtime: &tokio::runtime::Runtime, folder: &Path) -> (SocketAddr, Asked) {
-    let mut params = rcgen::CertificateParams::new(vec![NAME.to_owned()]).expect("a name");
+/// What servers behind TLS go by, with a certificate that is valid these days.
+fn tls(folder: &Path) -> tokio_rustls::TlsAcceptor {
+    let names = vec![NAME.to_owned(), "127.0.0.1".to_owned()];
+    let mut params = rcgen::CertificateParams::new(names).expect("names");
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let day = |at: &jiff::Zoned| {
         rcgen::date_time_ymd(i32::from(at.year()), at.month() as u8, at.day() as u8)
@@ -67,7 +68,14 @@ fn serve_tls(runtime: &tokio::runtime::Runtime, folder: &Path) -> (SocketAddr, A
         .with_no_client_auth()
         .with_single_cert(vec![made.der().clone()], key)
         .expect("certificate and key");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server of DNS over TLS.
+fn serve_tls(
+    runtime: &tokio::runtime::Runtime,
+    acceptor: tokio_rustls::TlsAcceptor,
+) -> (SocketAddr, Asked) {
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
     let (addr, asked) = (listener.local_addr().expect("bound"), Asked::default());
     let seen = asked.clone();
@@ -84,6 +92,35 @@ fn serve_tls(runtime: &tokio::runtime::Runtime, folder: &Path) -> (SocketAddr, A
                     stream.write_all(&answer).await.expect("written");
                 }
             });
+        }
+    });
+    (addr, asked)
+}
+
+/// A web server with a list of one domain behind every address.
+fn serve_list(
+    runtime: &tokio::runtime::Runtime,
+    acceptor: tokio_rustls::TlsAcceptor,
+) -> (SocketAddr, Asked) {
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
+    let (addr, asked) = (listener.local_addr().expect("bound"), Asked::default());
+    let seen = asked.clone();
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut buffer).await {
+                    Ok(len) if len > 0 => request.extend_from_slice(&buffer[..len]),
+                    _ => break,
+                }
+            }
+            let line = String::from_utf8_lossy(&request).lines().next().map(str::to_owned);
+            seen.lock().expect("lock").extend(line);
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n\
+                          ads.example\n";
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
         }
     });
     (addr, asked)
@@ -144,7 +181,7 @@ impl Drop for Host {
 }
 
 /// A port that was free just now.
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.local_addr().expect("bound")
 }
@@ -162,7 +199,9 @@ fn a_host_that_boots_in_1970_finds_time_servers_and_believes_who_it_believed_bef
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (secure, asked_of_it) = serve_tls(&runtime, folder);
+    let acceptor = tls(folder);
+    let (secure, asked_of_it) = serve_tls(&runtime, acceptor.clone());
+    let (web_server, fetched) = serve_list(&runtime, acceptor);
     let (plain, in_plain) = serve_plain();
     let (dns, web, pair) = (free(), free(), free());
     let data = folder.join("data");
@@ -176,13 +215,10 @@ fn a_host_that_boots_in_1970_finds_time_servers_and_believes_who_it_believed_bef
         ),
     )
     .expect("a file");
-    std::fs::write(
-        folder.join("household.toml"),
-        format!(
-            "version = 1\nupstreams = [\"tls://{secure}#{NAME}\"]\nbootstrap = [\"{plain}\"]\n"
-        ),
-    )
-    .expect("a file");
+    let household = format!(
+        "version = 1\nupstreams = [\"tls://{secure}#{NAME}\"]\nbootstrap = [\"{plain}\"]\n"
+    );
+    std::fs::write(folder.join("household.toml"), &household).expect("a file");
 
     // Its first boot: nothing tells what time it may be.
     let host = Host::boot(folder, &library, dns);
@@ -192,12 +228,21 @@ fn a_host_that_boots_in_1970_finds_time_servers_and_believes_who_it_believed_bef
     assert_eq!(*in_plain.lock().expect("lock"), ["2.debian.pool.ntp.org."]);
     assert_eq!(*asked_of_it.lock().expect("lock"), [] as [String; 0]);
 
-    // It has lived to see today, and boots in 1970 again.
+    // It has lived to see today, and boots in 1970 again, with a list that it has not got yet.
+    let list = format!("id = \"ads\"\nurl = \"https://{web_server}/ads\"\nallow_private = true\n");
+    let household = format!("{household}[[list]]\n{list}");
+    std::fs::write(folder.join("household.toml"), household).expect("a file");
     let store = File::options().write(true).open(data.join("leases.redb")).expect("the store");
     store.set_modified(SystemTime::now()).expect("its time");
     drop(store);
     let host = Host::boot(folder, &library, dns);
     assert_eq!(host.ask("www.example.com."), ResponseCode::NoError);
+    let begun = Instant::now();
+    while fetched.lock().expect("lock").is_empty() {
+        let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(begun.elapsed() < Duration::from_secs(30), "no list is fetched: {}", log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     drop(host);
     assert!(asked_of_it.lock().expect("lock").contains(&"www.example.com.".to_owned()));
     assert_eq!(in_plain.lock().expect("lock").len(), 1, "nothing more is asked in plain");

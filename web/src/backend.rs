@@ -83,8 +83,14 @@ pub trait Backend: Send + Sync + 'static {
     /// What the last hours come to, of both hosts; bounded as [`Backend::queries`].
     fn statistics(&self, hours: u32) -> Answer<'_, Result<StatisticsView, EditError>>;
 
-    /// Forgets questions on both hosts, for good.
-    fn forget(&self, order: ForgetOrder) -> Answer<'_, Result<Forgotten, EditError>>;
+    /// Forgets questions on both hosts, for good: those from one moment (milliseconds since 1970)
+    /// until before another, in whole minutes.
+    fn forget(
+        &self,
+        order: ForgetOrder,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+    ) -> Answer<'_, Result<Forgotten, EditError>>;
     /// Forgets this host's cached answers for a name, and with `below` for names below it; all of
     /// them where no name is given. How many answers that were.
     fn forget_answers(

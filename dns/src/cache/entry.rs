@@ -63,9 +63,6 @@ pub(crate) struct Entry {
 const WITHHELD: &[u8] =
     b"its private addresses are withheld: a public name must not lead into the house (rebinding)";
 
-/// What a client is told whose answer was made.
-const SYNTHESISED: &[u8] = b"made from IPv4 for a NAT64 (DNS64)";
-
 /// How an entry is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
@@ -277,9 +274,7 @@ impl Entry {
                 Some(Ede { code: Ede::STALE_NXDOMAIN_ANSWER, text: &|_| () })
             }
             (Use::Stale, _) => Some(Ede { code: Ede::STALE_ANSWER, text: &|_| () }),
-            (Use::Fresh, _) if self.synthesised => {
-                Some(Ede { code: Ede::SYNTHESIZED, text: &|out| out.extend(SYNTHESISED) })
-            }
+            (Use::Fresh, _) if self.synthesised => Some(Ede::made()),
             (Use::Fresh, _) => None,
         };
         reply.finish(limit, ede);

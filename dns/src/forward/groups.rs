@@ -84,7 +84,12 @@ pub(crate) struct Common {
 
 impl Common {
     pub(crate) fn believe(&self, config: &ClientConfig) {
-        self.tls.store(Some(floored(config, &self.floor)));
+        self.tls.store(Some(self.timely(config)));
+    }
+
+    /// `config`, judging certificates by the same time.
+    pub(crate) fn timely(&self, config: &ClientConfig) -> Arc<ClientConfig> {
+        floored(config, &self.floor)
     }
 
     pub(crate) fn raise_floor(&self, to: SystemTime) {

@@ -81,14 +81,14 @@ impl LocalNamesBuilder {
 
     /// A host. Its PTR records yield to explicit ones and to those of earlier hosts.
     pub fn host(&mut self, host: &LocalHost) -> Result<&mut Self, LocalError> {
-        let LocalHost { name, addresses, ttl_secs, networks } = host;
+        let LocalHost { name, addresses, ttl_secs } = host;
         for address in addresses {
             let data = match address.to_canonical() {
                 IpAddr::V4(v4) => RecordData::A(v4),
                 IpAddr::V6(v6) => RecordData::Aaaa(v6),
             };
-            let (ttl_secs, networks) = (*ttl_secs, networks.clone());
-            self.record(&LocalRecord { name: name.clone(), ttl_secs, data, networks })?;
+            let (name, networks) = (name.clone(), Vec::new());
+            self.record(&LocalRecord { name, ttl_secs: *ttl_secs, data, networks })?;
         }
         // The name of a wildcard is nobody's.
         let is_wildcard = name.as_wire().starts_with(b"\x01*");
@@ -96,9 +96,7 @@ impl LocalNamesBuilder {
             let reverse = Name::reverse_of(*address);
             let node = self.names.nodes.entry(reverse.as_wire().into()).or_default();
             if node.records.is_empty() {
-                let only = networks.as_slice().into();
-                let stored = Stored::new(RecordType::PTR, *ttl_secs, name.as_wire().into());
-                node.add(Stored { only, ..stored });
+                node.add(Stored::new(RecordType::PTR, *ttl_secs, name.as_wire().into()));
             }
         }
         Ok(self)
@@ -213,7 +211,8 @@ fn find_homes(names: &mut LocalNames) {
 }
 
 impl Stored {
-    fn address(&self) -> Option<IpAddr> {
+    /// The address in it, if it is of a type that has one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
         match self.rtype {
             RecordType::A => <[u8; 4]>::try_from(&*self.rdata).ok().map(IpAddr::from),
             RecordType::AAAA => <[u8; 16]>::try_from(&*self.rdata).ok().map(IpAddr::from),

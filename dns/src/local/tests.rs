@@ -17,7 +17,7 @@ fn zone(apex: &str) -> LocalZone {
 
 fn host(text: &str, address: &str) -> LocalHost {
     let addresses = address.split(' ').map(|address| address.parse().expect(address)).collect();
-    LocalHost { name: name(text), addresses, ttl_secs: 60, networks: Vec::new() }
+    LocalHost { name: name(text), addresses, ttl_secs: 60 }
 }
 
 fn record(owner: &str, data: RecordData) -> LocalRecord {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::{Asked, Cx, Outcome, Step, minimal, special};
 use crate::local::{Found, Rrset, Stored, Zone, target};
-use crate::wire::{Owner, Rcode, Reply};
-use crate::{Answered, LocalNames, RecordType};
+use crate::wire::{Ede, Owner, Rcode, Reply};
+use crate::{Answered, LocalNames, Prefix64, RecordType};
 
 /// Aliases followed among local names; a loop ends here.
 pub(super) const MAX_ALIASES: usize = 8;
@@ -33,11 +33,17 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     }
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
     reply.authoritative();
+    let mut made = false;
     for _ in 0..=MAX_ALIASES {
         let owner = owner(asked, name);
         match found {
             Found::Records(records) => positive(&mut reply, owner, records, local, asker),
-            Found::NoData(zone) => negative(&mut reply, zone),
+            Found::NoData(zone) => {
+                made = translated(cx, asked, name, zone, owner, &mut reply);
+                if !made {
+                    negative(&mut reply, zone);
+                }
+            }
             Found::NxDomain(zone) => {
                 // RFC 6604, 3: the code is that of the chain's end.
                 reply.set_rcode(Rcode::NX_DOMAIN);
@@ -62,8 +68,46 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
         }
         break;
     }
-    reply.finish(asked.limit(), None);
+    let ede = made.then_some(Ede::made());
+    reply.finish(asked.limit(), ede);
     Step::Done(Outcome::Answered(Answered::Local))
+}
+
+/// Answers with addresses made of the name's IPv4 addresses, for a client behind a NAT64 (RFC 6147).
+/// False where there are none to be made.
+fn translated(
+    cx: &Cx<'_>,
+    asked: &Asked<'_>,
+    name: &[u8],
+    zone: Option<&Zone>,
+    owner: Owner<'_>,
+    reply: &mut Reply<'_>,
+) -> bool {
+    let query = &asked.query;
+    let prefix = cx.snapshot.routes.of_policy(asked.policy_id).dns64;
+    let concerned =
+        |prefix: &Prefix64| prefix.concerns(name, query.qtype, query.dnssec_ok(), query.cd());
+    let Some(prefix) = prefix.filter(|_| query.qtype == RecordType::AAAA).filter(concerned) else {
+        return false;
+    };
+    let asker = asked.asker.source.ip();
+    // A plain name is completed again, to the same name.
+    let Found::Records(four) = cx.snapshot.local.find_asked(name, RecordType::A, asker) else {
+        return false;
+    };
+    let mut any = false;
+    for record in four.records() {
+        let Some(IpAddr::V4(v4)) = record.address() else { continue };
+        if !prefix.may_carry(v4) {
+            continue;
+        }
+        // As long as both the address and that there is no other may be believed (5.1.7).
+        let longest = zone.map_or(u32::MAX, |zone| zone.negative_ttl_secs);
+        let ttl_secs = record.ttl_secs.min(longest);
+        reply.answer(owner, RecordType::AAAA, ttl_secs, &prefix.embed(v4).octets());
+        any = true;
+    }
+    any
 }
 
 fn owner<'a>(asked: &Asked<'_>, name: &'a [u8]) -> Owner<'a> {

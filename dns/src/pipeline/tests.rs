@@ -101,7 +101,6 @@ fn local() -> LocalNames {
         name: name("printer.home.arpa"),
         addresses: vec!["10.0.30.20".parse().expect("v4"), "fd00::20".parse().expect("v6")],
         ttl_secs: 60,
-        networks: Vec::new(),
     };
     b.host(&printer).expect("host");
     let alias = |owner: &str, target: &str| LocalRecord {

@@ -44,6 +44,12 @@ impl Ede<'_> {
     pub(crate) const NETWORK_ERROR: u16 = 23;
     pub(crate) const SYNTHESIZED: u16 = 29;
     pub(crate) const OTHER: u16 = 0;
+
+    /// For an answer that was made of another for the client's NAT64.
+    pub(crate) fn made() -> Ede<'static> {
+        let text = &|out: &mut Vec<u8>| out.extend(b"made from IPv4 for a NAT64 (DNS64)");
+        Ede { code: Ede::SYNTHESIZED, text }
+    }
 }
 
 /// How large the answer may be: over TCP as large as a message can be, over UDP what the client

@@ -218,6 +218,27 @@ async fn the_name_of_a_made_address_is_that_of_the_ipv4_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_behind_a_private_prefix_whose_names_stay_in_the_house() {
+    let world = World::start().await;
+    let house = house(&world, "fd00:64::/96".parse().expect("a prefix")).await;
+    let of = |address: &str| {
+        let address: Ipv6Addr = address.parse().expect(address);
+        let name = lanward_dns::Name::reverse_of(IpAddr::V6(address));
+        question(&format!("{name}."), RecordType::PTR)
+    };
+    for _ in 0..2 {
+        let answer = from(BEHIND, &house, &of("fd00:64::93.184.216.34")).await;
+        let data: Vec<&RData> = answer.answers.iter().map(|record| &record.data).collect();
+        let target = name("34.216.184.93.in-addr.arpa.");
+        assert_eq!(data, [&RData::CNAME(CNAME(target)), &RData::PTR(PTR(name("v4.example.")))]);
+        assert_eq!(world.asked(), 1, "once, then from the cache");
+    }
+    let answer = from(BEHIND, &house, &of("fd00:65::93.184.216.34")).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
+    assert_eq!(world.asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_prefix_is_found_by_ipv4only_arpa() {
     let world = World::start().await;
     let house = house(&world, "2001:db8:122:344::/64".parse().expect("a prefix")).await;

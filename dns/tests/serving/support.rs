@@ -272,7 +272,6 @@ pub(crate) fn local() -> LocalNames {
         name: "printer.home.arpa".parse().expect("name"),
         addresses: vec!["10.0.30.20".parse().expect("address")],
         ttl_secs: 60,
-        networks: Vec::new(),
     };
     names.host(&host).expect("host");
     let alias = LocalRecord {

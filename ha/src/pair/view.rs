@@ -90,6 +90,11 @@ impl Pair {
         self.rank
     }
 
+    /// Whether this node ever served clients from its store, as one of the pair where it is in one.
+    pub fn has_served(&self) -> bool {
+        self.remembered.served
+    }
+
     /// The pair this node is in.
     pub fn cluster(&self) -> Option<ClusterId> {
         self.config.partner.as_ref().map(|partner| partner.cluster)

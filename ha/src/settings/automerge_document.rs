@@ -289,7 +289,9 @@ impl SettingsDocument for AutomergeDocument {
 
     fn is_agreed(&mut self) -> Option<bool> {
         let mut heads = self.doc.get_heads();
-        let mut theirs = self.sync.as_ref()?.their_heads.clone().unwrap_or_default();
+        let Some(mut theirs) = self.sync.as_ref()?.their_heads.clone() else {
+            return Some(false);
+        };
         heads.sort_unstable();
         theirs.sort_unstable();
         Some(heads == theirs)

@@ -97,6 +97,9 @@ fn a_page_and_sums_arrive_as_they_were_sent() {
     assert_eq!((steps[0].blocked, steps[0].at_once, steps[0].forwarded), (1, 1, 1));
     let doubled = merge_steps(steps.clone(), &steps);
     assert_eq!((doubled.len(), doubled[0].forwarded), (1, 2));
+    let later = Span::around(Some(NOON + 60_000), None);
+    let forgotten = over_the_wire(&kept.history, What::AskForgetWithin(Forget::Everything, later));
+    assert_eq!(forgotten, What::Forgotten(0));
     let forgotten = over_the_wire(&kept.history, What::AskForget(Forget::Everything));
     assert_eq!(forgotten, What::Forgotten(3));
 }

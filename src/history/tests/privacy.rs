@@ -87,7 +87,7 @@ fn what_is_forgotten_is_in_no_file_and_in_no_sum() {
         if flushed {
             kept.flush();
         }
-        let forget = |what| kept.history.forget(what).expect("forgotten");
+        let forget = |what| kept.history.forget(what, Span::ALL).expect("forgotten");
         assert_eq!(forget(Forget::Domain("ads.example".into())), 1);
         assert_eq!(told(&kept), (true, true));
         assert!(!kept.holds("ads.example"), "nor as a rule or a target: flushed {flushed}");

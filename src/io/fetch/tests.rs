@@ -18,13 +18,13 @@ fn resolver(addr: &str) -> Arc<dyn Resolve> {
 }
 
 fn fetcher(limits: Limits) -> Fetcher {
-    Fetcher::new(resolver("127.0.0.1"), limits).unwrap()
+    Fetcher::new(resolver("127.0.0.1"), &client_tls().unwrap(), limits).unwrap()
 }
 
 /// The test server's address counts as public, the others of loopback do not.
 fn fetcher_beside(limits: Limits, resolved: &str) -> Fetcher {
-    Fetcher::guarded(resolver(resolved), limits, |addr| addr == IpAddr::from([127, 0, 0, 1]), &[])
-        .unwrap()
+    let is_public = |addr| addr == IpAddr::from([127, 0, 0, 1]);
+    Fetcher::guarded(resolver(resolved), &client_tls().unwrap(), limits, is_public).unwrap()
 }
 
 fn request(urls: &[String]) -> Request {
@@ -194,7 +194,8 @@ async fn a_certificate_needs_a_known_root_and_the_right_name() {
     assert_eq!(server.requests(), [""; 0]);
     let root = cert.cert.der().clone();
     let knows =
-        Fetcher::guarded(resolver("127.0.0.1"), Limits::default(), is_public, &[root]).unwrap();
+        Fetcher::new(resolver("127.0.0.1"), &tls_config(&[root]).unwrap(), Limits::default())
+            .unwrap();
     let url = format!("https://lists.example:{}/l", server.port);
     assert_eq!(body(&knows, url).await.unwrap(), b"a.example\n");
     let url = format!("https://other.example:{}/l", server.port);

@@ -589,7 +589,9 @@ fn service_addresses_are_at_home_by_order_or_by_name() {
         let all = &effective.networks[0].service_addresses;
         all.iter().map(|service| (service.addr.to_string(), service.home)).collect()
     };
-    let of = |rank, partner: &str| Some(PairView { rank, partner: partner.into() });
+    let of = |rank, partner: &str| {
+        Some(PairView { rank, partner: partner.into(), awaits_settings: false })
+    };
     let here = HostView { pair: of(Rank::Zero, "pi-b"), ..host(&["10.0.0.2"], &["10.0.0.3"]) };
     let node = "pi-b".into();
     let there = HostView { node, pair: of(Rank::One, "pi-a"), ..host(&["10.0.0.3"], &[]) };
@@ -620,7 +622,7 @@ fn a_service_address_that_somebody_has_is_not_in_force() {
             json!({"network": "a", "mac": "02:00:00:00:00:01", "address": "10.0.0.7"}),
         ),
     ]);
-    let pair = Some(PairView { rank: Rank::Zero, partner: "pi-b".into() });
+    let pair = Some(PairView { rank: Rank::Zero, partner: "pi-b".into(), awaits_settings: false });
     let effective = derive(&records, &HostView { pair, ..host(&["10.0.0.2"], &["10.0.0.3"]) });
     let told: Vec<String> = effective.problems.iter().map(|p| p.message.clone()).collect();
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use lanward_dns::{ForwardZone, Order, Upstreams};
 
-use super::{Effective, Household};
+use super::{Effective, HostView, Household};
 use crate::settings::problem::{Place, Problem};
 use crate::settings::records::{
     Forward, PlainServer, Policy, Record, Upstream, UpstreamGroup, default_upstreams,
@@ -12,7 +12,19 @@ use crate::settings::words::Zone;
 /// The id of the group that is asked where nothing else is said.
 const DEFAULT: &str = "default";
 
-pub(super) fn derive(household: &Household, effective: &mut Effective) {
+pub(super) fn derive(household: &Household, host: &HostView, effective: &mut Effective) {
+    if let Some(pair) = host.pair.as_ref().filter(|pair| pair.awaits_settings) {
+        // The household may well have named servers so that the built-in ones learn nothing.
+        effective.problems.push(Problem::warning(
+            Place::new("setting/upstreams", "upstreams"),
+            format!(
+                "No upstream server is asked: the settings of *{}* have not come.",
+                pair.partner
+            ),
+            format!("Start *{}*, or remove it from the pair (lanward pair remove).", pair.partner),
+        ));
+        return;
+    }
     let settings = &household.settings;
     let bootstrap = settings.bootstrap.iter().flatten().filter_map(PlainServer::addr);
     let bootstrap: Vec<_> = bootstrap.collect();

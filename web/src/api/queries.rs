@@ -45,12 +45,22 @@ pub(crate) async fn make_rule(
     Ok((StatusCode::CREATED, Json(app.backend.make_rule(new).await?)).into_response())
 }
 
-/// `POST /api/v1/queries/forget` with `{"device": ".."}`, `{"domain": ".."}` or `"everything"`.
+/// `POST /api/v1/queries/forget?from=&to=` with `{"device": ".."}`, `{"domain": ".."}` or
+/// `"everything"`; without times, of all times.
 pub(crate) async fn forget_queries(
     State(app): State<Shared>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Answered<Response> {
     let order: ForgetOrder = body(&headers, &bytes)?;
-    Ok(Json(app.backend.forget(order).await?).into_response())
+    let pairs = query_pairs(query.as_deref());
+    // A slip must not make it forget more than was meant.
+    if pairs.iter().any(|(field, _)| !matches!(field.as_str(), "from" | "to")) {
+        let message = "Only from and to can be given.".into();
+        return Err(wrong(vec![FieldError { field: "from", message }]));
+    }
+    let filter = query_address::read(&pairs).map_err(wrong)?.filter;
+    let forgotten = app.backend.forget(order, filter.from_ms, filter.to_ms).await?;
+    Ok(Json(forgotten).into_response())
 }

@@ -64,6 +64,17 @@ async fn statistics_are_told_and_forgetting_needs_json() {
     assert!(json.body.contains("\"queries\":41203"));
     let wrong = house.get("/api/v1/statistics?hours=many").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for (query, status, queries) in [
+        ("", StatusCode::OK, Some(12)),
+        ("?from=2026-11-27T12:00:00Z&to=2026-11-27T13:00:00Z", StatusCode::OK, Some(3)),
+        ("?from=tea", StatusCode::UNPROCESSABLE_ENTITY, None),
+        ("?form=2026-11-27T12:00:00Z", StatusCode::UNPROCESSABLE_ENTITY, None),
+    ] {
+        let path = format!("/api/v1/queries/forget{query}");
+        let answer = house.json(Method::POST, &path, "\"everything\"").await;
+        assert_eq!(answer.status, status, "{query}");
+        assert_eq!(answer.json()["queries"].as_u64(), queries, "{query}");
+    }
 }
 
 #[tokio::test]

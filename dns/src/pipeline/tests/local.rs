@@ -20,8 +20,7 @@ fn house() -> House {
         ("pi-b.home.arpa", "fd00::3"),
     ] {
         let addresses = vec![address.parse().expect(address)];
-        let (name, networks) = (name(owner), Vec::new());
-        b.host(&LocalHost { name, addresses, ttl_secs: 60, networks }).expect(owner);
+        b.host(&LocalHost { name: name(owner), addresses, ttl_secs: 60 }).expect(owner);
     }
     let srv = |weight, target: &str| RecordData::Srv {
         priority: 0,
@@ -78,8 +77,7 @@ fn addresses_that_do_not_fit_are_left_out_without_truncation() {
     let mut b = LocalNames::builder();
     for index in 0..5 {
         let addresses = (0..4).map(|last| [10, 0, index as u8, last].into()).collect();
-        let host =
-            LocalHost { name: name(&long(index)), addresses, ttl_secs: 60, networks: Vec::new() };
+        let host = LocalHost { name: name(&long(index)), addresses, ttl_secs: 60 };
         b.host(&host).expect("host");
         let data = RecordData::Mx { preference: 1, exchange: name(&long(index)) };
         b.record(&record("mail.example", data)).expect("mx");
@@ -150,4 +148,107 @@ fn zones_are_not_given_away_whole() {
     }
     let (_, any) = house.ask("home.arpa.", HickoryType::ANY);
     assert_eq!(any.answers.len(), 1, "RFC 8482");
+}
+
+/// A house whose filtered clients are behind a NAT64, with names of every sort.
+fn behind_nat64(prefix: &str) -> House {
+    let mut b = LocalNames::builder();
+    let zone = LocalZone {
+        apex: name("home.arpa"),
+        name_servers: vec![name("pi-a.home.arpa")],
+        serial: 7,
+        negative_ttl_secs: 5,
+    };
+    b.domain(&name("home.arpa")).zone(&zone).reverse("10.0.30.0/24".parse().expect("net"), &zone);
+    for (owner, addresses) in [
+        ("camera.home.arpa", &["10.0.30.20", "10.0.30.21"][..]),
+        ("both.home.arpa", &["10.0.30.22", "fd00::22"]),
+        ("public.home.arpa", &["198.51.100.7", "127.0.0.1"]),
+        ("lab.example", &["10.0.30.23"]),
+    ] {
+        let addresses = addresses.iter().map(|addr| addr.parse().expect("address")).collect();
+        b.host(&LocalHost { name: name(owner), addresses, ttl_secs: 60 }).expect(owner);
+    }
+    let cname = |target: &str| RecordData::Cname(name(target));
+    b.record(&record("door.home.arpa", cname("camera.home.arpa"))).expect("alias");
+    b.record(&record("text.home.arpa", RecordData::Txt(vec![b"x".to_vec()]))).expect("text");
+    let house = House::new();
+    house.shared.set_local(b.build());
+    let mut policies = policies(BlockMode::Null);
+    policies.policies[0].dns64 = Some(prefix.parse().expect("a prefix"));
+    house.shared.set_policies(policies);
+    house
+}
+
+#[test]
+fn names_of_the_house_reach_clients_behind_a_nat64_of_its_own() {
+    let house = behind_nat64("fd00:64::/96");
+    let (how, answer) = house.ask("Camera.home.arpa.", HickoryType::AAAA);
+    assert_eq!(how, Answered::Local);
+    assert_eq!(addresses(&answer), ["fd00:64::a00:1e14", "fd00:64::a00:1e15"]);
+    assert_eq!(answer.answers[0].name.to_ascii(), "Camera.home.arpa.");
+    assert_eq!(answer.answers[0].ttl, 5, "no longer than there is no other");
+    assert!(answer.authorities.is_empty() && answer.metadata.authoritative);
+    for (asked, expected) in [
+        ("camera.", &["fd00:64::a00:1e14", "fd00:64::a00:1e15"][..]),
+        ("door.home.arpa.", &["camera.home.arpa.", "fd00:64::a00:1e14", "fd00:64::a00:1e15"]),
+        ("lab.example.", &["fd00:64::a00:1e17"]),
+        ("both.home.arpa.", &["fd00::22"]),
+        ("public.home.arpa.", &["fd00:64::c633:6407"]),
+        ("text.home.arpa.", &[]),
+    ] {
+        let (how, answer) = house.ask(asked, HickoryType::AAAA);
+        assert_eq!(how, Answered::Local, "{asked}");
+        assert_eq!(addresses(&answer), expected, "{asked}");
+    }
+    assert_eq!(house.ask("nobody.home.arpa.", HickoryType::AAAA).1.answers, []);
+    let (_, four) = house.ask("camera.home.arpa.", HickoryType::A);
+    assert_eq!(addresses(&four), ["10.0.30.20", "10.0.30.21"]);
+}
+
+#[test]
+fn it_is_told_that_an_address_was_made_and_who_checks_by_himself_gets_none() {
+    let house = behind_nat64("fd00:64::/96");
+    let mut message = with_edns(house.packet("camera.home.arpa.", HickoryType::AAAA));
+    assert_eq!(ede(&house.send(&message).1).map(|(code, _)| code), Some(29));
+    message.edns.as_mut().expect("EDNS").set_dnssec_ok(true);
+    assert_eq!(house.send(&message).1.answers.len(), 2);
+    message.metadata.checking_disabled = true;
+    let (_, answer) = house.send(&message);
+    assert_eq!((answer.answers.len(), answer.authorities.len(), ede(&answer)), (0, 1, None));
+}
+
+#[test]
+fn private_addresses_do_not_stand_behind_the_well_known_prefix() {
+    let house = behind_nat64("64:ff9b::/96");
+    let (_, answer) = house.ask("camera.home.arpa.", HickoryType::AAAA);
+    assert_eq!((answer.answers.len(), answer.authorities.len()), (0, 1));
+    let (_, answer) = house.ask("public.home.arpa.", HickoryType::AAAA);
+    assert_eq!(addresses(&answer), ["64:ff9b::c633:6407"]);
+}
+
+#[test]
+fn a_made_address_of_the_house_has_the_name_of_what_it_was_made_of() {
+    let reverse = |v6: &str| Name::reverse_of(v6.parse().expect(v6)).to_string();
+    let house = behind_nat64("fd00:64::/96");
+    let asked = reverse("fd00:64::a00:1e14");
+    let (how, answer) = house.ask(&asked, HickoryType::PTR);
+    assert_eq!(how, Answered::Local);
+    assert_eq!(addresses(&answer), ["20.30.0.10.in-addr.arpa.", "camera.home.arpa."]);
+    assert_eq!(answer.answers[1].name.to_ascii(), "20.30.0.10.in-addr.arpa.");
+    assert!(house.is_miss(&reverse("fd00:64::5db8:d822"), HickoryType::PTR), "public: asked");
+    let (_, answer) = house.ask(&reverse("fd00:64::a00:1e63"), HickoryType::PTR);
+    assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
+    let house = behind_nat64("64:ff9b::/96");
+    let (_, answer) = house.ask(&reverse("64:ff9b::a00:1e14"), HickoryType::PTR);
+    assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
+}
+
+#[test]
+fn nothing_is_made_for_those_who_are_behind_no_nat64() {
+    let house = behind_nat64("fd00:64::/96");
+    let packet = house.packet("camera.home.arpa.", HickoryType::AAAA).to_vec().expect("encodes");
+    let (_, answer) = house.send_from("10.0.99.7:4000", &packet);
+    let answer = Message::from_vec(&answer).expect("a message");
+    assert_eq!((answer.answers.len(), answer.authorities.len()), (0, 1));
 }
