@@ -80,7 +80,7 @@ start_server() {
     --key "$work/key.pem" --tls 10.9.0.1:853 "$@" > "$work/serve.log" 2>&1 &
   serving=$!
   for _ in $(seq 100); do
-    grep -q encrypted "$work/serve.log" && return
+    grep -qs encrypted "$work/serve.log" && return
     sleep 0.1
   done
   cat "$work/serve.log"
@@ -144,7 +144,7 @@ if [ -n "$hostile" ]; then
     --listen 127.0.0.3:5311 > "$work/hostile.log" 2>&1 &
   disown
   for _ in $(seq 100); do
-    grep -q "listening on 127.0.0.3" "$work/hostile.log" && break
+    grep -qs "listening on 127.0.0.3" "$work/hostile.log" && break
     sleep 0.1
   done
   start_server --upstream 127.0.0.1:5311 --upstream 127.0.0.2:5311 --upstream 127.0.0.3:5311 \

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Pairs(Make),
     /// The same of the keys themselves: the parent vouches for each of them, and none signs.
     Keys(Make),
+    /// Many denials, each with wrong signatures like those of [`Kind::Pairs`].
+    Denials(Make),
     /// Denials whose names are hashed so many times, with the longest salt (CVE-2023-50868).
     Hashed(u16),
     /// Sets as large as can be, with many wrong signatures.
@@ -38,19 +40,20 @@ impl Kind {
         let crowds = makes.into_iter().map(Self::Crowd);
         let pairs = makes.into_iter().map(Self::Pairs);
         let keys = [Make::Ed25519, Make::P384, Make::Rsa(4096)].map(Self::Keys);
+        let denials = [Make::Ed25519, Make::P384].map(Self::Denials);
         let hashed = [50, 100, 150, 500].map(Self::Hashed);
         let large = [Self::Large, Self::LargeRight, Self::LargeUnsigned];
         // Nobody may sign with so large a key (RFC 3110, 2), but ring would take it.
         let over = [Self::Pairs(Make::Rsa(8192))];
         let all = [Self::Honest].into_iter().chain(crowds).chain(pairs).chain(over);
-        all.chain(keys).chain(hashed).chain(large)
+        all.chain(keys).chain(denials).chain(hashed).chain(large)
     }
 
     /// Whose keys and signatures are wrong here, and how many keys share a tag.
     pub(crate) fn make(self) -> Option<(Make, usize)> {
         match self {
             Self::Crowd(make) => Some((make, MANY)),
-            Self::Pairs(make) | Self::Keys(make) => Some((make, 2)),
+            Self::Pairs(make) | Self::Keys(make) | Self::Denials(make) => Some((make, 2)),
             Self::Large => Some((Make::Ed25519, 2)),
             Self::Honest | Self::Hashed(_) | Self::LargeRight | Self::LargeUnsigned => None,
         }
@@ -71,6 +74,7 @@ impl Display for Kind {
             Self::Crowd(of) => write!(f, "crowd-{}", make(of)),
             Self::Pairs(of) => write!(f, "pairs-{}", make(of)),
             Self::Keys(of) => write!(f, "keys-{}", make(of)),
+            Self::Denials(of) => write!(f, "denials-{}", make(of)),
             Self::Hashed(times) => write!(f, "hashed-{times}"),
             Self::Large => f.write_str("large"),
             Self::LargeRight => f.write_str("large-right"),

@@ -21,6 +21,12 @@ const TTL: u32 = 300;
 /// Signatures are good from an hour ago until tomorrow.
 const VALID: (i64, i64) = (-3600, 86_400);
 
+/// Signatures of each of many sets.
+const FEW: usize = 8;
+
+/// Denials of names that nobody has asked for.
+const DENIED: usize = 15;
+
 /// Denials of a hashed name.
 const DENIALS: u8 = 8;
 
@@ -61,11 +67,11 @@ impl Zone {
         Ok(())
     }
 
-    /// Adds a wrong one for each of the keys that share tags.
-    fn spoil(&self, records: &mut Vec<Record>) -> Result<(), Box<dyn Error>> {
+    /// Adds so many wrong ones, each by another of the keys that share tags.
+    fn spoil(&self, records: &mut Vec<Record>, times: usize) -> Result<(), Box<dyn Error>> {
         let Some(first) = records.first().cloned() else { return Ok(()) };
         let Some((make, _)) = self.kind.make() else { return Ok(()) };
-        for key in &self.colliding {
+        for key in self.colliding.iter().take(times) {
             let input = self.input(&first, make.algorithm(), key.calculate_key_tag()?)?;
             let rrsig = RRSIG::from_sig(input, make.wrong_signature()?);
             records.push(signature(&first.name, rrsig));
@@ -109,7 +115,7 @@ impl Zone {
         let keys = keys.map(|key| RData::DNSSEC(DNSSECRData::DNSKEY(key)));
         let mut records = Self::records(&self.origin, keys);
         match self.kind {
-            Kind::Keys(_) => self.spoil(&mut records)?,
+            Kind::Keys(_) => self.spoil(&mut records, MANY)?,
             _ => self.sign(&mut records)?,
         }
         Ok(records)
@@ -154,6 +160,20 @@ impl Zone {
         Ok(all)
     }
 
+    /// Denials of other names, wrongly signed.
+    fn wrong_denials(&self) -> Result<Vec<Record>, Box<dyn Error>> {
+        let mut all = self.deny(&self.origin, &[RecordType::A])?;
+        for at in 0..DENIED {
+            let owner = self.origin.prepend_label(format!("x{at}").as_bytes())?;
+            let next = owner.prepend_label([0_u8].as_slice())?;
+            let nsec = NSEC::new(next, [RecordType::A]);
+            let mut set = Self::records(&owner, [RData::DNSSEC(DNSSECRData::NSEC(nsec))]);
+            self.spoil(&mut set, FEW)?;
+            all.extend(set);
+        }
+        Ok(all)
+    }
+
     /// The addresses of `owner`, as this kind has them.
     fn addresses(&self, owner: &Name) -> Result<Vec<Record>, Box<dyn Error>> {
         let count = match self.kind {
@@ -164,9 +184,11 @@ impl Zone {
         let mut records = Self::records(owner, (0..count).map(address));
         match self.kind {
             Kind::LargeUnsigned => {}
-            Kind::Honest | Kind::Hashed(_) | Kind::LargeRight => self.sign(&mut records)?,
+            Kind::Honest | Kind::Denials(_) | Kind::Hashed(_) | Kind::LargeRight => {
+                self.sign(&mut records)?;
+            }
             Kind::Large | Kind::Crowd(_) | Kind::Pairs(_) | Kind::Keys(_) => {
-                self.spoil(&mut records)?;
+                self.spoil(&mut records, MANY)?;
             }
         }
         Ok(records)
@@ -242,6 +264,9 @@ impl World {
         } else if let (Kind::Hashed(times), RecordType::A) = (zone.kind, rtype) {
             message.metadata.response_code = ResponseCode::NXDomain;
             message.authorities = zone.hashed_denial(times)?;
+        } else if let (Kind::Denials(_), RecordType::A) = (zone.kind, rtype) {
+            message.metadata.response_code = ResponseCode::NXDomain;
+            message.authorities = zone.wrong_denials()?;
         } else if rtype == RecordType::A {
             message.answers = zone.addresses(name)?;
         } else {

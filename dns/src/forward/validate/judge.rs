@@ -165,12 +165,13 @@ impl Validator {
             });
         }
         let mut sets: Vec<RrSet> = proofs.iter().filter(of_zone).cloned().collect();
-        let mut price = price::of_denial(name, signer, sets.iter().flat_map(|set| &set.records))?;
+        let hashing = price::of_denial(name, signer, sets.iter().flat_map(|set| &set.records))?;
         let keys = self.lookups.get(signer, RecordType::DNSKEY).await?;
         let (ring, now) = (Keyring::of(&keys), serial((self.now)()));
+        let mut prices = Vec::with_capacity(sets.len());
         for set in &mut sets {
             let own = price::afford(set, &ring, now);
-            price += own;
+            prices.push(own);
             let why = match set.rtype {
                 RecordType::SOA if own == 0 => {
                     set.signatures.clear();
@@ -184,6 +185,7 @@ impl Validator {
                 return Ok(Validation::Bogus(why));
             }
         }
+        let price = hashing + price::of_proof(&prices)?;
         let mut request = request(name, rtype);
         request.metadata.response_code = rcode;
         request.authorities = sets.iter().flat_map(RrSet::all).cloned().collect();

@@ -25,6 +25,10 @@ const KEYS_BUDGET: u32 = 12;
 /// Keys with one tag and algorithm. Honest zones have one; two can happen to those that do not look.
 const MAX_COLLIDING: usize = 2;
 
+/// What the signatures of all sets of one denial may cost: they are checked in one go, wrong or not.
+/// Three records and a SOA, each signed with P-384, cost 24.
+const PROOF_BUDGET: u32 = 48;
+
 /// Records that are encoded, sorted and hashed for the price of one.
 const RECORDS: usize = 100;
 
@@ -154,6 +158,12 @@ pub(super) fn vouched(delegation: &Message) -> Option<Vec<(u16, Algorithm)>> {
         _ => None,
     });
     Some(signers.collect()).filter(|signers: &Vec<_>| !signers.is_empty())
+}
+
+/// What the signatures of a denial cost whose sets cost so much, or that it is too much.
+pub(super) fn of_proof(sets: &[u32]) -> Result<u32, FailureKind> {
+    let all = sets.iter().sum();
+    if all > PROOF_BUDGET { Err(FailureKind::TooMuch) } else { Ok(all) }
 }
 
 /// What it costs to look for `name` and the names between it and its zone among these records, or

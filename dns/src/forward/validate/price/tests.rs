@@ -154,6 +154,13 @@ fn of_the_signatures_of_keys_only_those_count_that_the_parent_vouches_for() {
 }
 
 #[test]
+fn the_sets_of_a_denial_are_paid_for_together() {
+    assert_eq!(of_proof(&[6, 6, 6, 6]), Ok(24));
+    assert_eq!(of_proof(&[1; 16]), Ok(16));
+    assert_eq!(of_proof(&[8; 16]), Err(FailureKind::TooMuch));
+}
+
+#[test]
 fn hashing_costs_by_iterations_salt_and_the_names_to_be_hashed() {
     let nsec3 = |iterations, salt| {
         let next = vec![1; 20];
