@@ -10,22 +10,35 @@
 # at once. Answered share and latencies are those of dnsperf, from each question to its answer, of
 # the ten together.
 #
-# It needs root, python3, openssl, dnsperf, and target/release/examples/serve
-# (cargo build --release -p lanward-dns --example serve), or SERVE.
+# With --hostile the server validates, and the rude device asks for names of one kind of hostile zone
+# after the other (dns/examples/hostile tells which there are), 200 a second if not told otherwise, which
+# is the most that the server takes from one client. What one such question costs is measured before,
+# while nobody else asks: all that the server computes, of 30 names one after the other. Three upstream
+# servers have the zones, so that a bogus answer is asked for again.
+#
+# It needs root, python3, openssl, dnsperf, and the examples serve and hostile in
+# target/release/examples (cargo build --release -p lanward-dns --example serve --example hostile),
+# or EXAMPLES.
 set -euo pipefail
 
-seconds=30 rate=50000
+seconds="" rate="" hostile="" kinds=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --seconds) seconds=$2; shift 2 ;;
     --rate) rate=$2; shift 2 ;;
-    *) sed -n '2,14p' "$0"; exit 2 ;;
+    --hostile) hostile=yes; shift ;;
+    --kinds) kinds=$2; shift 2 ;;
+    *) sed -n '2,24p' "$0"; exit 2 ;;
   esac
 done
+seconds=${seconds:-${hostile:+10}} seconds=${seconds:-30}
+rate=${rate:-${hostile:+200}} rate=${rate:-50000}
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-serve=${SERVE:-$root/target/release/examples/serve}
-[ -x "$serve" ] || { echo "$serve is not there"; exit 1; }
+examples=${EXAMPLES:-$root/target/release/examples}
+for program in serve ${hostile:+hostile}; do
+  [ -x "$examples/$program" ] || { echo "$examples/$program is not there"; exit 1; }
+done
 work=$(mktemp -d)
 ns="rude$$"
 # The rude device holds ten thousand connections; the server keeps the limit that it has.
@@ -55,6 +68,25 @@ on() { local host=$1; shift; ip netns exec "$ns-$host" "$@"; }
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=dns.home.arpa \
   -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
 echo ads.example > "$work/list"
+server_pid() {
+  ip netns pids "$ns-server" | while read -r pid; do
+    if [ "$(cat "/proc/$pid/comm")" = serve ]; then echo "$pid"; break; fi
+  done
+}
+serving=""
+# The server with these options beside the usual ones.
+start_server() {
+  on server "$examples/serve" --listen 10.9.0.1:53 --list "$work/list" --cert "$work/cert.pem" \
+    --key "$work/key.pem" --tls 10.9.0.1:853 "$@" > "$work/serve.log" 2>&1 &
+  serving=$!
+  for _ in $(seq 100); do
+    grep -qs encrypted "$work/serve.log" && return
+    sleep 0.1
+  done
+  cat "$work/serve.log"
+  exit 1
+}
+
 # The upstream: one address for every name.
 cat > "$work/upstream.py" <<'END'
 import socket
@@ -69,12 +101,6 @@ while True:
     asks.sendto(query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question
                 + b"\xc0\x0c\0\1\0\1\0\0\x0e\x10\0\4\xc0\0\2\1", client)
 END
-on server python3 "$work/upstream.py" &
-disown
-on server "$serve" --listen 10.9.0.1:53 --upstream 127.0.0.1:5301 --list "$work/list" \
-  --cert "$work/cert.pem" --key "$work/key.pem" --tls 10.9.0.1:853 > "$work/serve.log" 2>&1 &
-serving=$!
-sleep 1
 {
   for at in $(seq 1 200); do echo "www$at.example A"; echo "x$at.ads.example A"; done
   for at in $(seq 1 200); do echo "printer.home.arpa A"; done
@@ -108,6 +134,75 @@ print("%-34s %7d asked, %7d answered (%.3f %%), p50 %.2f ms, p99 %.2f ms, longes
 END
 }
 
+# What the server has computed so far, in ms.
+server_cpu() {
+  awk '{ all += $1 } END { printf "%.2f\n", all / 1e6 }' "/proc/$(server_pid)/task/"*/schedstat
+}
+
+if [ -n "$hostile" ]; then
+  on server "$examples/hostile" --listen 127.0.0.1:5311 --listen 127.0.0.2:5311 \
+    --listen 127.0.0.3:5311 > "$work/hostile.log" 2>&1 &
+  disown
+  for _ in $(seq 100); do
+    grep -qs "listening on 127.0.0.3" "$work/hostile.log" && break
+    sleep 0.1
+  done
+  start_server --upstream 127.0.0.1:5311 --upstream 127.0.0.2:5311 --upstream 127.0.0.3:5311 \
+    --trust-anchor "$(sed -n 's/^trust anchor: //p' "$work/hostile.log")"
+  cat > "$work/ask.py" <<'END'
+import socket, sys
+asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asks.bind(("10.9.0.4", 0))
+asks.settimeout(6)
+for line in sys.stdin:
+    name = b"".join(bytes([len(label)]) + label.encode() for label in line.split()[0].strip(".").split("."))
+    asks.sendto(b"\0\1\1\0\0\1\0\0\0\0\0\0" + name + b"\0\0\1\0\1", ("10.9.0.1", 53))
+    asks.recv(4096)
+END
+  # So many names of a kind that nobody has asked for yet. Long ones where each label is hashed.
+  fresh=0
+  names_of() {
+    local kind=$1 count=$2 deep=""
+    case "$kind" in hashed-*) deep=$(printf 'a.%.0s' $(seq 100)) ;; esac
+    for at in $(seq "$((fresh + 1))" "$((fresh + count))"); do echo "n$at.$deep$kind.hostile A"; done
+  }
+  on clients dnsperf -s 10.9.0.1 -a 10.9.0.5 -d "$work/names" -n 1 -l 5 > /dev/null
+  uptime
+  before=$(server_cpu)
+  household "nobody is rude"
+  quiet=$(echo "$before $(server_cpu) $seconds" | awk '{ print ($2 - $1) / $3 / 10 }')
+  echo "    server: $quiet % of a core"
+  for kind in ${kinds:-$(sed -n 's/^kinds: //p' "$work/hostile.log")}; do
+    names_of "$kind" 1 | on clients python3 "$work/ask.py"
+    fresh=$((fresh + 1))
+    before=$(server_cpu)
+    names_of "$kind" 30 | on clients python3 "$work/ask.py"
+    fresh=$((fresh + 30))
+    each=$(echo "$before $(server_cpu)" | awk '{ printf "%.2f", ($2 - $1) / 30 }')
+    names_of "$kind" "$((rate * (seconds + 3)))" > "$work/hostile-names"
+    fresh=$((fresh + rate * (seconds + 3)))
+    on clients dnsperf -s 10.9.0.1 -a 10.9.0.2 -d "$work/hostile-names" -c 4 -T 1 -q 60000 -Q "$rate" \
+      -n 1 -l "$((seconds + 2))" -t 5 > "$work/rude" 2>&1 &
+    rude=$!
+    sleep 1
+    before=$(server_cpu)
+    household "one asks for $kind"
+    busy=$(echo "$before $(server_cpu) $seconds" | awk '{ print ($2 - $1) / $3 / 10 }')
+    wait $rude || true
+    echo "    one question: $each ms of CPU; server: $busy % of a core;" \
+      "$(awk '/Queries completed/ { done = $3 } /Response codes/ { $1 = $2 = ""; codes = $0 } END {
+        print "the rude one: " done " answered," codes }' "$work/rude")"
+  done
+  uptime
+  kill -TERM "$(server_pid)"
+  wait "$serving" || true
+  grep -E "queries|dropped" "$work/serve.log" | sed 's/^/    /'
+  exit 0
+fi
+
+on server python3 "$work/upstream.py" &
+disown
+start_server --upstream 127.0.0.1:5301
 household "nobody is rude"
 
 on clients dnsperf -s 10.9.0.1 -a 10.9.0.2 -d "$work/names" -c 16 -T 1 -q 60000 -Q "$rate" \
@@ -153,8 +248,7 @@ for rude in "53 10000 silent:one opens 10,000 idle connections" "853 1000 hello:
   wait $idle || true
   cat "$work/idle"
 done
-echo "memory at the end: $(awk '/VmRSS/ {print $2 / 1024 " MiB"}' "/proc/$(ip netns pids "$ns-server" | while read -r pid; do
-  grep -q serve "/proc/$pid/comm" && echo "$pid"; done | head -1)/status")"
-kill -TERM "$(ip netns pids "$ns-server" | while read -r pid; do grep -q serve "/proc/$pid/comm" && echo "$pid"; done | head -1)"
-wait $serving || true
+echo "memory at the end: $(awk '/VmRSS/ {print $2 / 1024 " MiB"}' "/proc/$(server_pid)/status")"
+kill -TERM "$(server_pid)"
+wait "$serving" || true
 grep -E "queries|dropped" "$work/serve.log" | sed 's/^/    /'

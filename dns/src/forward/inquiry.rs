@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::dns64;
 use super::groups::{Groups, avoiding, who_answered};
 use super::question::Question;
-use super::validate::Checked;
+use super::validate::{Checked, effort};
 use super::validators::{Checking, Got, Validators};
 use super::wrong_clock::TimeQuestion;
 use crate::cache::FailureKind;
@@ -44,12 +44,16 @@ impl Inquiry {
     }
 
     /// Asks and validates. A bogus answer is asked for again of other servers of the group: one that
-    /// lies, or is broken, is not the whole truth.
+    /// lies, or is broken, is not the whole truth. What that costs is bounded in all, and where it was
+    /// dear to find out, others are not asked: it is rather the zone that is hostile.
     async fn check(&self, checking: &Checking) -> Result<Checked, FailureKind> {
         let first = checking.run().await;
         let mut liars = Vec::new();
         for _ in 0..self.groups.others(self.route.group).min(MAX_LIARS) {
             let (Err(FailureKind::Bogus(_)), Some(liar)) = (&first, who_answered()) else { break };
+            if effort::is_costly() {
+                break;
+            }
             liars.push(liar);
             // What is rare is boxed, as above.
             match Box::pin(avoiding(liars.clone(), checking.run_again())).await {
@@ -66,7 +70,9 @@ impl Inquiry {
     pub(super) async fn ask(&self, question: &Question) -> Result<Got, FailureKind> {
         let route = self.route;
         let result = match self.validators.checking(question, route) {
-            Some(checking) => Box::pin(self.check(&checking)).await.map(Got::Checked),
+            Some(checking) => {
+                effort::bounded(Box::pin(self.check(&checking))).await.map(Got::Checked)
+            }
             None => self.groups.ask(route.group, question).await.map(Got::Received),
         };
         let Err(why) = result else { return result };

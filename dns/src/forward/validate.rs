@@ -4,7 +4,7 @@
 //! leaves open: each alias of an answer is proven by itself ([`links`], [`judge`]), unsigned zones are found
 //! by their missing DS records from the top down rather than by guessing zone cuts ([`delegation`]),
 //! keys and delegations are asked once and kept ([`lookups`]), what a hostile zone could make us
-//! compute is cut off before it is looked at ([`rrset`], [`effort`]), and a failure has its reason
+//! compute is cut off before it is looked at ([`rrset`], [`price`], [`effort`]), and a failure has its reason
 //! ([`reason`]).
 
 use std::pin::Pin;
@@ -24,10 +24,11 @@ use crate::{Dnssec, DnssecMode, DnssecState, Suspended, Validation};
 
 mod delegation;
 mod denial;
-mod effort;
+pub(super) mod effort;
 mod judge;
 mod links;
 mod lookups;
+mod price;
 mod readiness;
 mod reason;
 mod rrset;
@@ -125,7 +126,7 @@ impl Validator {
         proven: bool,
         now: fn() -> SystemTime,
     ) -> Self {
-        let lookups = Arc::new(Lookups::new(ask.clone()));
+        let lookups = Arc::new(Lookups::new(ask.clone(), settings.clone(), now));
         let source = Source(lookups.clone());
         let hour = Duration::ZERO..=Duration::from_secs(3600);
         let checker = DnssecDnsHandle::with_trust_anchor(source, settings.anchors.keys.clone())

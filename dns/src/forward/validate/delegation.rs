@@ -7,9 +7,9 @@ use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::time::Instant;
 
-use super::Validator;
 use super::denial::{Denial, of_delegation};
 use super::rrset::{RrSet, proofs, sets};
+use super::{Validator, effort, price};
 use crate::Bogus;
 use crate::cache::FailureKind;
 
@@ -114,6 +114,7 @@ impl Validator {
         if !records.is_empty() && records.iter().all(|record| record.proof == Proof::Insecure) {
             return Ok((Delegation::Insecure, lasts(&records)));
         }
+        effort::look_at(price::of_hashes(&records))?;
         let found = match of_delegation(name, &records) {
             Some(Denial::InsecureDelegation | Denial::OptedOut) => Delegation::Insecure,
             Some(Denial::NoDelegation) => Delegation::Secure,

@@ -6,8 +6,9 @@ use hickory_proto::dnssec::Proof;
 use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC, NSEC3};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-/// RFC 9276, 3.2: with more iterations, a zone's denials count as those of an unsigned zone.
-pub(super) const TRUSTED_ITERATIONS: u16 = 100;
+/// RFC 9276, 3.2: with more iterations, a zone's denials count as those of an unsigned zone. Other
+/// validators draw the line here since CVE-2023-50868.
+pub(super) const TRUSTED_ITERATIONS: u16 = 50;
 
 /// What is proven of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What validating the answer to one question may cost, however its zones are made.
 //!
-//! Each set of records is cut to a few signatures before it is looked at ([`super::rrset`]), but an
+//! Each set of records is cut to a few signatures before it is looked at ([`super::price`]), but an
 //! answer can lead through sixteen zones, each forty labels deep, each with proofs of its own. So what
 //! has been spent on a question is summed up: beyond a bound it fails. And before that, beyond what
 //! any ordinary name needs, it goes on in a lane where only one question computes at a time, and pauses
@@ -9,24 +9,22 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use hickory_proto::op::Message;
-use hickory_proto::rr::Record;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-use super::rrset::signature;
 use crate::cache::FailureKind;
 
-/// Signatures that may be looked at for one question. The reverse name of an IPv6 address, each label
-/// of which is denied by three records, needs about a hundred, when nothing is known yet.
-pub(super) const MAX_SIGNATURES: u32 = 200;
+/// What signatures and denials that are looked at for one question may cost ([`super::price`]). The
+/// reverse name of an IPv6 address, each label of which is denied by three records, needs about a
+/// hundred signatures, when nothing is known yet.
+pub(super) const MAX_SPENT: u32 = 400;
 
 /// Questions for keys and delegations that one question may cause; the same name needs about forty.
 pub(super) const MAX_ASKED: u32 = 100;
 
-/// Signatures after which the rest is looked at in the slow lane. A name and three aliases in zones
-/// of their own need twelve.
-pub(super) const QUICK: u32 = 24;
+/// What may be spent before the rest is looked at in the slow lane. A name and three aliases in zones
+/// of their own need twelve signatures.
+const QUICK: u32 = 24;
 
 /// Pauses are saved up to this, which the timer can measure.
 const PAUSE: Duration = Duration::from_millis(4);
@@ -40,18 +38,24 @@ tokio::task_local! {
 
 #[derive(Debug, Default)]
 struct Spent {
-    signatures: Cell<u32>,
+    /// For signatures and denials.
+    looking: Cell<u32>,
     asked: Cell<u32>,
     /// For how long it has computed in the slow lane without a pause.
     owed: Cell<Duration>,
 }
 
 /// Runs what is done for one question within its bounds.
-pub(super) async fn bounded<T>(work: impl Future<Output = T>) -> T {
+pub(in crate::forward) async fn bounded<T>(work: impl Future<Output = T>) -> T {
     match SPENT.try_with(|_| ()) {
         Ok(()) => work.await,
         Err(_) => SPENT.scope(Spent::default(), work).await,
     }
+}
+
+/// Whether so much has been spent on the question already that it is not begun once more.
+pub(in crate::forward) fn is_costly() -> bool {
+    SPENT.try_with(|spent| spent.looking.get() > QUICK).unwrap_or(false)
 }
 
 /// A question for keys or a delegation is about to be asked.
@@ -59,16 +63,9 @@ pub(super) fn ask() -> Result<(), FailureKind> {
     spend(|spent| &spent.asked, 1, MAX_ASKED).map(drop)
 }
 
-/// Signatures are about to be looked at; how many that makes.
-pub(super) fn look_at(records: &[&[Record]]) -> Result<u32, FailureKind> {
-    let all = records.iter().flat_map(|records| records.iter());
-    let signatures = all.filter(|record| signature(record).is_some()).count();
-    spend(|spent| &spent.signatures, signatures as u32, MAX_SIGNATURES)
-}
-
-/// A zone's keys have come, whose signatures will be looked at.
-pub(super) fn keys(message: &Message) -> Result<(), FailureKind> {
-    look_at(&[&message.answers]).map(drop)
+/// Something that costs so much is about to be looked at; what that makes in all.
+pub(super) fn look_at(price: u32) -> Result<u32, FailureKind> {
+    spend(|spent| &spent.looking, price, MAX_SPENT)
 }
 
 fn spend(of: fn(&Spent) -> &Cell<u32>, more: u32, bound: u32) -> Result<u32, FailureKind> {

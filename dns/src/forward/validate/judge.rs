@@ -1,14 +1,18 @@
 //! What a whole answer is worth: each of its links is proven by itself.
 
+use std::collections::HashSet;
+
 use hickory_proto::dnssec::Proof;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, Record, RecordType};
 
 use super::delegation::{Zone, home};
 use super::links::{Link, links};
+use super::price::{self, Keyring};
+use super::reason::serial;
 use super::rrset::{RrSet, proofs, signature};
-use super::verify::{checkable, request};
-use super::{Checked, Validator, denial};
+use super::verify::request;
+use super::{Checked, Validator, denial, effort};
 use crate::cache::FailureKind;
 use crate::{Bogus, Validation};
 
@@ -87,6 +91,7 @@ impl Validator {
             Ok(denials) => denials,
             Err(why) => return Ok(Validation::Bogus(why)),
         };
+        effort::look_at(price::of_hashes(&denials))?;
         let proven = denial::of_closer_names(&set.name, labels, &denials);
         authorities.extend(denials);
         Ok(match proven {
@@ -159,18 +164,32 @@ impl Validator {
                 Err(why) => Validation::Bogus(why),
             });
         }
-        let sets: Vec<RrSet> = proofs.iter().filter(of_zone).cloned().collect();
+        let mut sets: Vec<RrSet> = proofs.iter().filter(of_zone).cloned().collect();
+        let hashing = price::of_denial(name, signer, sets.iter().flat_map(|set| &set.records))?;
         let keys = self.lookups.get(signer, RecordType::DNSKEY).await?;
-        let sets: Vec<RrSet> = sets.into_iter().map(|set| checkable(set, &keys)).collect();
-        let denials = sets.iter().filter(|set| set.rtype != RecordType::SOA);
-        if let Some(why) = denials.filter_map(|set| self.reason(set, &keys)).next() {
-            self.forget(signer);
-            return Ok(Validation::Bogus(why));
+        let (ring, now) = (Keyring::of(&keys), serial((self.now)()));
+        let mut prices = Vec::with_capacity(sets.len());
+        for set in &mut sets {
+            let own = price::afford(set, &ring, now);
+            prices.push(own);
+            let why = match set.rtype {
+                RecordType::SOA if own == 0 => {
+                    set.signatures.clear();
+                    None
+                }
+                RecordType::SOA => None,
+                _ => self.reason(set, &keys).or((own == 0).then_some(Bogus::Signature)),
+            };
+            if let Some(why) = why {
+                self.forget(signer);
+                return Ok(Validation::Bogus(why));
+            }
         }
+        let price = hashing + price::of_proof(&prices)?;
         let mut request = request(name, rtype);
         request.metadata.response_code = rcode;
         request.authorities = sets.iter().flat_map(RrSet::all).cloned().collect();
-        let (proof, mut records) = self.check(request).await?;
+        let (proof, mut records) = self.check(request, price).await?;
         // An unsigned SOA beside signed proofs is somebody else's.
         records.authorities.retain(|record| {
             record.proof != Proof::Bogus || record.record_type() == RecordType::RRSIG
@@ -193,12 +212,10 @@ impl Validator {
     }
 }
 
+/// Leaves the first of equal records. There can be thousands of them.
 fn drop_repeated(records: &mut Vec<Record>) {
-    let mut kept: Vec<Record> = Vec::with_capacity(records.len());
-    for record in records.drain(..) {
-        if !kept.contains(&record) {
-            kept.push(record);
-        }
-    }
-    *records = kept;
+    let mut seen = HashSet::with_capacity(records.len());
+    let is_first = records.iter().map(|record| seen.insert((&record.name, &record.data)));
+    let mut is_first = is_first.collect::<Vec<bool>>().into_iter();
+    records.retain(|_| is_first.next().unwrap_or(true));
 }

@@ -2,19 +2,23 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt, Stream, stream};
 use hickory_net::NetError;
 use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_net::xfer::DnsHandle;
+use hickory_proto::dnssec::Algorithm;
 use hickory_proto::op::{DnsRequest, DnsResponse, Message, MessageType};
 use hickory_proto::rr::{Name, RData, RecordType};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use super::rrset::lean;
+use super::price::{self, Keyring};
+use super::reason::serial;
+use super::rrset::{RrSet, lean, sets};
 use super::{Ask, Lookup, effort};
+use crate::Dnssec;
 use crate::cache::FailureKind;
 
 /// Answers kept, and bytes of them.
@@ -51,12 +55,14 @@ impl quick_cache::Weighter<Key, Kept> for Weigh {
 /// DNSKEY and DS answers.
 pub(super) struct Lookups {
     ask: Arc<dyn Ask>,
+    settings: Arc<Dnssec>,
     kept: Cache<Key, Kept, Weigh>,
+    now: fn() -> SystemTime,
 }
 
 impl Lookups {
-    pub(super) fn new(ask: Arc<dyn Ask>) -> Self {
-        Self { ask, kept: Cache::with_weighter(ENTRIES, BYTES, Weigh) }
+    pub(super) fn new(ask: Arc<dyn Ask>, settings: Arc<Dnssec>, now: fn() -> SystemTime) -> Self {
+        Self { ask, settings, kept: Cache::with_weighter(ENTRIES, BYTES, Weigh), now }
     }
 
     /// The answer to `name` and `rtype`, a DNSKEY or DS, with its signatures, not yet validated.
@@ -80,9 +86,55 @@ impl Lookups {
         });
         let Ok(kept) = kept.await;
         if let (Ok(message), RecordType::DNSKEY) = (&kept.result, rtype) {
-            effort::keys(message)?;
+            // They will be checked; not again each time, as hickory remembers it.
+            effort::look_at(self.keys_to_check(name, message, None).1)?;
         }
         kept.result
+    }
+
+    /// The keys of a zone that its parent vouches for. `None` when nobody has to: it has a trust anchor,
+    /// or it is not known to be signed.
+    pub(super) async fn vouched(
+        &self,
+        zone: &Name,
+    ) -> Result<Option<Vec<(u16, Algorithm)>>, FailureKind> {
+        if zone.is_root() || self.settings.anchors.zones.contains(zone) {
+            return Ok(None);
+        }
+        Ok(price::vouched(&*self.get(zone, RecordType::DS).await?))
+    }
+
+    /// The keys of a zone with those signatures that are worth a check, and what that costs.
+    fn keys_to_check(
+        &self,
+        zone: &Name,
+        keys: &Message,
+        vouched: Option<&[(u16, Algorithm)]>,
+    ) -> (Message, u32) {
+        let mut found = sets(&keys.answers);
+        let (ring, now, mut price) = (Keyring::of(keys), serial((self.now)()), 0);
+        for set in &mut found {
+            if set.rtype == RecordType::DNSKEY && set.name == *zone {
+                price = price::afford_keys(set, &ring, now, vouched);
+                if price == 0 {
+                    set.signatures.clear();
+                }
+            }
+        }
+        let mut message = keys.clone();
+        message.answers = found.iter().flat_map(RrSet::all).cloned().collect();
+        (message, price)
+    }
+
+    /// A zone's keys as hickory is to see them.
+    async fn signed_keys(&self, zone: &Name) -> Result<DnsResponse, NetError> {
+        let found = self.get(zone, RecordType::DNSKEY).await.map_err(|_| NetError::Timeout)?;
+        let vouched = self.vouched(zone).await.map_err(|_| NetError::Timeout)?;
+        match self.keys_to_check(zone, &found, vouched.as_deref()) {
+            // It would take keys that the parent vouches for without the zone's own signature.
+            (_, 0) if !found.answers.is_empty() => Err(NetError::from("no key to be checked")),
+            (message, _) => as_response(message),
+        }
     }
 
     /// Forgets what is known of a zone's keys, because they did not fit.
@@ -123,10 +175,11 @@ impl DnsHandle for Source {
         let lookups = self.0.clone();
         let answer = async move {
             match query.query_type() {
-                rtype @ (RecordType::DNSKEY | RecordType::DS) => {
-                    let found = lookups.get(query.name(), rtype).await;
+                RecordType::DS => {
+                    let found = lookups.get(query.name(), RecordType::DS).await;
                     as_response(Message::clone(&*found.map_err(|_| NetError::Timeout)?))
                 }
+                RecordType::DNSKEY => lookups.signed_keys(query.name()).await,
                 // It looks for zone cuts by NS records, for unsigned records where there should be
                 // signed ones. Zone cuts are found by their DS records before it is asked.
                 _ => Err(NetError::from("neither a key nor a delegation")),

@@ -3,11 +3,11 @@
 use std::time::SystemTime;
 
 use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData};
-use hickory_proto::dnssec::{Algorithm, PublicKey};
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record, RecordType, SerialNumber};
 
 use super::Validator;
+use super::price::Keyring;
 use super::rrset::{RrSet, sets, signature};
 use crate::Bogus;
 
@@ -29,12 +29,9 @@ impl Validator {
         if own.signatures.is_empty() {
             return Some(Bogus::SignaturesMissing);
         }
-        let known = tags(keys);
-        let fits = |record: &&Record| {
-            signature(record).is_some_and(|rrsig| {
-                known.contains(&(rrsig.input().key_tag, rrsig.input().algorithm))
-            })
-        };
+        let ring = Keyring::of(keys);
+        let fits =
+            |record: &&Record| signature(record).is_some_and(|rrsig| ring.price(rrsig).is_some());
         if !set.signatures.iter().any(|record| fits(&record)) {
             return Some(Bogus::KeyMissing);
         }
@@ -48,13 +45,6 @@ impl Validator {
         let by_own = own.signatures.iter().any(|record| fits(&record));
         (!by_own).then_some(Bogus::KeyMissing)
     }
-}
-
-/// The tags and algorithms of a zone's keys.
-pub(super) fn tags(keys: &Message) -> Vec<(u16, Algorithm)> {
-    let keys = keys.answers.iter().filter_map(dnskey);
-    keys.filter_map(|key| Some((key.calculate_key_tag().ok()?, key.public_key().algorithm())))
-        .collect()
 }
 
 pub(super) fn dnskey(record: &Record) -> Option<&DNSKEY> {

@@ -8,13 +8,12 @@ use hickory_proto::dnssec::Proof;
 use hickory_proto::op::{DnsRequest, DnsRequestOptions, Message, Query as Asked};
 use hickory_proto::rr::{Name, Record, RecordType};
 
-use super::rrset::{RrSet, signature};
-use super::{Validator, effort, reason};
+use super::price::{self, Keyring};
+use super::reason::serial;
+use super::rrset::RrSet;
+use super::{Validator, effort};
 use crate::Bogus;
 use crate::cache::FailureKind;
-
-/// Signatures of one set that are checked, of those that fit one of the zone's keys.
-const MAX_CHECKED: usize = 4;
 
 impl Validator {
     /// The NSEC and NSEC3 records of a zone, verified.
@@ -49,16 +48,26 @@ impl Validator {
             return Ok(Err(Bogus::ProofMissing));
         }
         let keys = self.lookups.get(&signer, RecordType::DNSKEY).await?;
-        let set = checkable(set.clone(), &keys);
+        let (ring, now, mut set) = (Keyring::of(&keys), serial((self.now)()), set.clone());
+        let price = if set.rtype == RecordType::DNSKEY {
+            let vouched = self.lookups.vouched(&set.name).await?;
+            price::afford_keys(&mut set, &ring, now, vouched.as_deref())
+        } else {
+            price::afford(&mut set, &ring, now)
+        };
         // What can be seen without computing. It also asks more than hickory, which takes keys that
         // the parent vouches for one by one without the zone's own signature.
         if let Some(why) = self.reason(&set, &keys) {
             self.forget(&signer);
             return Ok(Err(why));
         }
+        if price == 0 {
+            self.forget(&signer);
+            return Ok(Err(Bogus::Signature));
+        }
         let mut request = request(&set.name, set.rtype);
         request.answers = set.all().cloned().collect();
-        let (_, message) = self.check(request).await?;
+        let (_, message) = self.check(request, price).await?;
         let good = |record: &Record| matches!(record.proof, Proof::Secure | Proof::Insecure);
         let mut own = message.answers.iter().filter(|record| record.record_type() == set.rtype);
         if own.clone().count() == set.records.len() && own.all(good) {
@@ -68,9 +77,13 @@ impl Validator {
         Ok(Err(Bogus::Signature))
     }
 
-    /// Has hickory validate what the request carries.
-    pub(super) async fn check(&self, request: DnsRequest) -> Result<(Proof, Message), FailureKind> {
-        let spent = effort::look_at(&[&request.answers, &request.authorities])?;
+    /// Has hickory validate what the request carries, which costs so much.
+    pub(super) async fn check(
+        &self,
+        request: DnsRequest,
+        price: u32,
+    ) -> Result<(Proof, Message), FailureKind> {
+        let spent = effort::look_at(price)?;
         self.checks.fetch_add(1, Ordering::Relaxed);
         match effort::compute(spent, self.checker.send(request).first_answer()).await {
             Ok(response) => Ok((Proof::Secure, response.into_message())),
@@ -81,21 +94,6 @@ impl Validator {
             Err(_) => Err(FailureKind::Garbled),
         }
     }
-}
-
-/// The set with only those signatures that fit one of the zone's keys by tag and algorithm.
-pub(super) fn checkable(mut set: RrSet, keys: &Message) -> RrSet {
-    let tags = reason::tags(keys);
-    let fits = |record: &Record| {
-        signature(record)
-            .is_some_and(|rrsig| tags.contains(&(rrsig.input().key_tag, rrsig.input().algorithm)))
-    };
-    // With none that fits, the reason is looked for in what there is.
-    if set.signatures.iter().any(fits) {
-        set.signatures.retain(fits);
-    }
-    set.signatures.truncate(MAX_CHECKED);
-    set
 }
 
 pub(super) fn request(name: &Name, rtype: RecordType) -> DnsRequest {
