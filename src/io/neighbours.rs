@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
-use crate::packet_socket::{ETHERTYPE_ARP, PacketSocket};
+use crate::packet_socket::{ETHERTYPE_ARP, PacketSocket, Unhurried};
 use crate::service_addresses::{Mac, Word};
 
 /// Longest packet looked at; what is longer is cut.
@@ -37,7 +37,7 @@ pub struct Heard {
 /// One Ethernet, listened to until this is dropped.
 #[derive(Debug)]
 pub struct Neighbours {
-    socket: Arc<AsyncFd<Socket>>,
+    socket: Arc<AsyncFd<Unhurried>>,
     mac: Mac,
     _listening: Vec<AbortOnDropHandle<()>>,
 }
@@ -62,7 +62,7 @@ impl Neighbours {
         let arp = tokio::spawn(listen(Arc::clone(&socket), read, heard.clone()));
         let mut listening = vec![AbortOnDropHandle::new(arp)];
         if wanted.iter().any(IpAddr::is_ipv6) {
-            let socket = Arc::new(watched(icmpv6(ifindex)?)?);
+            let socket = Arc::new(watched(icmpv6(ifindex)?.into())?);
             let read = move |packet: &[u8], from| {
                 frame::read_icmpv6(packet, from, mac).filter(|it| wanted.contains(&it.addr))
             };
@@ -103,7 +103,7 @@ impl Neighbours {
     reason = "deprecated for types whose descriptor can change; a Socket's cannot, and the new \
               name is an unsafe function"
 )]
-fn watched(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+fn watched(socket: Unhurried) -> io::Result<AsyncFd<Unhurried>> {
     AsyncFd::new(socket)
 }
 
@@ -118,7 +118,7 @@ fn icmpv6(ifindex: u32) -> io::Result<Socket> {
 
 /// Reads packets until nobody listens for them any more.
 async fn listen(
-    socket: Arc<AsyncFd<Socket>>,
+    socket: Arc<AsyncFd<Unhurried>>,
     read: impl Fn(&[u8], Option<IpAddr>) -> Option<Heard>,
     to: mpsc::Sender<Heard>,
 ) {

@@ -66,9 +66,9 @@ pub async fn probe(
 /// One ARP probe: a request whose sender address is empty, so that nobody's table changes
 /// (RFC 5227 section 2.1.1).
 async fn arp(ifindex: u32, addr: Ipv4Addr) -> io::Result<ProbeResult> {
-    let PacketSocket { socket, mac } = PacketSocket::open(ifindex, Some(ETHERTYPE_ARP))?;
+    let PacketSocket { socket, mac } = PacketSocket::open_elsewhere(ifindex, ETHERTYPE_ARP).await?;
     socket.send(&arp_probe(mac, addr))?;
-    let answer = first_answer(socket, |frame| arp_sender(frame, mac, addr)).await?;
+    let answer = first_answer(&socket, |frame| arp_sender(frame, mac, addr)).await?;
     Ok(answer.map_or(ProbeResult::Silent, |hw| ProbeResult::Answered(Some(hw))))
 }
 
@@ -89,13 +89,14 @@ async fn icmp(addr: Ipv4Addr) -> io::Result<ProbeResult> {
         Err(error) if is_unreachable(&error) => return Ok(ProbeResult::Silent),
         Err(error) => return Err(error),
     }
-    let answer = first_answer(socket, |packet| is_echo_reply(packet, is_raw).then_some(())).await?;
+    let answer =
+        first_answer(&socket, |packet| is_echo_reply(packet, is_raw).then_some(())).await?;
     Ok(answer.map_or(ProbeResult::Silent, |()| ProbeResult::Answered(None)))
 }
 
 /// The first packet `read` makes something of, within [`PATIENCE`].
 async fn first_answer<T>(
-    socket: Socket,
+    mut socket: &Socket,
     mut read: impl FnMut(&[u8]) -> Option<T>,
 ) -> io::Result<Option<T>> {
     // To wait for a packet, tokio asks no more of a descriptor than that it is one.
@@ -103,7 +104,7 @@ async fn first_answer<T>(
     let wait = async {
         loop {
             let mut buffer = [0; LONGEST];
-            let received = waiting.async_io(Interest::READABLE, || (&socket).read(&mut buffer));
+            let received = waiting.async_io(Interest::READABLE, || socket.read(&mut buffer));
             match received.await {
                 Ok(len) => {
                     if let Some(answer) = read(buffer.get(..len).unwrap_or(&buffer)) {

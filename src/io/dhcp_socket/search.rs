@@ -21,7 +21,8 @@ const SHORTEST: usize = 300;
 /// The server that offers an address to a client nobody knows, on the interface with index
 /// `ifindex`; `None` when none does within [`PATIENCE`]. `xid` names the question, and the client.
 pub async fn other_server(ifindex: u32, xid: u32) -> io::Result<Option<Ipv4Addr>> {
-    let PacketSocket { socket, mac } = PacketSocket::open(ifindex, Some(ETHERTYPE_IPV4))?;
+    let PacketSocket { socket, mac } =
+        PacketSocket::open_elsewhere(ifindex, ETHERTYPE_IPV4).await?;
     let from = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT);
     let to = SocketAddrV4::new(Ipv4Addr::BROADCAST, SERVER_PORT);
     socket.send(&frame::udp(mac, [0xff; 6], from, to, &discover(xid))?)?;
@@ -30,7 +31,7 @@ pub async fn other_server(ifindex: u32, xid: u32) -> io::Result<Option<Ipv4Addr>
     let wait = async {
         loop {
             let mut buffer = [0; LONGEST];
-            let received = waiting.async_io(Interest::READABLE, || (&socket).read(&mut buffer));
+            let received = waiting.async_io(Interest::READABLE, || (&*socket).read(&mut buffer));
             let len = received.await?;
             if let Some(server) = buffer.get(..len).and_then(|frame| offered_by(frame, xid)) {
                 return Ok(Some(server));
