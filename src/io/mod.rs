@@ -1,6 +1,7 @@
 //! The shells: sockets, files, threads and clocks. Files in here do not import each other.
 
 pub mod admin_socket;
+pub mod background;
 pub mod cache_file;
 pub mod clock;
 pub mod dhcp_socket;

@@ -22,6 +22,7 @@ use super::partner::Pulls;
 use super::settings::{ListSettings, source_text};
 use super::status::{Activity, ListStatus, Memory};
 use super::{AcceptError, Command, Config};
+use crate::io::background::behind_all;
 use crate::io::fetch::Limits;
 use crate::settings::effective::ListSpec;
 use crate::settings::records::{self, Source};
@@ -371,12 +372,16 @@ impl Task {
         self.compiling = true;
         let (dir, key, lists) = (self.dir.clone(), self.key, self.settings.lists.clone());
         self.uncompiled.clear();
-        self.jobs.spawn_blocking(move || Done::Compiled(compile::compile(&dir, key, &lists)));
+        self.jobs.spawn_blocking(move || {
+            Done::Compiled(behind_all(|| compile::compile(&dir, key, &lists)))
+        });
     }
 
     fn start_verifying(&mut self) {
         let (dir, lists) = (self.dir.clone(), self.settings.lists.clone());
-        self.jobs.spawn_blocking(move || Done::Verified { damaged: compile::verify(&dir, &lists) });
+        self.jobs.spawn_blocking(move || Done::Verified {
+            damaged: behind_all(|| compile::verify(&dir, &lists)),
+        });
     }
 
     fn start_saving(&mut self) {

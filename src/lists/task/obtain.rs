@@ -9,6 +9,7 @@ use lanward_blocklists::refresh::{Held, judge};
 use super::super::disk::{Header, ListDir, Version, hex_digest};
 use super::super::settings::source_text;
 use super::{ListSpec, Source, blocking};
+use crate::io::background::behind_all;
 use crate::io::fetch::{self, Fetched, Fetcher, Known, Limits, Request};
 
 /// What came of it.
@@ -52,7 +53,7 @@ pub(super) async fn obtain(
         Source::Builtin => return Obtained::NotModified,
         Source::File(path) => {
             let path = path.clone();
-            blocking(move || read_file(Path::new(&path))).await
+            blocking(move || behind_all(|| read_file(Path::new(&path)))).await
         }
         Source::Url(url) => {
             let urls = std::iter::once(url.clone()).chain(list.mirrors.iter().cloned()).collect();
@@ -77,7 +78,7 @@ pub(super) async fn obtain(
                 last_modified: known.last_modified,
                 sha256: String::new(),
             };
-            blocking(move || store(&dir, &id, &body, new, header, rules)).await
+            blocking(move || behind_all(|| store(&dir, &id, &body, new, header, rules))).await
         }
     }
 }
