@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::status::Memory;
+use crate::io::background;
 
 /// How long the copy of a list that is no longer in the settings is kept: taking it up again
 /// needs no download.
@@ -103,7 +104,7 @@ impl ListDir {
 
     /// The stored table; `None` when there is none.
     pub(super) fn read_table(&self) -> Option<Vec<u8>> {
-        fs::read(self.dir.join("table.bin")).ok()
+        background::read(&self.dir.join("table.bin")).ok()
     }
 
     pub(super) fn write_table(&self, bytes: &[u8]) -> Result<(), DiskError> {
@@ -146,7 +147,7 @@ impl ListDir {
         version: Version,
     ) -> Result<Option<(Header, Vec<u8>)>, DiskError> {
         let path = self.path(id, version);
-        let mut bytes = match fs::read(&path) {
+        let mut bytes = match background::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(DiskError::Io { path, error }),
@@ -234,7 +235,7 @@ impl ListDir {
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
             for part in parts {
-                file.write_all(part)?;
+                background::write(&mut file, part)?;
             }
             file.sync_all()?;
             fs::rename(&beside, path)

@@ -9,7 +9,7 @@ use lanward_blocklists::refresh::{Held, judge};
 use super::super::disk::{Header, ListDir, Version, hex_digest};
 use super::super::settings::source_text;
 use super::{ListSpec, Source, blocking};
-use crate::io::background::behind_all;
+use crate::io::background::{self, behind_all};
 use crate::io::fetch::{self, Fetched, Fetcher, Known, Limits, Request};
 
 /// What came of it.
@@ -90,7 +90,7 @@ fn read_file(path: &Path) -> Result<Fetched, String> {
     if len > limits.unpacked_bytes as u64 {
         return Err(format!("larger than {} MiB", limits.unpacked_bytes >> 20));
     }
-    let bytes = std::fs::read(path).map_err(told)?;
+    let bytes = background::read(path).map_err(told)?;
     let body = fetch::unpack(bytes, &limits).map_err(|error| error.to_string())?;
     let known = Known { url: path.display().to_string(), ..Known::default() };
     Ok(Fetched::Content { body, known })
