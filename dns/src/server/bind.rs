@@ -4,10 +4,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, RcvBufForce};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Config;
+
+/// Room for a burst, in bytes of a socket's buffer.
+const BUFFER: usize = 1 << 20;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -102,9 +105,12 @@ fn udp_group(addr: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
 fn udp(addr: SocketAddr, reuse_port: bool) -> io::Result<UdpSocket> {
     let socket = socket(addr, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_port(reuse_port)?;
-    // Room for a burst; the system may give less.
-    socket.set_recv_buffer_size(1 << 20)?;
-    socket.set_send_buffer_size(1 << 20)?;
+    // The system grants no more than its default to who may not force it; a flood fills that within
+    // milliseconds, and then others' questions are lost.
+    if setsockopt(&socket, RcvBufForce, &BUFFER).is_err() {
+        socket.set_recv_buffer_size(BUFFER)?;
+    }
+    socket.set_send_buffer_size(BUFFER)?;
     if addr.ip().is_unspecified() {
         match addr {
             SocketAddr::V4(_) => setsockopt(&socket, Ipv4PacketInfo, &true)?,
