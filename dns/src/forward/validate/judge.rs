@@ -9,7 +9,7 @@ use hickory_proto::rr::{Name, Record, RecordType};
 use super::delegation::{Zone, home};
 use super::links::{Link, links};
 use super::price::{self, Keyring};
-use super::reason::serial;
+use super::reason::{reason, serial};
 use super::rrset::{RrSet, proofs, signature};
 use super::verify::request;
 use super::{Checked, Validator, denial, effort};
@@ -178,7 +178,7 @@ impl Validator {
                     None
                 }
                 RecordType::SOA => None,
-                _ => self.reason(set, &keys).or((own == 0).then_some(Bogus::Signature)),
+                _ => reason(set, &keys, &ring, now).or((own == 0).then_some(Bogus::Signature)),
             };
             if let Some(why) = why {
                 self.forget(signer);

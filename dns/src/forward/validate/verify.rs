@@ -9,7 +9,7 @@ use hickory_proto::op::{DnsRequest, DnsRequestOptions, Message, Query as Asked};
 use hickory_proto::rr::{Name, Record, RecordType};
 
 use super::price::{self, Keyring};
-use super::reason::serial;
+use super::reason::{reason, serial};
 use super::rrset::RrSet;
 use super::{Validator, effort};
 use crate::Bogus;
@@ -57,7 +57,7 @@ impl Validator {
         };
         // What can be seen without computing. It also asks more than hickory, which takes keys that
         // the parent vouches for one by one without the zone's own signature.
-        if let Some(why) = self.reason(&set, &keys) {
+        if let Some(why) = reason(&set, &keys, &ring, now) {
             self.forget(&signer);
             return Ok(Err(why));
         }
