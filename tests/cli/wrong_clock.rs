@@ -71,13 +71,19 @@ fn tls(folder: &Path) -> tokio_rustls::TlsAcceptor {
     tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
 
+fn listen(runtime: &tokio::runtime::Runtime) -> (tokio::net::TcpListener, SocketAddr) {
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
+    let addr = listener.local_addr().expect("bound");
+    (listener, addr)
+}
+
 /// A server of DNS over TLS.
 fn serve_tls(
     runtime: &tokio::runtime::Runtime,
     acceptor: tokio_rustls::TlsAcceptor,
 ) -> (SocketAddr, Asked) {
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-    let (addr, asked) = (listener.local_addr().expect("bound"), Asked::default());
+    let (listener, addr) = listen(runtime);
+    let asked = Asked::default();
     let seen = asked.clone();
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -102,8 +108,8 @@ fn serve_list(
     runtime: &tokio::runtime::Runtime,
     acceptor: tokio_rustls::TlsAcceptor,
 ) -> (SocketAddr, Asked) {
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-    let (addr, asked) = (listener.local_addr().expect("bound"), Asked::default());
+    let (listener, addr) = listen(runtime);
+    let asked = Asked::default();
     let seen = asked.clone();
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
