@@ -373,8 +373,7 @@ impl Node {
     fn renew_effective(&mut self, now: Time) -> bool {
         self.host.partner_addresses = self.pair.partner_addresses().to_vec();
         let rank = self.pair.rank();
-        let (_, partner) = self.pair.names();
-        let partner = partner.map(str::to_owned);
+        let partner = self.pair.partner_name().map(str::to_owned);
         let awaits_settings = self.awaits_settings && self.document.records().is_empty();
         self.host.pair = partner.map(|partner| PairView { rank, partner, awaits_settings });
         let effective = derive(self.document.records(), &self.host);

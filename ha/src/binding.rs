@@ -149,7 +149,7 @@ impl Binding {
 
     /// Whether it is leased to `key`.
     pub(crate) fn is_leased_to(&self, key: &ClientKey) -> bool {
-        self.state == BindingState::Active && self.is_of(key)
+        self.tenant().is_some_and(|client| client.key == *key)
     }
 
     /// The latest expiry for its client that both nodes have on their disks.

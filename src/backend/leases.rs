@@ -1,9 +1,9 @@
 //! Leases, reservations and networks as pages and API show them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use lanward_dhcp::{BindingState, HwAddr, Lease, Network, Reservation as Scoped};
+use lanward_dhcp::{BindingState, Client, HwAddr, Lease, Network, Reservation as Scoped};
 use lanward_ha::PairState;
 use lanward_web::view::{LeaseRow, LeaseState, NetworkView, ReservationView, Reserved};
 
@@ -11,6 +11,12 @@ use crate::control::Reading;
 use crate::names;
 use crate::settings::records::{Record, Reservation};
 use crate::settings::{Effective, Severity};
+
+/// Whom an address is leased to.
+pub(super) fn tenant<'r>(reading: &'r Reading<'_>, addr: IpAddr) -> Option<&'r Client> {
+    let IpAddr::V4(addr) = addr else { return None };
+    reading.node.pair().binding(addr)?.tenant()
+}
 
 /// Every binding that is not free, and every reservation without one.
 pub(super) fn rows(reading: &Reading<'_>) -> Vec<LeaseRow> {

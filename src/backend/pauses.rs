@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanward_dhcp::{BindingState, HwAddr};
+use lanward_dhcp::HwAddr;
 use lanward_web::view::{EditError, NewPause, PauseLength, PauseScope as Shown, PauseView};
 
+use super::leases;
 use crate::control::Reading;
 use crate::settings::effective::PauseSpec;
 use crate::settings::fields::Read;
@@ -48,12 +49,7 @@ fn device(reading: &Reading<'_>, text: &str) -> Result<PauseScope, EditError> {
     };
     let addr = addr.to_canonical();
     // A device keeps its pause when it gets another address.
-    let holder =
-        reading.node.pair().bindings().find(|binding| {
-            binding.state == BindingState::Active && IpAddr::V4(binding.addr) == addr
-        });
-    let mac = holder
-        .and_then(|binding| binding.client.as_ref())
+    let mac = leases::tenant(reading, addr)
         .and_then(|client| <[u8; 6]>::try_from(client.hw.bytes()).ok());
     Ok(mac.map_or(PauseScope::Address(addr), |mac| PauseScope::Device(Mac(mac))))
 }

@@ -42,7 +42,7 @@ impl House {
         let rows = leases::rows(reading).into_iter();
         let networks = reading.node.effective().networks.iter();
         House {
-            host: reading.node.pair().names().0.to_owned(),
+            host: reading.node.pair().name().to_owned(),
             devices: rows.map(|row| (row.addr.into(), row.hw, row.name)).collect(),
             networks: networks.map(|n| (n.id.to_string(), vec![n.subnet.into()])).collect(),
         }

@@ -1,12 +1,11 @@
 //! The state of the node, in the words of the pages.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanward_dhcp::{BindingState, HwAddr, NetworkId, Time};
+use lanward_dhcp::{HwAddr, NetworkId, Time};
 use lanward_dns::{Answered, Excess, OverLimit};
 use lanward_ha::{FreeCounts, PairState, PairStatus as Ha, PartnerStatus};
 use lanward_web::view::{
@@ -14,7 +13,7 @@ use lanward_web::view::{
     Status,
 };
 
-use super::{changes, pauses, upstreams};
+use super::{changes, leases, pauses, upstreams};
 use crate::control::{PartnerSays, Reading, Standing};
 use crate::service_addresses::{Holder, Shown};
 use crate::settings;
@@ -61,7 +60,7 @@ pub(super) fn status(reading: &Reading<'_>, around: Around) -> Status {
     problems.extend(settings_problems(reading));
     let ha = reading.node.pair().status();
     problems.extend(pair_problems(&ha, around.trouble.as_deref()));
-    problems.extend(capacity_problems(&ha, &reading.node.pair().free_counts()));
+    problems.extend(capacity_problems(&ha, || reading.node.pair().free_counts()));
     problems.extend(daemon_problems(&ha, around.says.as_ref()));
     problems.extend(around.over_limit.iter().filter_map(|over| over_limit_problem(reading, over)));
     problems.extend(around.services.iter().filter_map(service_problem));
@@ -100,10 +99,7 @@ fn over_limit_problem(reading: &Reading<'_>, over: &OverLimit) -> Option<Problem
     if over.ago > OVER_LIMIT_SHOWN {
         return None;
     }
-    let lease = reading.node.pair().bindings().find(|binding| {
-        binding.state == BindingState::Active && IpAddr::V4(binding.addr) == over.client
-    });
-    let hostname = lease.and_then(|binding| binding.client.as_ref()?.hostname.clone());
+    let hostname = leases::tenant(reading, over.client).and_then(|client| client.hostname.clone());
     let who = match hostname {
         Some(name) => format!("{name} ({})", over.client),
         None => over.client.to_string(),
@@ -363,12 +359,15 @@ fn pair_problems(ha: &Ha, trouble: Option<&str>) -> Vec<Problem> {
 const FEW: u64 = 8;
 
 /// What may soon turn a new device away while the partner is silent.
-fn capacity_problems(ha: &Ha, free: &BTreeMap<NetworkId, FreeCounts>) -> Vec<Problem> {
+fn capacity_problems(
+    ha: &Ha,
+    free: impl FnOnce() -> BTreeMap<NetworkId, FreeCounts>,
+) -> Vec<Problem> {
     let Some(partner) = &ha.partner else { return Vec::new() };
     if ha.state != PairState::CommunicationsInterrupted {
         return Vec::new();
     }
-    let few = free.iter().filter(|(_, free)| free.own <= FEW);
+    let few = free().into_iter().filter(|(_, free)| free.own <= FEW);
     few.map(|(network, free)| Problem {
         severity: if free.own == 0 { Severity::Bad } else { Severity::Warning },
         about: About::Network(network.to_string()),

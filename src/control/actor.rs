@@ -127,7 +127,7 @@ impl Actor {
                 event = self.service.next() => self.service.handle(self.clock.now(), &event),
                 _ = floor.tick() => {
                     self.store.save_time(self.clock.floor());
-                    if let (_, Some(partner)) = self.node.pair().names() {
+                    if let Some(partner) = self.node.pair().partner_name() {
                         self.beside.introduce(partner);
                     }
                 }
@@ -296,21 +296,21 @@ impl Actor {
                 self.handle(Input::LinkUp);
                 // The HELLO first: it opens every link.
                 self.drain();
-                if let (_, Some(partner)) = self.node.pair().names() {
+                if let Some(partner) = self.node.pair().partner_name() {
                     self.beside.link_up(&sender, partner);
                 }
                 self.service.handle_link_up(self.clock.now());
             }
             LinkEvent::Frame(frame) => {
-                let (_, partner) = self.node.pair().names();
-                if !self.beside.heard(&frame, partner.unwrap_or_default()) {
+                let partner = self.node.pair().partner_name().unwrap_or_default();
+                if !self.beside.heard(&frame, partner) {
                     self.handle(Input::Frame(&frame));
                     self.service.handle_frame(self.clock.now(), &self.node);
                 }
             }
             LinkEvent::Down { reason } => {
                 self.partner = None;
-                self.beside.link_down(self.node.pair().names().1);
+                self.beside.link_down(self.node.pair().partner_name());
                 self.service.handle_link_down(self.clock.now());
                 warn!("the link to the partner is down: {reason}");
                 self.handle(Input::LinkDown { reason });
@@ -319,7 +319,7 @@ impl Actor {
     }
 
     fn partner_changed(&self) {
-        self.beside.partner(self.node.pair().names().1);
+        self.beside.partner(self.node.pair().partner_name());
     }
 
     fn addresses_changed(&mut self, addresses: Vec<OwnAddress>) {
@@ -332,7 +332,7 @@ impl Actor {
         let own = self.service.own();
         self.without_service_addresses = self.service.nobody_can();
         let host = HostView {
-            node: self.node.pair().names().0.to_owned(),
+            node: self.node.pair().name().to_owned(),
             addresses: interfaces::reachable(&own),
             without_service_addresses: self.without_service_addresses,
             encrypted: self.certificates.shown().borrow().ports,
@@ -420,7 +420,7 @@ impl Actor {
                 }
                 Output::Stopped { handed_over } => self.stopped(handed_over),
                 Output::Removed => {
-                    let (_, partner) = self.node.pair().names();
+                    let partner = self.node.pair().partner_name();
                     let _ = self.removed.send(partner.unwrap_or("the other host").to_owned());
                 }
                 Output::Event(event) => self.beside.event(&event),

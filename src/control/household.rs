@@ -20,7 +20,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(2);
 /// the built-in settings, or by older ones, where the file has others. What is refused stays with
 /// [`keep`], which tells why.
 pub(super) fn put_in_force(node: &mut Node, now: Time, file: &Path, declared: &Declared) {
-    let name = node.pair().names().0.to_owned();
+    let name = node.pair().name().to_owned();
     let writes = declared.writes(&name, node.records());
     let (count, author) = (writes.len(), file.display().to_string());
     if count == 0 {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanward_dhcp::{BindingState, Lease};
+use lanward_dhcp::Lease;
 use lanward_dns::{LocalNames, Shared};
 use lanward_ha::Binding;
 use tokio::sync::watch;
@@ -42,9 +42,8 @@ impl Snapshot {
     pub(crate) fn of(node: &Node, own: &[IpAddr], file: Arc<HostsFile>) -> Snapshot {
         let settings = Arc::clone(node.effective());
         let pair = node.pair();
-        let (name, partner) = pair.names();
-        let mut hosts = vec![(name.to_owned(), own.to_vec())];
-        if let Some(partner) = partner {
+        let mut hosts = vec![(pair.name().to_owned(), own.to_vec())];
+        if let Some(partner) = pair.partner_name() {
             hosts.push((partner.to_owned(), pair.partner_addresses().to_vec()));
         }
         // Either host answers by this name; where addresses move between them, by those.
@@ -59,10 +58,8 @@ impl Snapshot {
         if !is_taken {
             hosts.push((DNS_LABEL.to_owned(), all));
         }
-        let named = |binding: &&Binding| {
-            let client = binding.client.as_ref();
-            binding.state == BindingState::Active && client.is_some_and(|it| it.hostname.is_some())
-        };
+        let named =
+            |binding: &&Binding| binding.tenant().is_some_and(|client| client.hostname.is_some());
         let leases = pair.bindings().filter(named).map(Binding::lease).collect();
         Snapshot { settings, leases, hosts, file }
     }

@@ -86,8 +86,8 @@ async fn keep_asking(
         let answered = self_test::answers(server).await;
         fails_since = (!answered).then(|| fails_since.unwrap_or(asked));
         let was_well = *health.to.borrow() == Health::Answers;
-        let patient = fails_since.is_none_or(|since| was_well && since.elapsed() < PATIENCE);
-        health.set(patient);
+        let well = fails_since.is_none_or(|since| was_well && since.elapsed() < PATIENCE);
+        health.set(well);
         if tell.send(answered).await.is_err() {
             return;
         }

@@ -175,7 +175,7 @@ impl ServiceFront {
             service.attached &= place.is_some_and(|place| self.neighbours.contains_key(place));
         }
         let macs = self.neighbours.values().map(|(_, neighbours)| neighbours.mac()).collect();
-        let partner = node.pair().names().1.map(str::to_owned);
+        let partner = node.pair().partner_name().map(str::to_owned);
         self.core.set_wanted(now, (node.pair().rank(), partner), wanted, macs);
         let aliases =
             self.all.iter().filter(|own| own.net.prefix_len() == own.net.max_prefix_len());

@@ -69,10 +69,14 @@ impl Pair {
             .collect()
     }
 
-    /// The names of this node and of its partner, if it has one.
-    pub fn names(&self) -> (&str, Option<&str>) {
-        let partner = self.config.partner.as_ref().map(|_| self.seen.name.as_str());
-        (&self.config.node, partner)
+    /// This node's name.
+    pub fn name(&self) -> &str {
+        &self.config.node
+    }
+
+    /// The partner's name; `None` for a lone node.
+    pub fn partner_name(&self) -> Option<&str> {
+        self.config.partner.as_ref().map(|_| self.seen.name.as_str())
     }
 
     /// All bindings in the order of their addresses.

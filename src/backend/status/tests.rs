@@ -35,7 +35,7 @@ fn says(version: &str, wall_ahead_ms: i64) -> PartnerSays {
 fn few_free_addresses_are_told_only_while_the_partners_half_cannot_be_used() {
     let free = FreeCounts { own: 3, partner_half: 40 };
     let free = BTreeMap::from([("iot".into(), free)]);
-    let problems = |state| capacity_problems(&ha(state, false), &free);
+    let problems = |state| capacity_problems(&ha(state, false), || free.clone());
     let told = problems(PairState::CommunicationsInterrupted);
     assert_eq!(told.len(), 1);
     assert!(told[0].what.starts_with("3 free addresses are left"), "{}", told[0].what);
