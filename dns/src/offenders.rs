@@ -20,12 +20,12 @@ pub(crate) struct Offenders {
 pub(crate) struct Over {
     /// When it last did.
     pub(crate) last: Now,
-    /// How many of its questions were refused because of it.
+    /// How many of its questions were not answered at once because of it.
     pub(crate) refused: u64,
 }
 
 impl Offenders {
-    /// Remembers who was refused. Never waits: what another core counts meanwhile is in the
+    /// Remembers who asked too much. Never waits: what another core counts meanwhile is in the
     /// counters all the same.
     pub(crate) fn note(&self, client: IpAddr, now: Now) {
         let Ok(mut clients) = self.clients.try_lock() else { return };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
 use crate::history::{Draft, Recorder, Recording, Rule, Way};
+use crate::limiter::Admission;
 use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, Reply, max_size};
@@ -30,6 +31,7 @@ mod recursion;
 mod special;
 
 pub(crate) use alias::Alias;
+pub(crate) use limit::pace;
 pub use special::SELF_TEST;
 pub(crate) use special::stays_inside;
 
@@ -184,7 +186,9 @@ impl Pipeline {
             Err(Malformed::Drop(reason)) => return Outcome::Dropped(reason),
             Err(Malformed::Answer(refusal)) => {
                 return match access::policy_of(&cx, asker) {
-                    Ok(_) if !limit::admits(&cx, asker) => Outcome::Dropped(DropReason::RateLimit),
+                    Ok(_) if limit::admit(&cx, asker) != Admission::Admitted => {
+                        Outcome::Dropped(DropReason::RateLimit)
+                    }
                     Ok(_) => {
                         Reply::refuse(&refusal, out);
                         Outcome::Answered(Answered::Refused)

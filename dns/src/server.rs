@@ -13,7 +13,7 @@ use crate::cache::{DamagedCache, FailureKind};
 use crate::counters::Tally;
 use crate::forward::{Forwarding, Job};
 use crate::history::Way;
-use crate::pipeline::Result as Ended;
+use crate::pipeline::{self, Result as Ended};
 use crate::{Asker, DropReason, Name, Now, Outcome, Pipeline, Shared};
 
 mod accept;
@@ -314,6 +314,17 @@ impl Handler {
         let _ = self.queue.try_send(Job { packet, asker, received, reply, waits: None });
     }
 
+    /// Waits for the turn of a question that came over a connection; when it is looked at.
+    async fn turn(&self, asker: Asker) -> Result<Now, DropReason> {
+        let now = self.clock.now();
+        let wait = pipeline::pace(&self.shared.snapshot.load(), asker, now)?;
+        if wait.is_zero() {
+            return Ok(now);
+        }
+        tokio::time::sleep(wait).await;
+        Ok(self.clock.now())
+    }
+
     /// Whether connections from there are taken at all.
     fn serves(&self, source: SocketAddr) -> bool {
         self.shared.snapshot.load().policies.of(source.ip()).is_some()
@@ -328,7 +339,7 @@ impl Handler {
         tally: &Tally,
     ) -> Result<Vec<u8>, DropReason> {
         let mut out = Vec::new();
-        let now = self.clock.now();
+        let now = self.turn(asker).await?;
         match self.pipeline.handle(&self.shared, packet, asker, now, &mut out) {
             Outcome::Answered(how) => tally.answered(how),
             Outcome::Aging(how) => {

@@ -108,7 +108,8 @@ fn over_limit_problem(reading: &Reading<'_>, over: &OverLimit) -> Option<Problem
     let (what, fix) = match over.excess {
         Excess::Rate => (
             format!(
-                "{who} asks more DNS questions than one device may: {refused} were not answered."
+                "{who} asks more DNS questions than one device may: {refused} were not answered \
+                 at once."
             ),
             "Look what runs wild there. A router that asks for a whole network needs a higher \
              rate_limit.",

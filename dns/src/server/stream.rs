@@ -92,7 +92,10 @@ async fn read<S: AsyncRead>(
         let turn = Turn { _permit: permit, _busy: place.busy() };
         let wants = Wants::of(&packet, asker.transport);
         let slot = Slot { answers: answers.clone(), turn, wants, idle };
-        let now = handler.clock.now();
+        let now = match handler.turn(asker).await {
+            Ok(now) => now,
+            Err(reason) => return tally.dropped(reason),
+        };
         match handler.pipeline.handle(&handler.shared, &packet, asker, now, &mut out) {
             outcome @ (Outcome::Answered(how) | Outcome::Aging(how)) => {
                 tally.answered(how);

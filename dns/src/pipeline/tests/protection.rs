@@ -174,7 +174,7 @@ fn a_client_over_its_limit_is_sent_to_tcp_or_not_answered_and_the_others_are() {
     }
     let told: Vec<(String, i32)> = outcomes.into_iter().collect();
     let expected =
-        [("Answered(Limited)", 100), ("Answered(Local)", 20), ("Dropped(RateLimit)", 100)];
+        [("Answered(Limited)", 20), ("Answered(Local)", 20), ("Dropped(RateLimit)", 180)];
     assert_eq!(told, expected.map(|(what, times)| (what.to_owned(), times)));
     let over = house.shared.over_limit();
     assert_eq!(

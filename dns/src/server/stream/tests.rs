@@ -19,15 +19,28 @@ static TALLY: LazyLock<Arc<Tally>> = LazyLock::new(|| HANDLER.shared.tally());
 /// What comes over a connection: as many answers at most as there were whole questions, each in a
 /// frame, in order.
 fn over_a_stream(input: &[u8]) {
+    let answers = answers(&HANDLER, asker(4 | 2 << 3), input).0;
+    let mut asked = frames(input);
+    for answer in frames(&answers) {
+        let question = asked.next().expect("no more answers than questions");
+        check::reply(question, Transport::Tcp, answer);
+    }
+    let framed: usize = frames(&answers).map(|answer| 2 + answer.len()).sum();
+    assert_eq!(framed, answers.len(), "nothing but whole frames");
+}
+
+/// What the client receives until the connection ends, and how long that took, on a clock that goes
+/// on only where somebody waits.
+fn answers(handler: &Handler, asker: Asker, input: &[u8]) -> (Vec<u8>, Duration) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().start_paused(true);
-    let answers = runtime.build().expect("a runtime").block_on(async {
+    runtime.build().expect("a runtime").block_on(async {
+        let began = tokio::time::Instant::now();
         let gate = Arc::new(Gate::new(ConnectionLimits::default()));
-        let asker = asker(4 | 2 << 3);
         let place = gate.enter(asker.source.ip()).expect("room");
         let (client, server) = tokio::io::duplex(1 << 16);
         let (mut from_server, mut to_server) = tokio::io::split(client);
-        let serving = serve(server, asker, &place, &HANDLER, &TALLY);
+        let serving = serve(server, asker, &place, handler, &TALLY);
         let sending = async {
             // The other side may have had enough before the end.
             let _ = to_server.write_all(input).await;
@@ -37,15 +50,8 @@ fn over_a_stream(input: &[u8]) {
         let receiving = from_server.read_to_end(&mut answers);
         let (_, _, received) = tokio::join!(serving, sending, receiving);
         received.expect("it ends in order");
-        answers
-    });
-    let mut asked = frames(input);
-    for answer in frames(&answers) {
-        let question = asked.next().expect("no more answers than questions");
-        check::reply(question, Transport::Tcp, answer);
-    }
-    let framed: usize = frames(&answers).map(|answer| 2 + answer.len()).sum();
-    assert_eq!(framed, answers.len(), "nothing but whole frames");
+        (answers, began.elapsed())
+    })
 }
 
 /// The whole frames of a stream.
@@ -62,4 +68,33 @@ fn frames(mut stream: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn framing() {
     bolero::check!().with_iterations(RANDOM / 10).for_each(over_a_stream);
     mutated(over_a_stream, streams());
+}
+
+#[test]
+fn a_client_over_its_limit_waits_for_its_turn_until_it_asks_far_too_much() {
+    let House { shared, pipeline } = House::new();
+    let rate_limit = Some(crate::RateLimit { per_second: 1, burst: 20 });
+    shared.set_protection(crate::Protection { rate_limit, ..crate::Protection::default() });
+    let (queue, _) = mpsc::channel(1);
+    let waiting = crate::WaitingLimits::default();
+    let clock = shared.clock;
+    let handler = Handler { pipeline: Arc::new(pipeline), clock, shared, queue, waiting };
+    let asker = asker(4 | 2 << 3);
+    let question = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x09localhost\0\0\x01\0\x01";
+    let asked = |times: usize| answers(&handler, asker, &framed(question).repeat(times));
+    let (answers, took) = asked(20);
+    assert_eq!((frames(&answers).count(), took), (20, Duration::ZERO), "as many as at once");
+    let (answers, took) = asked(10);
+    // On the clock of the limit, which is the real one, nearly no time goes by.
+    assert!((2..5).contains(&frames(&answers).count()), "{}", frames(&answers).count());
+    assert!((1..4).contains(&took.as_secs()), "{took:?}");
+    assert!(shared_over(&handler) >= 3);
+    let udp = Asker { transport: Transport::Udp, ..asker };
+    let mut out = Vec::new();
+    let outcome = handler.pipeline.handle(&handler.shared, question, udp, clock.now(), &mut out);
+    assert!(matches!(outcome, Outcome::Answered(how) if how != crate::Answered::Limited));
+}
+
+fn shared_over(handler: &Handler) -> u64 {
+    handler.shared.over_limit().iter().map(|over| over.refused).sum()
 }
