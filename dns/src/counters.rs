@@ -22,6 +22,8 @@ pub enum DropReason {
     Source,
     /// From a client that asks more than it may.
     RateLimit,
+    /// Of a client that floods: left out by the kernel. Counted by what came through of it.
+    Flood,
     /// The answer could not be sent.
     Send,
     /// A connection over the cap, of all or of this client: the newcomer, or an idle one that made
@@ -35,12 +37,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 10] = [
         Self::Short,
         Self::Response,
         Self::SourcePort,
         Self::Source,
         Self::RateLimit,
+        Self::Flood,
         Self::Send,
         Self::Connections,
         Self::Stream,
@@ -55,6 +58,7 @@ impl DropReason {
             Self::SourcePort => "source_port",
             Self::Source => "source",
             Self::RateLimit => "rate_limit",
+            Self::Flood => "flood",
             Self::Send => "send",
             Self::Connections => "connections",
             Self::Stream => "stream",
@@ -192,6 +196,11 @@ impl Tally {
 
     pub(crate) fn dropped(&self, why: DropReason) {
         self.dropped[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts packets of a client that floods, which the kernel dropped.
+    pub(crate) fn dropped_unseen(&self, packets: u64) {
+        self.dropped[DropReason::Flood as usize].fetch_add(packets, Ordering::Relaxed);
     }
 }
 

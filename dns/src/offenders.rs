@@ -39,6 +39,14 @@ impl Offenders {
         entry.refused += 1;
     }
 
+    /// Adds questions that nobody here saw to those of a client that is remembered.
+    pub(crate) fn note_more(&self, client: IpAddr, refused: u64) {
+        let Ok(mut clients) = self.clients.try_lock() else { return };
+        if let Some(over) = clients.get_mut(&client.to_canonical()) {
+            over.refused += refused;
+        }
+    }
+
     /// Who asked too much, and how often.
     pub(crate) fn all(&self) -> Vec<(IpAddr, Over)> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);

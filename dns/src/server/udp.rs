@@ -14,10 +14,16 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvfrom, recvmsg, sendmsg,
     sendto,
 };
+use socket2::SockRef;
 
 use super::{Handler, ReplyTo};
 use crate::forward::Job;
-use crate::{Asker, Outcome, Transport};
+use crate::shared::Snapshot;
+use crate::{Asker, DropReason, Now, Outcome, Transport};
+
+mod floods;
+
+use floods::Floods;
 
 /// Room for a question. RFC 6891 allows more, but no question with all its options comes near;
 /// what is longer is cut, does not add up any more, and is FORMERR.
@@ -25,6 +31,11 @@ const RECEIVE: usize = 4096;
 
 /// Pause after an unexpected error of the socket, so that one that stays does not eat a core.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Of a client that floods, so many times what it may ask a second come through to be counted, and at
+/// least so many packets.
+const PASS: u32 = 4;
+const PASS_AT_LEAST: u64 = 1000;
 
 /// A UDP socket that answers from the address that was asked.
 #[derive(Debug)]
@@ -69,7 +80,7 @@ impl Worker {
         self.endpoint.stopping.store(true, Ordering::Release);
         // On Linux this wakes a blocked receive and makes every later one return at once, also on
         // a socket without a peer, although it then says that it is not connected.
-        let _ = socket2::SockRef::from(&self.endpoint.socket).shutdown(Shutdown::Read);
+        let _ = SockRef::from(&self.endpoint.socket).shutdown(Shutdown::Read);
     }
 
     pub(super) fn join(self) {
@@ -85,6 +96,7 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
     let mut buffer = vec![0; RECEIVE];
     let mut control = cmsg_space!(in6_pktinfo);
     let mut out = Vec::with_capacity(RECEIVE);
+    let mut floods = Floods::default();
     loop {
         let received = endpoint.receive(&mut buffer, &mut control);
         if endpoint.stopping.load(Ordering::Acquire) {
@@ -93,7 +105,9 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
         let (len, peer) = match received {
             Ok(received) => received,
             Err(error) => {
-                if error.kind() != ErrorKind::Interrupted {
+                if error.kind() == ErrorKind::WouldBlock {
+                    endpoint.review(&mut floods, snapshot.load(), handler.clock.now());
+                } else if error.kind() != ErrorKind::Interrupted {
                     tracing::debug!(%error, "receiving a DNS question");
                     std::thread::sleep(PAUSE);
                 }
@@ -116,17 +130,50 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
                     handler.refresh(packet, asker, now);
                 }
             }
-            Outcome::Dropped(reason) => tally.dropped(reason),
+            Outcome::Dropped(reason) => {
+                tally.dropped(reason);
+                if matches!(reason, DropReason::RateLimit | DropReason::Source) {
+                    floods.watch(peer.source.ip(), now);
+                }
+            }
             Outcome::Miss => {
                 let reply = ReplyTo::Udp(endpoint.clone(), peer);
                 let job = Job { packet: packet.into(), asker, received: now, reply, waits: None };
                 handler.forward(job, &mut out, &tally);
             }
         }
+        if !floods.is_empty() {
+            let others = floods.passed(peer.source.ip(), now);
+            if others > 0 {
+                tally.dropped_unseen(others);
+                snapshot.load().limiter.over.note_more(peer.source.ip(), others);
+            }
+            endpoint.review(&mut floods, snapshot.load(), now);
+        }
     }
 }
 
 impl Endpoint {
+    /// Has the kernel thin out who floods, and as soon as nobody does any more, no one.
+    fn review(&self, floods: &mut Floods, snapshot: &Snapshot, now: Now) {
+        let allowed = snapshot.protection.rate_limit.map_or(0, |limit| limit.per_second);
+        let target = u64::from(allowed.saturating_mul(PASS)).max(PASS_AT_LEAST);
+        if !floods.review(target, now) {
+            return;
+        }
+        let socket = SockRef::from(&self.socket);
+        // A receive that waits for ever would leave the filter where it is.
+        let changed = match floods.any_thinned() {
+            true => socket
+                .attach_filter(&floods.filter())
+                .and_then(|()| socket.set_read_timeout(Some(floods::INTERVAL))),
+            false => socket.detach_filter().and_then(|()| socket.set_read_timeout(None)),
+        };
+        if let Err(error) = changed {
+            tracing::debug!(%error, "filtering the DNS socket of a client that floods");
+        }
+    }
+
     fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Peer)> {
         // Not `UdpSocket::recv_from`: that panics when a socket that was shut down wakes it without
         // an address.

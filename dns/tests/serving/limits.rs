@@ -10,10 +10,10 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 use lanward_dns::{DropReason, Upstreams};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::secure::SecureHouse;
-use crate::support::{House, ask, question, receive_tcp, say, send_tcp};
+use crate::support::{House, ask, policies, question, receive_tcp, say, send_tcp};
 
 async fn connect_from(from: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
@@ -48,6 +48,40 @@ async fn ten_thousand_idle_connections_of_one_client_leave_the_others_untouched(
         }
     }
     assert!(secure.house.shared.counters().dropped(DropReason::Connections) > 9000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_from_one_address_is_kept_out_of_the_sockets_until_it_ends() {
+    let house = House::start(Upstreams::default()).await;
+    let everybody = policies();
+    let mut served = policies();
+    served.networks[0].subnet = "127.0.0.1/32".parse().expect("a network");
+    house.shared.set_policies(served);
+    let query = question("printer.home.arpa.", RecordType::A);
+    let rude = UdpSocket::bind("127.0.0.9:0").await.expect("a socket");
+    rude.connect(house.addr).await.expect("connect");
+    let packet = query.to_vec().expect("encodes");
+    const SENT: u64 = 60_000;
+    for sent in 0..SENT {
+        rude.send(&packet).await.expect("sent");
+        if sent % 2000 == 0 {
+            assert!(ask(house.addr, &query).await.is_some(), "another client, after {sent}");
+        }
+    }
+    let counters = house.shared.counters();
+    let unseen = counters.dropped(DropReason::Flood);
+    let all = unseen + counters.dropped(DropReason::Source);
+    assert!(unseen > SENT / 2, "{unseen} left out by the kernel");
+    assert!((SENT / 2..SENT * 2).contains(&all), "counted as {all}");
+    // Two intervals after its end nothing is left of it.
+    house.shared.set_policies(everybody);
+    tokio::time::sleep(Duration::from_millis(3200)).await;
+    let mut answer = [0; 512];
+    for _ in 0..20 {
+        rude.send(&packet).await.expect("sent");
+        let answered = tokio::time::timeout(Duration::from_secs(5), rude.recv(&mut answer));
+        answered.await.expect("an answer at the first try").expect("an answer");
+    }
 }
 
 /// Serves with 256 files, most of which are gone, until its input ends.
