@@ -1,7 +1,6 @@
 //! Why a name is blocked, or is not: every list and rule that matches, and which decided.
 
 use std::fmt;
-use std::sync::Arc;
 
 use lanward_dns::{Filter as _, ListId, PolicyId, Verdict};
 
@@ -33,7 +32,7 @@ pub struct Match {
     /// The list's id in the settings, or the rule's own for a rule of the household.
     pub list_id: String,
     /// The list's name for people.
-    pub list_name: Arc<str>,
+    pub list_name: String,
     /// The name in the rule: the asked one, or one above it.
     pub rule_name: WireName,
     /// Whether the rule is about that name alone or all below it too.
@@ -64,7 +63,7 @@ impl CompiledFilter {
                 matches.push(Match {
                     list: USER_RULES,
                     list_id: rule.id.clone(),
-                    list_name: self.list_name(USER_RULES),
+                    list_name: self.list_name(USER_RULES).to_owned(),
                     rule_name,
                     scope: rule.scope,
                     action: rule.action,
@@ -85,7 +84,7 @@ impl CompiledFilter {
                     matches.push(Match {
                         list,
                         list_id: stored.map(|list| list.id.clone()).unwrap_or_default(),
-                        list_name: self.list_name(list),
+                        list_name: self.list_name(list).to_owned(),
                         rule_name,
                         scope,
                         action,

@@ -147,11 +147,9 @@ impl Filter for CompiledFilter {
         found.verdict()
     }
 
-    fn list_name(&self, list: ListId) -> Arc<str> {
-        if list == USER_RULES {
-            return self.user_name.clone();
-        }
-        self.names.get(usize::from(list.0)).unwrap_or(&self.user_name).clone()
+    fn list_name(&self, list: ListId) -> &str {
+        // The household's own have a number that no list of the table has.
+        self.names.get(usize::from(list.0)).unwrap_or(&self.user_name)
     }
 
     fn list_names(&self) -> Vec<(ListId, Arc<str>)> {

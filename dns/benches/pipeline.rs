@@ -6,13 +6,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use hickory_proto::op::{Edns, Message, OpCode, Query};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use lanward_dns::{
     Answered, Asker, BlockMode, ClientNetwork, Filter, ListId, LocalHost, LocalNames, LocalZone,
-    Now, Outcome, Pipeline, Policies, Policy, PolicyId, RuleRef, Shared, Transport, Verdict,
+    Now, Outcome, Pipeline, Policies, Policy, PolicyId, Protection, RateLimit, Recorder, RuleRef,
+    Shared, Transport, Verdict,
 };
 
 /// The address that is asked.
@@ -29,8 +30,8 @@ impl Filter for Ads {
         Verdict::NoMatch
     }
 
-    fn list_name(&self, _list: ListId) -> Arc<str> {
-        Arc::from("ads")
+    fn list_name(&self, _list: ListId) -> &str {
+        "ads"
     }
 
     fn list_names(&self) -> Vec<(ListId, Arc<str>)> {
@@ -87,38 +88,74 @@ fn question(name: &str) -> Message {
     message
 }
 
-fn pipeline(c: &mut Criterion) {
-    let shared = house();
-    let pipeline = Pipeline::new(8 << 20);
-    let start = Now(Duration::from_secs(1));
-    for index in 0..10_000 {
-        let name = Name::from_ascii(format!("www{index}.example.com.")).expect("name");
-        let mut answer = Message::response(1, OpCode::Query);
-        answer.queries.push(Query::query(name.clone(), RecordType::A));
-        answer.answers.push(Record::from_rdata(name, 300, RData::A(A([192, 0, 2, 1].into()))));
-        assert!(pipeline.learn(&answer.to_vec().expect("encodes"), start));
+/// What is asked in each way, and who knows it.
+const WAYS: [(&str, &str, Answered); 3] = [
+    ("cached", "www77.example.com.", Answered::Cached),
+    ("blocked", "tracker.ads.example.", Answered::Blocked),
+    ("local", "host77.home.arpa.", Answered::Local),
+];
+
+/// A house, 10,000 answers in its cache, and room for an answer.
+struct Asking {
+    shared: Arc<Shared>,
+    pipeline: Pipeline,
+    history: Recorder,
+    out: Vec<u8>,
+}
+
+impl Asking {
+    fn new() -> Self {
+        let shared = house();
+        // Counted, and never too much.
+        let rate_limit = Some(RateLimit { per_second: 1_000_000, burst: u32::MAX });
+        shared.set_protection(Protection { rate_limit, ..Protection::default() });
+        let pipeline = Pipeline::new(8 << 20);
+        let start = Now(Duration::from_secs(1));
+        for index in 0..10_000 {
+            let name = Name::from_ascii(format!("www{index}.example.com.")).expect("name");
+            let mut answer = Message::response(1, OpCode::Query);
+            answer.queries.push(Query::query(name.clone(), RecordType::A));
+            answer.answers.push(Record::from_rdata(name, 300, RData::A(A([192, 0, 2, 1].into()))));
+            assert!(pipeline.learn(&answer.to_vec().expect("encodes"), start));
+        }
+        let history = shared.recorder();
+        Self { shared, pipeline, history, out: Vec::with_capacity(4096) }
     }
-    let asker = Asker {
-        source: "10.0.3.7:40000".parse().expect("source"),
-        local: LOCAL,
-        transport: Transport::Udp,
-    };
-    let now = Now(Duration::from_secs(60));
-    for (label, name, how) in [
-        ("cached", "www77.example.com.", Answered::Cached),
-        ("blocked", "tracker.ads.example.", Answered::Blocked),
-        ("local", "host77.home.arpa.", Answered::Local),
-    ] {
-        let packet = question(name).to_vec().expect("encodes");
-        let mut out = Vec::with_capacity(4096);
-        c.bench_function(label, |b| {
-            b.iter(|| {
-                let outcome = pipeline.handle(&shared, black_box(&packet), asker, now, &mut out);
-                assert_eq!(outcome, Outcome::Answered(how));
-            });
-        });
+
+    fn ask(&mut self, packet: &[u8], how: Answered) {
+        let asker = Asker {
+            source: "10.0.3.7:40000".parse().expect("source"),
+            local: LOCAL,
+            transport: Transport::Udp,
+        };
+        let now = Now(Duration::from_secs(60));
+        let Self { shared, pipeline, history, out } = self;
+        let outcome = pipeline.handle_recorded(shared, black_box(packet), asker, now, out, history);
+        assert_eq!(outcome, Outcome::Answered(how));
     }
 }
 
-criterion_group!(benches, pipeline);
-criterion_main!(benches);
+fn pipeline(c: &mut Criterion) {
+    let mut asking = Asking::new();
+    for (label, name, how) in WAYS {
+        let packet = question(name).to_vec().expect("encodes");
+        c.bench_function(label, |b| b.iter(|| asking.ask(&packet, how)));
+    }
+}
+
+/// Asks so often in one way, and nothing else: the difference between two such runs is what a question
+/// takes, for a program that counts instructions (valgrind).
+fn repeat(way: &str, times: usize) {
+    let mut asking = Asking::new();
+    let (_, name, how) = WAYS.into_iter().find(|(label, ..)| *label == way).expect("a way");
+    let packet = question(name).to_vec().expect("encodes");
+    (0..times).for_each(|_| asking.ask(&packet, how));
+}
+
+fn main() {
+    let told = std::env::var("LANWARD_REPEAT").ok();
+    if let Some((way, times)) = told.as_deref().and_then(|told| told.split_once(' ')) {
+        return repeat(way, times.parse().expect("how often"));
+    }
+    pipeline(&mut Criterion::default().configure_from_args());
+}

@@ -50,8 +50,8 @@ impl Filter for Names {
         Verdict::NoMatch
     }
 
-    fn list_name(&self, _list: ListId) -> Arc<str> {
-        Arc::from("file")
+    fn list_name(&self, _list: ListId) -> &str {
+        "file"
     }
 
     fn list_names(&self) -> Vec<(ListId, Arc<str>)> {

@@ -40,7 +40,7 @@ pub trait Filter: Send + Sync {
     fn verdict(&self, name: &[u8], policy: PolicyId) -> Verdict;
 
     /// The list's name for people, for the text of EDE 15.
-    fn list_name(&self, list: ListId) -> Arc<str>;
+    fn list_name(&self, list: ListId) -> &str;
 
     /// The names of all lists that a verdict may name. Asked once, off the fast path.
     fn list_names(&self) -> Vec<(ListId, Arc<str>)>;
@@ -55,8 +55,8 @@ impl Filter for EmptyFilter {
         Verdict::NoMatch
     }
 
-    fn list_name(&self, _list: ListId) -> Arc<str> {
-        Arc::from("none")
+    fn list_name(&self, _list: ListId) -> &str {
+        "none"
     }
 
     fn list_names(&self) -> Vec<(ListId, Arc<str>)> {

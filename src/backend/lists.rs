@@ -288,7 +288,7 @@ pub(super) fn why(
             .iter()
             .map(|found| WhyMatch {
                 list: found.list_id.clone(),
-                list_name: found.list_name.to_string(),
+                list_name: found.list_name.clone(),
                 rule: found.rule(),
                 kind: match found.action {
                     Action::Block => ListKind::Block,

@@ -42,8 +42,8 @@ impl Filter for Ads {
         Verdict::NoMatch
     }
 
-    fn list_name(&self, _list: ListId) -> Arc<str> {
-        Arc::from("ads")
+    fn list_name(&self, _list: ListId) -> &str {
+        "ads"
     }
 
     fn list_names(&self) -> Vec<(ListId, Arc<str>)> {

@@ -228,8 +228,8 @@ impl lanward_dns::Filter for Ads {
         lanward_dns::Verdict::NoMatch
     }
 
-    fn list_name(&self, _list: lanward_dns::ListId) -> Arc<str> {
-        Arc::from("ads")
+    fn list_name(&self, _list: lanward_dns::ListId) -> &str {
+        "ads"
     }
 
     fn list_names(&self) -> Vec<(lanward_dns::ListId, Arc<str>)> {
