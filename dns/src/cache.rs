@@ -5,10 +5,11 @@
 //! insertion in the same shard, which needs an upstream's answer first. A copy of the cache for
 //! each worker would be free of locks but would multiply memory and misses by the number of cores.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use quick_cache::sync::Cache as Sharded;
 
 use crate::name::MAX_WIRE;
@@ -178,7 +179,7 @@ impl Cache {
         Self {
             answers: Sharded::with_weighter(items, bytes, Weigh),
             failures: Sharded::new(FAILURES),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

@@ -6,10 +6,12 @@
 //! the one that has been quiet for longest. Thus memory is fixed, and a flood from made-up sources
 //! can make the table forget, but never refuse, somebody.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use foldhash::quality::RandomState;
 
 use crate::offenders::Offenders;
 use crate::{Now, RateLimit};
@@ -88,7 +90,10 @@ struct Place([AtomicU64; 8]);
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self { places: (0..PLACES).map(|_| Place::default()).collect(), hasher: RandomState::new() }
+        Self {
+            places: (0..PLACES).map(|_| Place::default()).collect(),
+            hasher: RandomState::default(),
+        }
     }
 }
 

@@ -59,15 +59,18 @@ pub struct LocalZone {
 pub struct LocalNames {
     pub(crate) zones: Vec<Zone>,
     /// Apex to index into `zones`.
-    apexes: HashMap<Box<[u8]>, u32>,
+    apexes: ByName<u32>,
     /// Bit `n` is set when some apex has `n` labels (63 stands for more): most questions need one
     /// look at this word and one or two hash lookups.
     apex_labels: u64,
-    nodes: HashMap<Box<[u8]>, Node>,
+    nodes: ByName<Node>,
     /// The nodes whose first label is `*`, by the name above them.
-    wildcards: HashMap<Box<[u8]>, Node>,
+    wildcards: ByName<Node>,
     /// Of the keys of `wildcards`, as `apex_labels`.
     wildcard_labels: u64,
+    /// [`tail_bit`] of all names there are: most questions are for none of the house, and are told
+    /// so by this word.
+    tails: u64,
     /// The clients of each network, the longest prefixes first.
     subnets: Vec<(IpNet, NetworkId)>,
     /// Domains of plain names, each with the network whose clients mean it; the last is everybody's.
@@ -147,6 +150,9 @@ impl LocalNames {
 
     /// Looks a lower-case wire name up for a client.
     pub(crate) fn find(&self, name: &[u8], rtype: RecordType, asker: IpAddr) -> Found<'_> {
+        if self.tails & tail_bit(name) == 0 {
+            return Found::Elsewhere;
+        }
         let zone = self.zone_of(name);
         // DS at an apex is the parent's business (RFC 4035, 3.1.4.1).
         if rtype == RecordType::DS && zone.is_some_and(|zone| zone.apex.as_wire() == name) {
@@ -265,6 +271,18 @@ impl LocalNames {
     fn network_of(&self, address: IpAddr) -> Option<NetworkId> {
         let address = address.to_canonical();
         self.subnets.iter().find(|(subnet, _)| subnet.contains(&address)).map(|(_, id)| *id)
+    }
+}
+
+/// Whatever is kept for names in wire format.
+type ByName<T> = HashMap<Box<[u8]>, T, foldhash::fast::RandomState>;
+
+/// A bit that a name has in common with all names below it: of the last two bytes of its top label,
+/// the length of a label of one letter included. The root has all bits.
+fn tail_bit(name: &[u8]) -> u64 {
+    match name {
+        [.., before, last, 0] => 1 << ((u32::from(*before) * 7 + u32::from(*last)) % 64),
+        _ => u64::MAX,
     }
 }
 

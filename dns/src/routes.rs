@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use crate::cache::Key;
@@ -50,7 +51,7 @@ pub(crate) struct Routes {
     default: Route,
     /// Indexed by policy.
     of_policy: Box<[Route]>,
-    zones: HashMap<Box<[u8]>, Vec<ZoneRoute>>,
+    zones: HashMap<Box<[u8]>, Vec<ZoneRoute>, RandomState>,
     /// Bit `n` is set when some zone has `n` labels (63 stands for more).
     zone_labels: u64,
 }

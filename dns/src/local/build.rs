@@ -1,7 +1,7 @@
 //! Building [`LocalNames`].
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
@@ -9,8 +9,8 @@ use ipnet::IpNet;
 
 use super::record::encode;
 use super::{
-    LocalError, LocalHost, LocalNames, LocalRecord, LocalZone, NetworkId, Node, RecordData, Stored,
-    Zone,
+    ByName, LocalError, LocalHost, LocalNames, LocalRecord, LocalZone, NetworkId, Node, RecordData,
+    Stored, Zone, tail_bit,
 };
 use crate::name::suffixes;
 use crate::pipeline::stays_inside;
@@ -143,6 +143,7 @@ impl LocalNamesBuilder {
         find_homes(&mut names);
         add_empty_non_terminals(&mut names);
         add_wildcards(&mut names);
+        add_tails(&mut names);
         names
     }
 }
@@ -247,7 +248,7 @@ fn add_empty_non_terminals(names: &mut LocalNames) {
 
 /// Wildcards by the name above them.
 fn add_wildcards(names: &mut LocalNames) {
-    let mut wildcards = HashMap::new();
+    let mut wildcards = ByName::default();
     for (name, node) in names.nodes.entries_unordered() {
         let Some(parent) = name.strip_prefix(b"\x01*") else { continue };
         let labels = suffixes(parent).count() - 1;
@@ -255,6 +256,14 @@ fn add_wildcards(names: &mut LocalNames) {
         wildcards.insert(parent.into(), node.clone());
     }
     names.wildcards = wildcards;
+}
+
+/// After everything else: a name that has no bit here is not looked for.
+fn add_tails(names: &mut LocalNames) {
+    let nodes = names.nodes.entries_unordered().map(|(name, _)| name);
+    let wildcards = names.wildcards.entries_unordered().map(|(above, _)| above);
+    let apexes = names.zones.iter().map(|zone| zone.apex.as_wire());
+    names.tails = nodes.chain(wildcards).chain(apexes).fold(0, |all, name| all | tail_bit(name));
 }
 
 /// Of all records but the SOA, in whatever order they are met.
@@ -282,7 +291,7 @@ trait Unordered {
     fn nodes_unordered(&mut self) -> impl Iterator<Item = &mut Node>;
 }
 
-impl Unordered for HashMap<Box<[u8]>, Node> {
+impl Unordered for ByName<Node> {
     #[expect(clippy::disallowed_methods, reason = "each entry is dealt with by itself")]
     fn entries_unordered(&self) -> impl Iterator<Item = (&[u8], &Node)> {
         self.iter().map(|(name, node)| (&**name, node))

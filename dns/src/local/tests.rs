@@ -345,3 +345,19 @@ fn data_of_rarer_types_is_read_from_the_text_of_zone_files() {
         assert_eq!(wire(rtype, bad), None, "{rtype:?} {bad}");
     }
 }
+
+#[test]
+fn no_name_of_the_house_is_passed_over_whatever_its_top_label_is() {
+    for top in ["a", "x1", "arpa", "example", "xn--p1ai"] {
+        let mut b = LocalNames::builder();
+        b.zone(&zone(top));
+        b.record(&record(&format!("*.{top}"), RecordData::A([10, 0, 30, 9].into()))).expect("a");
+        let names = b.build();
+        assert_eq!(verdict(&names, &format!("www.{top}"), RecordType::A), "records", "{top}");
+        assert_eq!(verdict(&names, top, RecordType::SOA), "records", "{top}");
+        assert_eq!(verdict(&names, "www.other.org", RecordType::A), "elsewhere");
+    }
+    let mut b = LocalNames::builder();
+    b.record(&record("*", RecordData::A([10, 0, 30, 9].into()))).expect("a");
+    assert_eq!(verdict(&b.build(), "www.other.org", RecordType::A), "records");
+}
