@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "a program")]
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use lanward_dns::{
 
 /// The address that is asked.
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 3, 2));
+
+/// Who asks.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 3, 7));
 
 /// The cheapest filter that blocks something: what is measured is the pipeline.
 struct Ads;
@@ -123,11 +126,8 @@ impl Asking {
     }
 
     fn ask(&mut self, packet: &[u8], how: Answered) {
-        let asker = Asker {
-            source: "10.0.3.7:40000".parse().expect("source"),
-            local: LOCAL,
-            transport: Transport::Udp,
-        };
+        let source = SocketAddr::new(CLIENT, 40_000);
+        let asker = Asker { source, local: LOCAL, transport: Transport::Udp };
         let now = Now(Duration::from_secs(60));
         let Self { shared, pipeline, history, out } = self;
         let outcome = pipeline.handle_recorded(shared, black_box(packet), asker, now, out, history);

@@ -69,6 +69,25 @@ impl Policy {
     pub const BLOCKED_TTL: Duration = Duration::from_secs(10);
 }
 
+impl ClientNetwork {
+    /// By one comparison; `IpNet` makes two addresses for it, and each question asks this of every
+    /// network.
+    fn holds(&self, source: IpAddr) -> bool {
+        let bits = u32::from(self.subnet.prefix_len());
+        match (self.subnet, source) {
+            (IpNet::V4(subnet), IpAddr::V4(v4)) => {
+                let differ = subnet.addr().to_bits() ^ v4.to_bits();
+                differ.checked_shr(32 - bits).unwrap_or(0) == 0
+            }
+            (IpNet::V6(subnet), IpAddr::V6(v6)) => {
+                let differ = subnet.addr().to_bits() ^ v6.to_bits();
+                differ.checked_shr(128 - bits).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Policies {
     /// The policy of the longest prefix that holds `source`; `None` when it is not served.
     /// IPv4-mapped IPv6 addresses count as IPv4.
@@ -76,8 +95,48 @@ impl Policies {
         let source = source.to_canonical();
         self.networks
             .iter()
-            .filter(|n| n.subnet.contains(&source))
+            .filter(|n| n.holds(source))
             .max_by_key(|n| n.subnet.prefix_len())
             .map(|n| n.policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_what_its_prefix_says_and_nothing_else() {
+        let sources = [
+            "0.0.0.0",
+            "9.255.255.255",
+            "10.0.0.0",
+            "10.0.30.7",
+            "10.0.31.7",
+            "127.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fd00:10::7",
+            "fd00:10:0:1::7",
+            "ffff::",
+        ];
+        let subnets = [
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.0.30.0/23",
+            "10.0.30.7/24",
+            "10.0.30.7/32",
+            "::/0",
+            "::1/128",
+            "fd00:10::/64",
+            "fd00:10::/63",
+        ];
+        for subnet in subnets.map(|subnet| subnet.parse::<IpNet>().expect(subnet)) {
+            let network = ClientNetwork { subnet, policy: PolicyId(0) };
+            for source in sources.map(|source| source.parse::<IpAddr>().expect(source)) {
+                assert_eq!(network.holds(source), subnet.contains(&source), "{subnet} {source}");
+            }
+        }
     }
 }
