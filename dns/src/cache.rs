@@ -77,8 +77,10 @@ pub(crate) enum FailureKind {
     Untimely,
     /// They answered with this error.
     Answered(Rcode),
-    /// Their answer made no sense.
+    /// Their answer to this question cannot be read.
     Garbled,
+    /// What they replied was no answer to any question.
+    Strange,
     /// Too many questions are in flight already.
     Overload,
     /// Too many questions of this client, or of all, wait already.
@@ -277,9 +279,11 @@ impl FailureKind {
     fn code(self) -> u16 {
         match self {
             Self::NoForwarder | Self::Timeout | Self::Lame => Ede::NO_REACHABLE_AUTHORITY,
-            Self::Unreachable | Self::Untrusted | Self::Untimely | Self::Garbled => {
-                Ede::NETWORK_ERROR
-            }
+            Self::Unreachable
+            | Self::Untrusted
+            | Self::Untimely
+            | Self::Garbled
+            | Self::Strange => Ede::NETWORK_ERROR,
             Self::Answered(_) | Self::Circle | Self::TooMuch | Self::Sentinel => Ede::OTHER,
             Self::Overload | Self::Crowded => Ede::OTHER,
             Self::Bogus(why) => why.code(),
@@ -296,6 +300,7 @@ impl FailureKind {
                 "no upstream resolver's certificate is valid at the time that this host's clock shows"
             }
             Self::Garbled => "the upstream resolver's answer could not be read",
+            Self::Strange => "the upstream resolver's reply was no answer",
             Self::Overload => "too many questions are waiting for upstream resolvers",
             Self::Crowded => "too many questions of this client wait for upstream resolvers",
             Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",

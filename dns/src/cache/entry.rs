@@ -1,12 +1,13 @@
 //! One cached answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query as Asked, ResponseCode};
-use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType};
+use hickory_proto::serialize::binary::BinEncodable;
 
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::Validation;
@@ -14,7 +15,8 @@ use crate::forward::Checked;
 use crate::name::Name;
 use crate::protection::{is_private_v4, is_private_v6};
 use crate::wire::{
-    Alike, Ede, HEADER, Layout, Query, Rcode, Reply, alike_addresses, flag, ttl_offsets,
+    Alike, Ede, HEADER, Layout, Query, Rcode, Reply, alike_addresses, flag, hints_inside,
+    service_target, to_message, ttl_offsets,
 };
 
 /// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
@@ -284,7 +286,7 @@ impl Entry {
     pub(crate) fn to_message(&self, question: &[u8], how: Use, now: Now) -> Option<Message> {
         let mut wire = self.to_wire(question);
         self.age(&mut wire[HEADER + question.len()..], how, now);
-        Message::from_vec(&wire).ok()
+        to_message(&wire)
     }
 
     /// The whole answer to `question`, as it was when it came.
@@ -426,11 +428,10 @@ fn chain(
         .filter(|r| dnssec_ok || !is_signature(r) || r.record_type() == asked.query_type())
         .collect();
     for record in &kept {
-        if let RData::SVCB(service) | RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) =
-            &record.data
-            && !service.target_name.is_root()
+        if let Some(service) = service(record)
+            && let Some(target) = service_target(&service)
         {
-            targets.extend(to_name(&service.target_name));
+            targets.extend(Name::from_wire(&target));
         }
     }
     Some((kept, targets.into(), end))
@@ -451,15 +452,19 @@ fn leads_inside(record: &Record) -> bool {
     match &record.data {
         RData::A(a) => is_private_v4(a.0),
         RData::AAAA(aaaa) => is_private_v6(aaaa.0),
-        RData::SVCB(service) | RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) => {
-            service.svc_params.iter().any(|(_, value)| match value {
-                SvcParamValue::Ipv4Hint(hint) => hint.0.iter().any(|a| is_private_v4(a.0)),
-                SvcParamValue::Ipv6Hint(hint) => hint.0.iter().any(|aaaa| is_private_v6(aaaa.0)),
-                _ => false,
-            })
-        }
-        _ => false,
+        _ => service(record).is_some_and(|service| hints_inside(&service)),
     }
+}
+
+/// The data of a record that names a service (RFC 9460).
+fn service(record: &Record) -> Option<Cow<'_, [u8]>> {
+    if !is_type(record, crate::RecordType::SVCB) && !is_type(record, crate::RecordType::HTTPS) {
+        return None;
+    }
+    Some(match &record.data {
+        RData::Unknown { rdata, .. } => Cow::from(&rdata.anything),
+        data => Cow::from(data.to_bytes().unwrap_or_default()),
+    })
 }
 
 /// Whether a record of the authority section is kept: the SOA that makes an answer negative (RFC

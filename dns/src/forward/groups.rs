@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -189,8 +189,8 @@ impl Groups {
     ) -> Result<Received, FailureKind> {
         let Some(group) = self.groups.get(group) else { return Err(FailureKind::NoForwarder) };
         let order = group.in_order();
-        let mut silent = Silent::default();
-        match timeout(self.upstreams.timeout, self.race(&order, question, &mut silent)).await {
+        let silent = Silent::default();
+        match timeout(self.upstreams.timeout, self.race(&order, question, &silent)).await {
             Ok(result) => result,
             Err(_) => {
                 for server in silent.of(&order) {
@@ -207,12 +207,12 @@ impl Groups {
         &self,
         order: &[&Arc<Server>],
         question: &Question,
-        silent: &mut Silent,
+        silent: &Silent,
     ) -> Result<Received, FailureKind> {
         let Some(first) = order.first() else { return Err(FailureKind::NoForwarder) };
         let mut running = FuturesUnordered::new();
         let tried = async |at: usize, server: &Arc<Server>, again: bool| {
-            (at, server.ask(question, again).await)
+            (at, server.ask(question, again, &|| silent.spoke(at)).await)
         };
         running.push(tried(0, first, false));
         silent.asked(0);
@@ -254,22 +254,22 @@ impl Groups {
 
 /// Which servers, by their place in the order, have been asked and said nothing yet.
 #[derive(Debug, Default)]
-struct Silent(u64);
+struct Silent(AtomicU64);
 
 impl Silent {
-    fn asked(&mut self, at: usize) {
-        self.0 |= 1 << at.min(63);
+    fn asked(&self, at: usize) {
+        self.0.fetch_or(1 << at.min(63), Ordering::Relaxed);
     }
 
-    fn spoke(&mut self, at: usize) {
-        self.0 &= !(1 << at.min(63));
+    fn spoke(&self, at: usize) {
+        self.0.fetch_and(!(1 << at.min(63)), Ordering::Relaxed);
     }
 
     fn of<'a>(
         &self,
         order: &'a [&'a Arc<Server>],
     ) -> impl Iterator<Item = &'a Arc<Server>> + use<'a> {
-        let silent = self.0;
+        let silent = self.0.load(Ordering::Relaxed);
         let of = order.iter().enumerate();
         of.filter(move |(at, _)| silent >> at.min(&63) & 1 != 0).map(|(_, server)| *server)
     }

@@ -14,6 +14,7 @@ mod listeners;
 mod lying;
 #[path = "../../src/fuzz/mutate.rs"]
 mod mutate;
+mod odd_records;
 mod secure;
 mod secure_upstream;
 mod support;

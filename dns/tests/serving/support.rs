@@ -28,6 +28,7 @@ pub(crate) fn loopback() -> SocketAddr {
 /// A name server for the tests. Its names say what it does:
 /// `slow.` answers after a second, `fail.` SERVFAIL, `gone.` NXDOMAIN without SOA, `silent.` never,
 /// `old.` FORMERR to EDNS, `lower.` its question in lower case over UDP,
+/// `odd.` a record of the asked type with the data that the labels before `example.` spell in hex,
 /// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1, `aging.` one of 10;
 /// every other name has one address.
 pub(crate) struct Upstream {
@@ -162,6 +163,9 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
     let address =
         |owner: Name, ttl| Record::from_rdata(owner, ttl, RData::A(A(Ipv4Addr::new(192, 0, 2, 1))));
     let first = own.iter().next().unwrap_or_default().to_ascii_lowercase();
+    if first == b"odd" {
+        return Some(odd(answer));
+    }
     match first.as_slice() {
         b"slow" => {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -202,6 +206,28 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
     answer.answers.clear();
     answer.metadata.truncation = true;
     Some(answer.to_vec().expect("encodes"))
+}
+
+/// As bytes, because the library writes no such things.
+fn odd(mut answer: Message) -> Vec<u8> {
+    answer.edns = None;
+    let asked = &answer.queries[0];
+    let labels: Vec<&[u8]> = asked.name().iter().skip(1).collect();
+    let digits = labels[..labels.len() - 1].concat();
+    let digit = |at: usize| char::from(digits[at]).to_digit(16).expect("hex") as u8;
+    let rdata: Vec<u8> =
+        (0..digits.len() / 2).map(|at| digit(2 * at) << 4 | digit(2 * at + 1)).collect();
+    let record = [
+        &[0xc0, 12][..],
+        &u16::from(asked.query_type()).to_be_bytes(),
+        &[0, 1, 0, 0, 1, 44],
+        &(rdata.len() as u16).to_be_bytes(),
+        &rdata,
+    ];
+    let mut whole = answer.to_vec().expect("encodes");
+    whole.extend_from_slice(&record.concat());
+    whole[7] = 1;
+    whole
 }
 
 /// Takes a port over from an upstream that was stopped: what it was just answering may hold the
