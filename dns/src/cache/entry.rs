@@ -267,7 +267,7 @@ impl Entry {
         let (records, _) = self.parts();
         let records = reply.body(records, self.answers, self.authorities);
         self.age(records, how, now);
-        self.turn(records, query.head.id);
+        self.turn(records, query.head.id, now);
         let ede = match (how, self.rcode) {
             _ if self.withheld => {
                 Some(Ede { code: Ede::BLOCKED, text: &|out| out.extend(WITHHELD) })
@@ -330,11 +330,13 @@ impl Entry {
     }
 
     /// Turns the addresses, so that clients that take the first one spread over all of them. The
-    /// question's id is as good as a random number, and costs nothing.
-    fn turn(&self, records: &mut [u8], id: [u8; 2]) {
+    /// question's id is as good as a random number, and costs nothing; where there is none (RFC 8484,
+    /// 4.1; RFC 9250, 4.2.1), the time has to do.
+    fn turn(&self, records: &mut [u8], id: [u8; 2], now: Now) {
         let Some(Alike { start, len, count }) = self.addresses else { return };
         let (start, len, count) = (usize::from(start), usize::from(len), usize::from(count));
-        let by = len * (usize::from(u16::from_be_bytes(id)) % count);
+        let by =
+            len * ((usize::from(u16::from_be_bytes(id)) + now.0.subsec_micros() as usize) % count);
         if let Some(addresses) = records.get_mut(start..start + len * count) {
             addresses.rotate_left(by);
         }
@@ -486,9 +488,9 @@ fn is_type(record: &Record, rtype: crate::RecordType) -> bool {
     u16::from(record.record_type()) == rtype.0
 }
 
-/// RFC 2181, 8: with the highest bit set it means zero.
+/// Also with the highest bit set it is a long time (RFC 8767, 4, instead of RFC 2181, 8).
 fn clamped(ttl: u32) -> u32 {
-    if ttl > i32::MAX as u32 { 0 } else { ttl.min(MAX_TTL_SECS) }
+    ttl.min(MAX_TTL_SECS)
 }
 
 /// Brings all TTLs within bounds and returns the answer's own.
