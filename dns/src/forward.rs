@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::cache::{Entry, FailureKind, Key};
+use crate::cache::{Cached, Entry, FailureKind, Key};
 use crate::counters::Tally;
 use crate::history::{DnssecOutcome, Recorder, UpstreamId, Way};
 use crate::pipeline::{Asker, Errand, Outcome, Pipeline, Result as Ended};
@@ -158,12 +158,18 @@ impl Forwarding {
         let Ok(query) = Query::parse(&job.packet) else { return };
         let Errand { key, alias, route } = Errand::of(&snapshot, &query, job.asker);
         let now = self.clock.now();
-        // Somebody may have asked the same just before; but one that is about to expire, which
-        // nobody waits for, is asked for all the same.
-        if !job.reply.is_nobody()
-            && let Some(entry) = self.pipeline.fresh(&key, now)
-        {
-            return self.answer(job, &Ended::Known(entry), None);
+        // Somebody may have asked the same just before, or by another name of the house; but one that
+        // is about to expire, which nobody waits for, is asked for all the same.
+        if !job.reply.is_nobody() {
+            if let Some(entry) = self.pipeline.fresh(&key, now) {
+                return self.answer(job, &Ended::Known(entry), None);
+            }
+            // An expired answer stands in, if there is one (RFC 9520, 3.2).
+            if let Cached::Failed(failure) | Cached::Stale(_, Some(failure)) =
+                self.pipeline.cache.get(key.as_bytes(), now)
+            {
+                return self.answer(job, &Ended::Failed(failure.why), None);
+            }
         }
         if let Some(flight) = self.flights.get_mut(&key) {
             if flight.late || flight.waiters.len() >= MAX_WAITERS {

@@ -307,6 +307,12 @@ pub(crate) fn local() -> LocalNames {
         networks: Vec::new(),
     };
     names.record(&alias).expect("alias");
+    let quiet = LocalRecord {
+        name: "quiet.home.arpa".parse().expect("name"),
+        data: RecordData::Cname("silent.example".parse().expect("name")),
+        ..alias
+    };
+    names.record(&quiet).expect("alias");
     names.build()
 }
 
