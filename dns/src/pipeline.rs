@@ -285,7 +285,7 @@ impl Errand {
     pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
         let source = asker.source.ip();
         let policy = snapshot.policies.of(source).unwrap_or_default();
-        let route = |name: &[u8]| match snapshot.routes.of_zone(name, source) {
+        let route = |name: &[u8]| match conditional::zone_of(snapshot, name, query.qtype, source) {
             Some((zone, _)) => snapshot.routes.in_zone(zone, policy),
             None => snapshot.routes.of_policy(policy),
         };
