@@ -237,16 +237,20 @@ impl Forwarding {
         let Landed { key, result, by, took } = landed;
         let now = self.clock.now();
         let entry = result.and_then(|got| {
-            let entry = match got {
-                Got::Received(Received { wire, form }) => match form {
-                    Form::Plain(layout) => Entry::from_layout(&wire, layout, &key, now),
-                    Form::Other(message) => {
-                        Entry::from_checked(Checked::unchecked(*message), &key, now)
-                    }
-                },
-                Got::Checked(checked) => Entry::from_checked(checked, &key, now),
+            let checked = match got {
+                Got::Received(Received { wire, form: Form::Plain(layout) }) => {
+                    let entry = Entry::from_layout(&wire, layout, &key, now);
+                    return entry.ok_or(FailureKind::Garbled);
+                }
+                Got::Received(Received { form: Form::Other(message), .. }) => {
+                    Checked::unchecked(*message)
+                }
+                Got::Checked(checked) => checked,
             };
-            entry.ok_or(FailureKind::Garbled)
+            // What else can be read but not kept leads nowhere, or is too long to be written.
+            let has_alias = checked.has_alias();
+            let why = if has_alias { FailureKind::Circle } else { FailureKind::Garbled };
+            Entry::from_checked(checked, &key, now).ok_or(why)
         });
         let ended = match entry {
             Ok(entry) => {

@@ -1,6 +1,7 @@
 //! One cached answer.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,8 +29,11 @@ const MAX_NEGATIVE_TTL_SECS: u32 = 3600;
 const REFRESHED_TTL_SECS: u32 = 10;
 const REFRESH_MIN: Duration = Duration::from_secs(2);
 
-/// Aliases followed inside one answer.
+/// Aliases followed inside one answer, ...
 const MAX_CHAIN: usize = 16;
+
+/// ... and looked at, DNAMEs included.
+const MAX_ALIASES: usize = 32;
 
 /// The records of an answer, encoded for a message with the same question.
 #[derive(Debug)]
@@ -384,24 +388,25 @@ fn chain(
     // Before any alias is followed: one of another class leads nowhere.
     let records: Vec<Record> =
         records.into_iter().filter(|r| r.dns_class == DNSClass::IN).collect();
+    let is_alias = |r: &Record| matches!(r.data, RData::CNAME(_));
+    let is_dname = |r: &Record| is_type(r, crate::RecordType::DNAME);
+    if records.iter().filter(|r| is_alias(r) || is_dname(r)).count() > MAX_ALIASES {
+        return None;
+    }
     let mut names = vec![asked.name().clone()];
     let mut targets: Vec<Name> = Vec::new();
-    // Forwarders send the chain in order nearly always; the outer loop puts up with others.
-    for _ in 0..MAX_CHAIN {
-        let known = names.len();
+    // In whatever order they stand.
+    let mut at = 0;
+    while let Some(name) = names.get(at).cloned() {
         for record in &records {
             let RData::CNAME(target) = &record.data else { continue };
-            if names.contains(&record.name) && !names.contains(&target.0) && names.len() < MAX_CHAIN
-            {
+            if record.name == name && !names.contains(&target.0) && names.len() < MAX_CHAIN {
                 names.push(target.0.clone());
                 targets.extend(to_name(&target.0));
             }
         }
-        if names.len() == known {
-            break;
-        }
+        at += 1;
     }
-    let is_alias = |r: &Record| matches!(r.data, RData::CNAME(_));
     let end = match asked.query_type() {
         RecordType::CNAME => asked.name(),
         _ => names.last()?,
@@ -412,6 +417,8 @@ fn chain(
         return None;
     }
     let end = end.clone();
+    // There may be many records, with long names.
+    let reached: HashSet<&HickoryName> = names.iter().collect();
     let kept: Vec<Record> = records
         .into_iter()
         .map(|mut record| {
@@ -425,7 +432,7 @@ fn chain(
         .filter(|r| {
             // RFC 6672, 3.1: the DNAME that an alias was made from stands above the alias.
             let above = || names.iter().any(|name| r.name.zone_of(name));
-            names.contains(&r.name) || (is_type(r, crate::RecordType::DNAME) && above())
+            reached.contains(&r.name) || (is_dname(r) && above())
         })
         .filter(|r| dnssec_ok || !is_signature(r) || r.record_type() == asked.query_type())
         .collect();

@@ -198,4 +198,10 @@ fn an_alias_that_leads_nowhere_is_no_answer() {
     assert!(kept(RecordType::CNAME, vec![alias(b"x", b"x")]), "the alias itself was asked for");
     let long = (b'a'..=b'y').map(|c| alias(&[c], &[c + 1])).chain([alias(b"x", b"a")]);
     assert!(!kept(RecordType::A, long.collect()));
+    let backwards = (1..15).rev().map(|at| alias(&[b'A' + at], &[b'B' + at]));
+    let backwards: Vec<Record> = backwards.chain([alias(b"x", b"B")]).collect();
+    assert!(kept(RecordType::A, backwards.clone()), "in whatever order");
+    // What such an answer costs is bounded: each alias is compared with each on the way.
+    let others = (0..32).map(|at| alias(&[b'0', b'A' + at], b"x"));
+    assert!(!kept(RecordType::A, backwards.into_iter().chain(others).collect()));
 }

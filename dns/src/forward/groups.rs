@@ -22,7 +22,9 @@ use crate::cache::FailureKind;
 use crate::history::UpstreamId;
 use crate::{Order, Upstreams};
 
-/// Packets sent for one question, at least when all servers are silent, unless one is back.
+/// So often is a question asked at least while servers are silent; each server is asked once in any
+/// case. So many that answer, and have none, are believed: what they cannot find, or cannot write, the
+/// next one cannot either.
 const TRIES: usize = 3;
 
 /// Of so many questions one goes to any server first when the fastest is preferred, so that one
@@ -216,10 +218,10 @@ impl Groups {
         };
         running.push(tried(0, first, false));
         silent.asked(0);
-        let mut tries = 1;
+        let (mut tries, mut without) = (1, 0);
         let mut hedge = pin!(sleep(self.upstreams.hedge_after));
         loop {
-            let hedging = tries < order.len().max(TRIES);
+            let hedging = without < TRIES && tries < order.len().max(TRIES);
             tokio::select! {
                 Some((at, result)) = running.next() => {
                     silent.spoke(at);
@@ -228,17 +230,19 @@ impl Groups {
                             order.get(at).into_iter().for_each(|server| note(server.id));
                             return Ok(received);
                         }
-                        Err(why) if tries >= order.len() => {
-                            if running.is_empty() {
-                                return Err(why.kind);
+                        Err(why) => {
+                            without += usize::from(why.is_of_the_question());
+                            if tries >= order.len() || without >= TRIES {
+                                if running.is_empty() {
+                                    return Err(why.kind);
+                                }
+                                continue;
                             }
-                            continue;
                         }
-                        Err(_) => {}
                     }
                 }
                 () = hedge.as_mut(), if hedging => silent.of(order).for_each(|server| server.late()),
-                () = self.common.recovered.notified(), if !hedging => {}
+                () = self.common.recovered.notified(), if !hedging && without < TRIES => {}
             }
             let at = tries % order.len();
             if let Some(server) = order.get(at) {

@@ -395,6 +395,11 @@ async fn probe(server: Weak<Server>) {
 }
 
 impl Failed {
+    /// Whether it is the name that is to blame, not the server.
+    pub(super) fn is_of_the_question(&self) -> bool {
+        matches!(self.kind, FailureKind::Answered(Rcode::SERV_FAIL) | FailureKind::Garbled)
+    }
+
     fn answered(rcode: Rcode) -> Self {
         Self::new(FailureKind::Answered(rcode), format!("it answered with code {}", rcode.0))
     }

@@ -15,6 +15,10 @@ use super::record::{Record, Records};
 use super::{CLASS_IN, expand};
 use crate::RecordType;
 
+/// Records in answer and authority section, at most. No set of records is so large (BIND takes 100 of
+/// one type), and what many long names cost to read, to compare and to write is bounded by it.
+pub(crate) const MAX_RECORDS: usize = 1024;
+
 const DNSKEY: RecordType = RecordType(48);
 
 /// What to do with a record that is not what its type says.
@@ -109,11 +113,11 @@ pub(crate) fn to_message(wire: &[u8]) -> Option<Message> {
     let Header { metadata, counts } = Header::read(&mut decoder).ok()?;
     let mut message = Message::response(metadata.id, metadata.op_code);
     message.metadata = metadata;
-    if counts.queries != 1 {
+    let (answers, authorities) = (usize::from(counts.answers), usize::from(counts.authorities));
+    if counts.queries != 1 || answers + authorities > MAX_RECORDS {
         return None;
     }
     message.queries.push(Query::read(&mut decoder).ok()?);
-    let (answers, authorities) = (usize::from(counts.answers), usize::from(counts.authorities));
     let mut records = Records::new(wire, decoder.index(), answers + authorities);
     let mut owner = (&[][..], Name::root());
     for at in 0..answers + authorities {

@@ -3,6 +3,7 @@
 
 mod clients;
 mod compliance;
+mod costs;
 mod dns64;
 mod encrypted;
 mod encrypted_upstreams;
@@ -11,6 +12,7 @@ mod flood;
 mod forwarding;
 mod limits;
 mod listeners;
+mod longest;
 mod lying;
 #[path = "../../src/fuzz/mutate.rs"]
 mod mutate;

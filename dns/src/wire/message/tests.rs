@@ -152,6 +152,21 @@ fn only_data_of_the_internet_is_taken_and_no_options() {
 }
 
 #[test]
+fn so_many_records_are_read_and_no_more() {
+    let text = (0, ASKED, 16, &b"\x01x"[..]);
+    let mut wire = raw(&[text; 255]);
+    let record = wire[wire.len() - 14..].to_vec();
+    for _ in 255..MAX_RECORDS {
+        wire.extend_from_slice(&record);
+    }
+    wire[6..8].copy_from_slice(&(MAX_RECORDS as u16).to_be_bytes());
+    assert_eq!(to_message(&wire).map(|read| read.answers.len()), Some(MAX_RECORDS));
+    wire.extend_from_slice(&record);
+    wire[9] = 1;
+    assert!(to_message(&wire).is_none());
+}
+
+#[test]
 fn owners_with_equal_bytes_are_one_name_and_others_are_not() {
     let wire = raw(&[
         (0, ASKED, 16, b"\x01a"),
