@@ -33,10 +33,17 @@ pub(crate) const STALE_TTL_SECS: u32 = 30;
 /// For how long after expiry an answer may still serve when no forwarder answers.
 pub(crate) const STALE_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// A failure is remembered at least so long (RFC 9520, 3.2), and doubling while it goes on, at
-/// most so long.
+/// A failure is remembered at least so long, and doubling while it goes on, at most so long (RFC
+/// 9520, 3.2).
 const FAILURE_MIN: Duration = Duration::from_secs(1);
-const FAILURE_MAX: Duration = Duration::from_secs(30);
+const FAILURE_MAX: Duration = Duration::from_secs(300);
+
+/// One that begins no later than this after the last, or than that one lasted, is the same.
+const FAILURE_GOES_ON: Duration = Duration::from_secs(30);
+
+/// While an expired answer stands in, it is at most so long before the true one is asked for again
+/// (RFC 8767, 5: the failure recheck timer).
+const STALE_RECHECK: Duration = Duration::from_secs(30);
 
 /// How many failed questions are remembered.
 const FAILURES: usize = 10_000;
@@ -77,8 +84,10 @@ pub(crate) enum FailureKind {
     Untimely,
     /// They answered with this error.
     Answered(Rcode),
-    /// Their answer made no sense.
+    /// Their answer to this question cannot be read.
     Garbled,
+    /// What they replied was no answer to any question.
+    Strange,
     /// Too many questions are in flight already.
     Overload,
     /// Too many questions of this client, or of all, wait already.
@@ -203,22 +212,26 @@ impl Cache {
         }
     }
 
-    /// Keeps an answer, unless its time to live is zero.
+    /// Keeps an answer, unless its time to live is zero: then there is none any more, the one before
+    /// included.
     pub(crate) fn insert(&self, entry: &Arc<Entry>) {
         let hash = self.hash(entry.key());
         self.failures.remove(&hash);
-        if entry.lives() {
-            self.answers.insert(hash, entry.clone());
+        match entry.lives() {
+            true => self.answers.insert(hash, entry.clone()),
+            false => self.remove(entry.key()),
         }
     }
 
     /// Remembers that asking failed.
     pub(crate) fn insert_failure(&self, key: &[u8], why: FailureKind, now: Now) -> Failure {
         let hash = self.hash(key);
-        let lasting = match self.failures.get(&hash) {
+        let most = if self.answers.contains_key(&hash) { STALE_RECHECK } else { FAILURE_MAX };
+        let goes_on = |last: &Failure| now.0 < last.until.0 + last.lasting.max(FAILURE_GOES_ON);
+        let lasting = match self.failures.get(&hash).filter(goes_on) {
             // Still failing soon after the last try: twice as long.
-            Some(last) if now.0 < last.until.0 + FAILURE_MAX => (last.lasting * 2).min(FAILURE_MAX),
-            _ => FAILURE_MIN,
+            Some(last) => (last.lasting * 2).min(most),
+            None => FAILURE_MIN,
         };
         let failure = Failure { why, until: Now(now.0 + lasting), lasting };
         self.failures.insert(hash, failure);
@@ -277,9 +290,11 @@ impl FailureKind {
     fn code(self) -> u16 {
         match self {
             Self::NoForwarder | Self::Timeout | Self::Lame => Ede::NO_REACHABLE_AUTHORITY,
-            Self::Unreachable | Self::Untrusted | Self::Untimely | Self::Garbled => {
-                Ede::NETWORK_ERROR
-            }
+            Self::Unreachable
+            | Self::Untrusted
+            | Self::Untimely
+            | Self::Garbled
+            | Self::Strange => Ede::NETWORK_ERROR,
             Self::Answered(_) | Self::Circle | Self::TooMuch | Self::Sentinel => Ede::OTHER,
             Self::Overload | Self::Crowded => Ede::OTHER,
             Self::Bogus(why) => why.code(),
@@ -296,6 +311,7 @@ impl FailureKind {
                 "no upstream resolver's certificate is valid at the time that this host's clock shows"
             }
             Self::Garbled => "the upstream resolver's answer could not be read",
+            Self::Strange => "the upstream resolver's reply was no answer",
             Self::Overload => "too many questions are waiting for upstream resolvers",
             Self::Crowded => "too many questions of this client wait for upstream resolvers",
             Self::Answered(Rcode::REFUSED) => "the upstream resolver answered REFUSED",

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::cache::{Entry, FailureKind, Key};
+use crate::cache::{Cached, Entry, FailureKind, Key};
 use crate::counters::Tally;
 use crate::history::{DnssecOutcome, Recorder, UpstreamId, Way};
 use crate::pipeline::{Asker, Errand, Outcome, Pipeline, Result as Ended};
@@ -158,12 +158,18 @@ impl Forwarding {
         let Ok(query) = Query::parse(&job.packet) else { return };
         let Errand { key, alias, route } = Errand::of(&snapshot, &query, job.asker);
         let now = self.clock.now();
-        // Somebody may have asked the same just before; but one that is about to expire, which
-        // nobody waits for, is asked for all the same.
-        if !job.reply.is_nobody()
-            && let Some(entry) = self.pipeline.fresh(&key, now)
-        {
-            return self.answer(job, &Ended::Known(entry), None);
+        // Somebody may have asked the same just before, or by another name of the house; but one that
+        // is about to expire, which nobody waits for, is asked for all the same.
+        if !job.reply.is_nobody() {
+            if let Some(entry) = self.pipeline.fresh(&key, now) {
+                return self.answer(job, &Ended::Known(entry), None);
+            }
+            // An expired answer stands in, if there is one (RFC 9520, 3.2).
+            if let Cached::Failed(failure) | Cached::Stale(_, Some(failure)) =
+                self.pipeline.cache.get(key.as_bytes(), now)
+            {
+                return self.answer(job, &Ended::Failed(failure.why), None);
+            }
         }
         if let Some(flight) = self.flights.get_mut(&key) {
             if flight.late || flight.waiters.len() >= MAX_WAITERS {
@@ -231,16 +237,20 @@ impl Forwarding {
         let Landed { key, result, by, took } = landed;
         let now = self.clock.now();
         let entry = result.and_then(|got| {
-            let entry = match got {
-                Got::Received(Received { wire, form }) => match form {
-                    Form::Plain(layout) => Entry::from_layout(&wire, layout, &key, now),
-                    Form::Other(message) => {
-                        Entry::from_checked(Checked::unchecked(*message), &key, now)
-                    }
-                },
-                Got::Checked(checked) => Entry::from_checked(checked, &key, now),
+            let checked = match got {
+                Got::Received(Received { wire, form: Form::Plain(layout) }) => {
+                    let entry = Entry::from_layout(&wire, layout, &key, now);
+                    return entry.ok_or(FailureKind::Garbled);
+                }
+                Got::Received(Received { form: Form::Other(message), .. }) => {
+                    Checked::unchecked(*message)
+                }
+                Got::Checked(checked) => checked,
             };
-            entry.ok_or(FailureKind::Garbled)
+            // What else can be read but not kept leads nowhere, or is too long to be written.
+            let has_alias = checked.has_alias();
+            let why = if has_alias { FailureKind::Circle } else { FailureKind::Garbled };
+            Entry::from_checked(checked, &key, now).ok_or(why)
         });
         let ended = match entry {
             Ok(entry) => {

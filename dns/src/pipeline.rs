@@ -11,7 +11,7 @@ use crate::history::{Draft, Recorder, Recording, Rule, Way};
 use crate::limiter::Admission;
 use crate::routes::Route;
 use crate::shared::Snapshot;
-use crate::wire::{Malformed, Query, Reply, max_size};
+use crate::wire::{Malformed, Query, Reply, find_opt, max_size, to_message};
 use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
 
 mod access;
@@ -213,8 +213,8 @@ impl Pipeline {
     /// repeats, for clients whose questions go to no group. False when it is no answer that can be
     /// kept.
     pub fn learn(&self, answer: &[u8], now: Now) -> bool {
-        let Ok(message) = hickory_proto::op::Message::from_vec(answer) else { return false };
-        let dnssec_ok = message.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        let Some(message) = to_message(answer) else { return false };
+        let dnssec_ok = find_opt(answer).is_some_and(|opt| opt.dnssec_ok);
         let cd = message.metadata.checking_disabled;
         let Some((Some(name), rtype)) = message
             .queries
@@ -285,7 +285,7 @@ impl Errand {
     pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
         let source = asker.source.ip();
         let policy = snapshot.policies.of(source).unwrap_or_default();
-        let route = |name: &[u8]| match snapshot.routes.of_zone(name, source) {
+        let route = |name: &[u8]| match conditional::zone_of(snapshot, name, query.qtype, source) {
             Some((zone, _)) => snapshot.routes.in_zone(zone, policy),
             None => snapshot.routes.of_policy(policy),
         };

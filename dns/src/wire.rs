@@ -3,14 +3,20 @@
 //! Nothing here allocates for a question, indexes foreign data or panics on it.
 
 mod answer;
+mod message;
 mod query;
 mod record;
 mod reply;
+mod service;
 
 pub(crate) use answer::{Form, Layout, Reading, read};
+pub(crate) use message::to_message;
 pub(crate) use query::{Malformed, Query, Refusal};
 pub(crate) use record::{Alike, Records, alike_addresses, find_opt, least_ttl, ttl_offsets};
 pub(crate) use reply::{Ede, Owner, Reply, max_size};
+pub(crate) use service::{hints_inside, service_target};
+
+use crate::name::MAX_WIRE;
 
 /// Bytes of the fixed header (RFC 1035, 4.1.1).
 pub(crate) const HEADER: usize = 12;
@@ -57,6 +63,36 @@ pub(crate) mod flag {
     pub(crate) const AD: u8 = 0x20;
     pub(crate) const CD: u8 = 0x10;
     pub(crate) const RCODE: u8 = 0x0f;
+}
+
+/// The name at `at`, decompressed, its letters as they are, and where it ends there.
+fn expand(message: &[u8], mut at: usize) -> Option<(Vec<u8>, usize)> {
+    let mut wire = Vec::with_capacity(64);
+    let mut end = None;
+    loop {
+        match usize::from(*message.get(at)?) {
+            0 => break,
+            len @ 1..=63 => {
+                wire.extend_from_slice(message.get(at..=at + len)?);
+                at += 1 + len;
+            }
+            0xc0.. => {
+                let to = usize::from(u16_at(message, at)? & 0x3fff);
+                // Only ever backwards, so that there is an end to it.
+                if to >= at || to < HEADER {
+                    return None;
+                }
+                end.get_or_insert(at + 2);
+                at = to;
+            }
+            _ => return None,
+        }
+        if wire.len() >= MAX_WIRE {
+            return None;
+        }
+    }
+    wire.push(0);
+    Some((wire, end.unwrap_or(at + 1)))
 }
 
 /// The 16-bit number at `at`.

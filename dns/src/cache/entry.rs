@@ -1,12 +1,14 @@
 //! One cached answer.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query as Asked, ResponseCode};
-use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType};
+use hickory_proto::serialize::binary::BinEncodable;
 
 use super::{Key, Now, STALE_TTL_SECS};
 use crate::Validation;
@@ -14,7 +16,8 @@ use crate::forward::Checked;
 use crate::name::Name;
 use crate::protection::{is_private_v4, is_private_v6};
 use crate::wire::{
-    Alike, Ede, HEADER, Layout, Query, Rcode, Reply, alike_addresses, flag, ttl_offsets,
+    Alike, Ede, HEADER, Layout, Query, Rcode, Reply, alike_addresses, flag, hints_inside,
+    service_target, to_message, ttl_offsets,
 };
 
 /// Longest time to live of an answer with records, and of one without (RFC 2308, 5).
@@ -26,8 +29,11 @@ const MAX_NEGATIVE_TTL_SECS: u32 = 3600;
 const REFRESHED_TTL_SECS: u32 = 10;
 const REFRESH_MIN: Duration = Duration::from_secs(2);
 
-/// Aliases followed inside one answer.
+/// Aliases followed inside one answer, ...
 const MAX_CHAIN: usize = 16;
+
+/// ... and looked at, DNAMEs included.
+const MAX_ALIASES: usize = 32;
 
 /// The records of an answer, encoded for a message with the same question.
 #[derive(Debug)]
@@ -265,7 +271,7 @@ impl Entry {
         let (records, _) = self.parts();
         let records = reply.body(records, self.answers, self.authorities);
         self.age(records, how, now);
-        self.turn(records, query.head.id);
+        self.turn(records, query.head.id, now);
         let ede = match (how, self.rcode) {
             _ if self.withheld => {
                 Some(Ede { code: Ede::BLOCKED, text: &|out| out.extend(WITHHELD) })
@@ -284,7 +290,7 @@ impl Entry {
     pub(crate) fn to_message(&self, question: &[u8], how: Use, now: Now) -> Option<Message> {
         let mut wire = self.to_wire(question);
         self.age(&mut wire[HEADER + question.len()..], how, now);
-        Message::from_vec(&wire).ok()
+        to_message(&wire)
     }
 
     /// The whole answer to `question`, as it was when it came.
@@ -328,11 +334,13 @@ impl Entry {
     }
 
     /// Turns the addresses, so that clients that take the first one spread over all of them. The
-    /// question's id is as good as a random number, and costs nothing.
-    fn turn(&self, records: &mut [u8], id: [u8; 2]) {
+    /// question's id is as good as a random number, and costs nothing; where there is none (RFC 8484,
+    /// 4.1; RFC 9250, 4.2.1), the time has to do.
+    fn turn(&self, records: &mut [u8], id: [u8; 2], now: Now) {
         let Some(Alike { start, len, count }) = self.addresses else { return };
         let (start, len, count) = (usize::from(start), usize::from(len), usize::from(count));
-        let by = len * (usize::from(u16::from_be_bytes(id)) % count);
+        let by =
+            len * ((usize::from(u16::from_be_bytes(id)) + now.0.subsec_micros() as usize) % count);
         if let Some(addresses) = records.get_mut(start..start + len * count) {
             addresses.rotate_left(by);
         }
@@ -380,24 +388,25 @@ fn chain(
     // Before any alias is followed: one of another class leads nowhere.
     let records: Vec<Record> =
         records.into_iter().filter(|r| r.dns_class == DNSClass::IN).collect();
+    let is_alias = |r: &Record| matches!(r.data, RData::CNAME(_));
+    let is_dname = |r: &Record| is_type(r, crate::RecordType::DNAME);
+    if records.iter().filter(|r| is_alias(r) || is_dname(r)).count() > MAX_ALIASES {
+        return None;
+    }
     let mut names = vec![asked.name().clone()];
     let mut targets: Vec<Name> = Vec::new();
-    // Forwarders send the chain in order nearly always; the outer loop puts up with others.
-    for _ in 0..MAX_CHAIN {
-        let known = names.len();
+    // In whatever order they stand.
+    let mut at = 0;
+    while let Some(name) = names.get(at).cloned() {
         for record in &records {
             let RData::CNAME(target) = &record.data else { continue };
-            if names.contains(&record.name) && !names.contains(&target.0) && names.len() < MAX_CHAIN
-            {
+            if record.name == name && !names.contains(&target.0) && names.len() < MAX_CHAIN {
                 names.push(target.0.clone());
                 targets.extend(to_name(&target.0));
             }
         }
-        if names.len() == known {
-            break;
-        }
+        at += 1;
     }
-    let is_alias = |r: &Record| matches!(r.data, RData::CNAME(_));
     let end = match asked.query_type() {
         RecordType::CNAME => asked.name(),
         _ => names.last()?,
@@ -408,6 +417,8 @@ fn chain(
         return None;
     }
     let end = end.clone();
+    // There may be many records, with long names.
+    let reached: HashSet<&HickoryName> = names.iter().collect();
     let kept: Vec<Record> = records
         .into_iter()
         .map(|mut record| {
@@ -421,16 +432,15 @@ fn chain(
         .filter(|r| {
             // RFC 6672, 3.1: the DNAME that an alias was made from stands above the alias.
             let above = || names.iter().any(|name| r.name.zone_of(name));
-            names.contains(&r.name) || (is_type(r, crate::RecordType::DNAME) && above())
+            reached.contains(&r.name) || (is_dname(r) && above())
         })
         .filter(|r| dnssec_ok || !is_signature(r) || r.record_type() == asked.query_type())
         .collect();
     for record in &kept {
-        if let RData::SVCB(service) | RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) =
-            &record.data
-            && !service.target_name.is_root()
+        if let Some(service) = service(record)
+            && let Some(target) = service_target(&service)
         {
-            targets.extend(to_name(&service.target_name));
+            targets.extend(Name::from_wire(&target));
         }
     }
     Some((kept, targets.into(), end))
@@ -451,15 +461,19 @@ fn leads_inside(record: &Record) -> bool {
     match &record.data {
         RData::A(a) => is_private_v4(a.0),
         RData::AAAA(aaaa) => is_private_v6(aaaa.0),
-        RData::SVCB(service) | RData::HTTPS(hickory_proto::rr::rdata::HTTPS(service)) => {
-            service.svc_params.iter().any(|(_, value)| match value {
-                SvcParamValue::Ipv4Hint(hint) => hint.0.iter().any(|a| is_private_v4(a.0)),
-                SvcParamValue::Ipv6Hint(hint) => hint.0.iter().any(|aaaa| is_private_v6(aaaa.0)),
-                _ => false,
-            })
-        }
-        _ => false,
+        _ => service(record).is_some_and(|service| hints_inside(&service)),
     }
+}
+
+/// The data of a record that names a service (RFC 9460).
+fn service(record: &Record) -> Option<Cow<'_, [u8]>> {
+    if !is_type(record, crate::RecordType::SVCB) && !is_type(record, crate::RecordType::HTTPS) {
+        return None;
+    }
+    Some(match &record.data {
+        RData::Unknown { rdata, .. } => Cow::from(&rdata.anything),
+        data => Cow::from(data.to_bytes().unwrap_or_default()),
+    })
 }
 
 /// Whether a record of the authority section is kept: the SOA that makes an answer negative (RFC
@@ -481,9 +495,9 @@ fn is_type(record: &Record, rtype: crate::RecordType) -> bool {
     u16::from(record.record_type()) == rtype.0
 }
 
-/// RFC 2181, 8: with the highest bit set it means zero.
+/// Also with the highest bit set it is a long time (RFC 8767, 4, instead of RFC 2181, 8).
 fn clamped(ttl: u32) -> u32 {
-    if ttl > i32::MAX as u32 { 0 } else { ttl.min(MAX_TTL_SECS) }
+    ttl.min(MAX_TTL_SECS)
 }
 
 /// Brings all TTLs within bounds and returns the answer's own.

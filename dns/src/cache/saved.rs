@@ -10,9 +10,8 @@
 
 use std::time::Duration;
 
-use hickory_proto::op::Message;
-
 use super::{Cache, Entry, Key, Now, STALE_FOR};
+use crate::wire::to_message;
 
 const MAGIC: &[u8; 8] = b"LWCACHE2";
 
@@ -77,7 +76,7 @@ impl Cache {
         now: Now,
     ) -> Option<()> {
         let key = Key::from_bytes(key)?;
-        let message = Message::from_vec(message).ok()?;
+        let message = to_message(message)?;
         let age = Duration::from_secs(u64::from(age_secs));
         let entry = Entry::from_answer(message.clone(), &key, now)?;
         let age = match away {

@@ -71,12 +71,43 @@ fn times_to_live_are_bounded() {
     let cache = Cache::new(1 << 20);
     cache.insert(&address(b"zero", 0, at(0)));
     assert!(matches!(cache.get(key(b"zero").as_bytes(), at(0)), Cached::Missing));
-    // RFC 2181, 8: the highest bit means zero.
-    cache.insert(&address(b"negative", 0x8000_0001, at(0)));
-    assert!(matches!(cache.get(key(b"negative").as_bytes(), at(0)), Cached::Missing));
-    cache.insert(&address(b"years", 0x7fff_ffff, at(0)));
-    assert!(matches!(cache.get(key(b"years").as_bytes(), at(86_399)), Cached::Fresh(_)));
-    assert!(matches!(cache.get(key(b"years").as_bytes(), at(86_400)), Cached::Stale(..)));
+    // RFC 8767, 4: with the highest bit, too, it is a long time, not none.
+    for (label, ttl) in [(&b"years"[..], 0x7fff_ffff), (b"negative", 0x8000_0001)] {
+        cache.insert(&address(label, ttl, at(0)));
+        assert!(matches!(cache.get(key(label).as_bytes(), at(86_399)), Cached::Fresh(_)));
+        assert!(matches!(cache.get(key(label).as_bytes(), at(86_400)), Cached::Stale(..)));
+    }
+}
+
+#[test]
+fn an_answer_for_this_moment_takes_the_place_of_an_older_one() {
+    let cache = Cache::new(1 << 20);
+    cache.insert(&address(b"k", 60, at(0)));
+    cache.insert(&address(b"other", 60, at(0)));
+    assert!(matches!(cache.get(key(b"k").as_bytes(), at(61)), Cached::Stale(..)));
+    cache.insert(&address(b"k", 0, at(61)));
+    assert!(matches!(cache.get(key(b"k").as_bytes(), at(61)), Cached::Missing), "superseded");
+    assert!(matches!(cache.get(key(b"other").as_bytes(), at(61)), Cached::Stale(..)));
+}
+
+#[test]
+fn addresses_change_places_for_whoever_sends_no_id_too() {
+    let mut message = answer(b"k", 60, RData::A(A([192, 0, 2, 1].into())));
+    for last in 2..=3 {
+        let mut record = message.answers[0].clone();
+        record.data = RData::A(A([192, 0, 2, last].into()));
+        message.answers.push(record);
+    }
+    let entry = Entry::from_answer(message, &key(b"k"), at(0)).expect("an entry");
+    let question = [&[0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"\x01k\0\0\x01\0\x01"].concat();
+    let query = Query::parse(&question).expect("a question");
+    let mut first = [0; 3];
+    for micros in 0..300 {
+        let (mut out, now) = (Vec::new(), Now(Duration::from_micros(micros * 7)));
+        entry.write(&query, Use::Fresh, now, 512, &mut out);
+        first[usize::from(out[question.len() + 15] - 1)] += 1;
+    }
+    assert!(first.iter().all(|times| (80..120).contains(times)), "{first:?}");
 }
 
 #[test]
@@ -84,7 +115,7 @@ fn failures_are_remembered_longer_while_they_go_on() {
     let cache = Cache::new(1 << 20);
     let mut now = at(0);
     let mut lasting = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..11 {
         let failure = cache.insert_failure(key(b"k").as_bytes(), FailureKind::Timeout, now);
         lasting.push(failure.lasting.as_secs());
         let last = Now(failure.until.0 - Duration::from_millis(1));
@@ -92,12 +123,24 @@ fn failures_are_remembered_longer_while_they_go_on() {
         assert!(matches!(cache.get(key(b"k").as_bytes(), failure.until), Cached::Missing));
         now = failure.until;
     }
-    assert_eq!(lasting, [1, 2, 4, 8, 16, 30, 30, 30]);
-    let much_later = Now(now.0 + Duration::from_secs(120));
+    assert_eq!(lasting, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    let much_later = Now(now.0 + Duration::from_secs(300));
     assert_eq!(
         cache.insert_failure(key(b"k").as_bytes(), FailureKind::Timeout, much_later).lasting,
         FAILURE_MIN
     );
+}
+
+#[test]
+fn an_expired_answer_is_not_served_for_long_without_asking_again() {
+    let cache = Cache::new(1 << 20);
+    cache.insert(&address(b"k", 1, at(0)));
+    let (mut now, mut lasting) = (at(2), Duration::ZERO);
+    for _ in 0..8 {
+        let failure = cache.insert_failure(key(b"k").as_bytes(), FailureKind::Timeout, now);
+        (now, lasting) = (failure.until, failure.lasting);
+    }
+    assert_eq!(lasting, Duration::from_secs(30));
 }
 
 #[test]
@@ -155,4 +198,10 @@ fn an_alias_that_leads_nowhere_is_no_answer() {
     assert!(kept(RecordType::CNAME, vec![alias(b"x", b"x")]), "the alias itself was asked for");
     let long = (b'a'..=b'y').map(|c| alias(&[c], &[c + 1])).chain([alias(b"x", b"a")]);
     assert!(!kept(RecordType::A, long.collect()));
+    let backwards = (1..15).rev().map(|at| alias(&[b'A' + at], &[b'B' + at]));
+    let backwards: Vec<Record> = backwards.chain([alias(b"x", b"B")]).collect();
+    assert!(kept(RecordType::A, backwards.clone()), "in whatever order");
+    // What such an answer costs is bounded: each alias is compared with each on the way.
+    let others = (0..32).map(|at| alias(&[b'0', b'A' + at], b"x"));
+    assert!(!kept(RecordType::A, backwards.into_iter().chain(others).collect()));
 }

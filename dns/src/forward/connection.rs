@@ -34,6 +34,8 @@ pub(super) enum Replied {
     Answer(Vec<u8>, Form),
     Error(Rcode),
     NoEdns,
+    /// It is an answer to the question, and of no use.
+    Unreadable,
 }
 
 /// One question on its way over a connection.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -22,7 +22,9 @@ use crate::cache::FailureKind;
 use crate::history::UpstreamId;
 use crate::{Order, Upstreams};
 
-/// Packets sent for one question, at least when all servers are silent, unless one is back.
+/// So often is a question asked at least while servers are silent; each server is asked once in any
+/// case. So many that answer, and have none, are believed: what they cannot find, or cannot write, the
+/// next one cannot either.
 const TRIES: usize = 3;
 
 /// Of so many questions one goes to any server first when the fastest is preferred, so that one
@@ -189,8 +191,8 @@ impl Groups {
     ) -> Result<Received, FailureKind> {
         let Some(group) = self.groups.get(group) else { return Err(FailureKind::NoForwarder) };
         let order = group.in_order();
-        let mut silent = Silent::default();
-        match timeout(self.upstreams.timeout, self.race(&order, question, &mut silent)).await {
+        let silent = Silent::default();
+        match timeout(self.upstreams.timeout, self.race(&order, question, &silent)).await {
             Ok(result) => result,
             Err(_) => {
                 for server in silent.of(&order) {
@@ -207,19 +209,19 @@ impl Groups {
         &self,
         order: &[&Arc<Server>],
         question: &Question,
-        silent: &mut Silent,
+        silent: &Silent,
     ) -> Result<Received, FailureKind> {
         let Some(first) = order.first() else { return Err(FailureKind::NoForwarder) };
         let mut running = FuturesUnordered::new();
         let tried = async |at: usize, server: &Arc<Server>, again: bool| {
-            (at, server.ask(question, again).await)
+            (at, server.ask(question, again, &|| silent.spoke(at)).await)
         };
         running.push(tried(0, first, false));
         silent.asked(0);
-        let mut tries = 1;
+        let (mut tries, mut without) = (1, 0);
         let mut hedge = pin!(sleep(self.upstreams.hedge_after));
         loop {
-            let hedging = tries < order.len().max(TRIES);
+            let hedging = without < TRIES && tries < order.len().max(TRIES);
             tokio::select! {
                 Some((at, result)) = running.next() => {
                     silent.spoke(at);
@@ -228,17 +230,19 @@ impl Groups {
                             order.get(at).into_iter().for_each(|server| note(server.id));
                             return Ok(received);
                         }
-                        Err(why) if tries >= order.len() => {
-                            if running.is_empty() {
-                                return Err(why.kind);
+                        Err(why) => {
+                            without += usize::from(why.is_of_the_question());
+                            if tries >= order.len() || without >= TRIES {
+                                if running.is_empty() {
+                                    return Err(why.kind);
+                                }
+                                continue;
                             }
-                            continue;
                         }
-                        Err(_) => {}
                     }
                 }
                 () = hedge.as_mut(), if hedging => silent.of(order).for_each(|server| server.late()),
-                () = self.common.recovered.notified(), if !hedging => {}
+                () = self.common.recovered.notified(), if !hedging && without < TRIES => {}
             }
             let at = tries % order.len();
             if let Some(server) = order.get(at) {
@@ -254,22 +258,22 @@ impl Groups {
 
 /// Which servers, by their place in the order, have been asked and said nothing yet.
 #[derive(Debug, Default)]
-struct Silent(u64);
+struct Silent(AtomicU64);
 
 impl Silent {
-    fn asked(&mut self, at: usize) {
-        self.0 |= 1 << at.min(63);
+    fn asked(&self, at: usize) {
+        self.0.fetch_or(1 << at.min(63), Ordering::Relaxed);
     }
 
-    fn spoke(&mut self, at: usize) {
-        self.0 &= !(1 << at.min(63));
+    fn spoke(&self, at: usize) {
+        self.0.fetch_and(!(1 << at.min(63)), Ordering::Relaxed);
     }
 
     fn of<'a>(
         &self,
         order: &'a [&'a Arc<Server>],
     ) -> impl Iterator<Item = &'a Arc<Server>> + use<'a> {
-        let silent = self.0;
+        let silent = self.0.load(Ordering::Relaxed);
         let of = order.iter().enumerate();
         of.filter(move |(at, _)| silent >> at.min(&63) & 1 != 0).map(|(_, server)| *server)
     }

@@ -80,8 +80,9 @@ impl Health {
     /// There will be none.
     pub(super) fn failed(&mut self, why: FailureKind, reason: String, now: Duration) {
         match (why, self.state) {
-            // One lost packet is no dead server; the probe will tell.
-            (FailureKind::Timeout, UpstreamState::Up) => {
+            // One lost packet is no dead server, nor is what it says of one name what it says of
+            // all: the probe will tell.
+            (FailureKind::Timeout | FailureKind::Strange, UpstreamState::Up) => {
                 self.change(UpstreamState::Slow, Some((why, reason)), now);
             }
             _ => {
@@ -131,6 +132,11 @@ mod tests {
         let mut health = Health::default();
         health.failed(FailureKind::Timeout, "no answer".into(), SECOND);
         assert_eq!(health.state(), UpstreamState::Slow);
+        let mut health = Health::default();
+        health.failed(FailureKind::Strange, "HTTP status 400".into(), SECOND);
+        assert_eq!(health.state(), UpstreamState::Slow);
+        health.failed(FailureKind::Strange, "HTTP status 400".into(), SECOND);
+        assert_eq!(health.state(), UpstreamState::Down, "the probe said so");
         let mut health = Health::default();
         health.failed(FailureKind::Unreachable, "refused".into(), SECOND);
         assert_eq!(health.state(), UpstreamState::Down);

@@ -24,7 +24,7 @@ const STRANGE: usize = 16;
 pub(super) async fn ask(server: SocketAddr, question: &Question) -> io::Result<Received> {
     let (sockets, mut edns) = (Sockets::default(), true);
     loop {
-        let asked = udp::exchange(&sockets, server, question, edns, || ());
+        let asked = udp::exchange(&sockets, server, question, edns, |_| ());
         let over_udp = timeout(PATIENCE, asked).await;
         let ended = match over_udp {
             Ok(Ok(Ended::UseTcp)) | Err(_) => {
@@ -59,7 +59,8 @@ async fn over_tcp(server: SocketAddr, question: &Question, edns: bool) -> io::Re
         received.resize(stream.read_u16().await?.into(), 0);
         stream.read_exact(&mut received).await?;
         match read(&sent, &received) {
-            Reading::NotOurs | Reading::OtherCase | Reading::Truncated => {}
+            Reading::NotOurs => {}
+            Reading::Unreadable | Reading::OtherCase | Reading::Truncated => break,
             Reading::NoEdns => return Ok(Ended::NoEdns),
             Reading::Error(rcode) => return Ok(Ended::Error(rcode)),
             Reading::Answer(form) => return Ok(Ended::Answer(received, form)),

@@ -18,7 +18,7 @@ use super::udp::{self, Ended, Sockets};
 use super::validate::Ask;
 use crate::cache::FailureKind;
 use crate::history::UpstreamId;
-use crate::wire::{Form, Rcode};
+use crate::wire::{Form, Rcode, to_message};
 use crate::{NameError, UpstreamServer, UpstreamTransport};
 
 /// How often a server that is not up is probed, ...
@@ -58,7 +58,7 @@ impl Received {
     pub(super) fn into_message(self) -> Result<Message, FailureKind> {
         match self.form {
             Form::Other(message) => Ok(*message),
-            Form::Plain(_) => Message::from_vec(&self.wire).map_err(|_| FailureKind::Garbled),
+            Form::Plain(_) => to_message(&self.wire).ok_or(FailureKind::Garbled),
         }
     }
 }
@@ -156,8 +156,14 @@ impl Server {
     }
 
     /// Asks it, without a bound in time. `fresh` for a second try: not over a connection that may
-    /// be dead.
-    pub(super) async fn ask(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {
+    /// be dead. `heard` is called when it has said something, of use or not: whatever comes of that,
+    /// it is not silent.
+    pub(super) async fn ask(
+        &self,
+        question: &Question,
+        fresh: bool,
+        heard: &(impl Fn() + Sync),
+    ) -> Result<Received, Failed> {
         let recursing = self.config.transport == UpstreamTransport::Recursion;
         // It has tries of its own; a second one beside the first finds nothing else.
         if recursing && fresh && *question != Question::probe() {
@@ -166,7 +172,7 @@ impl Server {
         let _in_flight = InFlight::new(&self.tally);
         let started = Instant::now();
         let result = match self.config.transport {
-            UpstreamTransport::Plain => self.ask_plain(question, fresh).await,
+            UpstreamTransport::Plain => self.ask_plain(question, fresh, heard).await,
             UpstreamTransport::Recursion => self.recurse(question).await,
             _ if self.endpoint.address().is_none() => {
                 let text = self.reason().map(|(reason, _)| reason).unwrap_or_default();
@@ -176,8 +182,8 @@ impl Server {
         };
         match &result {
             Ok(_) => self.answered(started.elapsed()),
-            // It is there, whatever it has to say.
-            Err(Failed { kind: FailureKind::Answered(_), .. }) => {
+            // It is there, whatever it has to say to this question.
+            Err(Failed { kind: FailureKind::Answered(_) | FailureKind::Garbled, .. }) => {
                 self.tally.failed.fetch_add(1, Ordering::Relaxed);
                 self.answered(started.elapsed());
             }
@@ -201,19 +207,37 @@ impl Server {
         Ok(Received { wire, form: Form::Other(Box::new(message)) })
     }
 
-    async fn ask_plain(&self, question: &Question, fresh: bool) -> Result<Received, Failed> {
+    async fn ask_plain(
+        &self,
+        question: &Question,
+        fresh: bool,
+        heard: &(impl Fn() + Sync),
+    ) -> Result<Received, Failed> {
         let Some(addr) = self.endpoint.address() else {
             return Err(Failed::new(FailureKind::Unreachable, "it has no address"));
         };
         let mut edns = true;
         loop {
-            let ignored = || self.tally.ignored();
+            let ignored = |by_server| {
+                self.tally.ignored();
+                if by_server {
+                    heard();
+                }
+            };
             match udp::exchange(&self.sockets, addr, question, edns, ignored).await? {
                 Ended::Answer(wire, form) => return Ok(Received { wire, form }),
                 Ended::NoEdns if edns => edns = false,
                 Ended::NoEdns => return Err(Failed::answered(Rcode::FORM_ERR)),
                 Ended::Error(rcode) => return Err(Failed::answered(rcode)),
-                Ended::UseTcp => return self.ask_connected(question, edns, fresh).await,
+                Ended::UseTcp => {
+                    heard();
+                    // It is there: that it gives no answer over TCP is this question's misfortune.
+                    let of_question = |why: Failed| match why.kind {
+                        FailureKind::Answered(_) => why,
+                        _ => Failed::new(FailureKind::Garbled, why.text),
+                    };
+                    return self.ask_connected(question, edns, fresh).await.map_err(of_question);
+                }
             }
         }
     }
@@ -230,6 +254,9 @@ impl Server {
                 Replied::NoEdns if edns => edns = false,
                 Replied::NoEdns => return Err(Failed::answered(Rcode::FORM_ERR)),
                 Replied::Error(rcode) => return Err(Failed::answered(rcode)),
+                Replied::Unreadable => {
+                    return Err(Failed::new(FailureKind::Garbled, "its answer cannot be read"));
+                }
             }
         }
     }
@@ -320,7 +347,7 @@ impl Server {
         {
             return self.down(why);
         }
-        match timeout(PROBE_WAITS, self.ask(&Question::probe(), true)).await {
+        match timeout(PROBE_WAITS, self.ask(&Question::probe(), true, &|| ())).await {
             Ok(_) => {}
             Err(_) => self.down(Failed::new(FailureKind::Timeout, "it does not answer")),
         }
@@ -368,6 +395,11 @@ async fn probe(server: Weak<Server>) {
 }
 
 impl Failed {
+    /// Whether it is the name that is to blame, not the server.
+    pub(super) fn is_of_the_question(&self) -> bool {
+        matches!(self.kind, FailureKind::Answered(Rcode::SERV_FAIL) | FailureKind::Garbled)
+    }
+
     fn answered(rcode: Rcode) -> Self {
         Self::new(FailureKind::Answered(rcode), format!("it answered with code {}", rcode.0))
     }

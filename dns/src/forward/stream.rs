@@ -112,9 +112,13 @@ fn deliver(message: &[u8], waiting: &Waiting) {
     let Some((sent, _)) = waiting.get(&id) else { return };
     let reading = read(sent, message);
     let (replied, request) = match reading {
-        // The id of an answer that makes no sense may be another's: the true one may come yet.
-        Reading::NotOurs | Reading::OtherCase | Reading::Truncated => {
+        // The id of an answer to something else may be another's: the true one may come yet.
+        Reading::NotOurs => {
             return waiting.get(&id).map_or((), |(_, request)| request.ignored());
+        }
+        // Nobody else can say anything here: there will be no better one.
+        Reading::Unreadable | Reading::OtherCase | Reading::Truncated => {
+            (Replied::Unreadable, waiting.remove(&id))
         }
         Reading::NoEdns => (Replied::NoEdns, waiting.remove(&id)),
         Reading::Error(rcode) => (Replied::Error(rcode), waiting.remove(&id)),

@@ -119,8 +119,9 @@ fn replied(sent: &[u8], received: &[u8]) -> Exchange {
         Reading::Answer(form) => Ok(Replied::Answer(received.into(), form)),
         Reading::Error(rcode) => Ok(Replied::Error(rcode)),
         Reading::NoEdns => Ok(Replied::NoEdns),
-        Reading::NotOurs | Reading::OtherCase | Reading::Truncated => {
-            Err(Failed::new(FailureKind::Garbled, "its answer does not fit the question"))
+        Reading::Unreadable | Reading::OtherCase | Reading::Truncated => Ok(Replied::Unreadable),
+        Reading::NotOurs => {
+            Err(Failed::new(FailureKind::Strange, "its answer does not fit the question"))
         }
     })
 }
@@ -157,7 +158,7 @@ async fn post_body(
     let response = response.await?;
     if response.status() != StatusCode::OK {
         let text = format!("it answered with HTTP status {}", response.status().as_u16());
-        return Ok(Exchange::Done(Err(unreachable(text))));
+        return Ok(Exchange::Done(Err(Failed::new(FailureKind::Strange, text))));
     }
     let mut stream = response.into_body();
     let mut received = Vec::new();

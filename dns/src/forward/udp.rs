@@ -20,7 +20,7 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::question::{Dice, Question, Shape};
 use crate::wire::{Form, Rcode, Reading, read};
@@ -39,6 +39,10 @@ const PORTS_TRIED: u16 = 4;
 
 /// After so many packets that are no answers, somebody is guessing: TCP cannot be guessed.
 const FORGERIES: u32 = 100;
+
+/// How long the true answer is waited for after one that fits the question and cannot be read.
+/// Over TCP it can be nobody else's, nor cut off.
+const UNREADABLE: Duration = Duration::from_millis(200);
 
 /// How long a socket is used for, ...
 const USED_FOR: Duration = Duration::from_millis(500);
@@ -114,14 +118,21 @@ pub(super) enum Ended {
     UseTcp,
 }
 
+/// What a packet is to the question.
+enum Heard {
+    End(Ended),
+    Nothing,
+    Unreadable,
+}
+
 /// Sends the question and waits, without end, for its answer. `ignored` is called for each packet
-/// that was none.
+/// that was none; with true when it came from the server, as far as can be told.
 pub(super) async fn exchange(
     sockets: &Sockets,
     server: SocketAddr,
     question: &Question,
     edns: bool,
-    ignored: impl Fn(),
+    ignored: impl Fn(bool),
 ) -> io::Result<Ended> {
     let dice = Dice::throw();
     let sent = question.message(dice.id(), Some(&dice), Shape { edns, padded: false });
@@ -150,11 +161,19 @@ pub(super) async fn exchange(
 }
 
 /// Waits for the answer to `sent`.
-async fn answer(socket: &UdpSocket, sent: &[u8], ignored: impl Fn()) -> io::Result<Ended> {
+async fn answer(socket: &UdpSocket, sent: &[u8], ignored: impl Fn(bool)) -> io::Result<Ended> {
     let mut left = FORGERIES;
+    let mut until = None;
     loop {
+        let ready = match until {
+            None => socket.ready(WANTED).await?,
+            Some(until) => match timeout_at(until, socket.ready(WANTED)).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(Ended::UseTcp),
+            },
+        };
         // An error is that the server's host has nobody at that port.
-        if socket.ready(WANTED).await?.is_error() {
+        if ready.is_error() {
             // Seen: cleared, so that it does not wake us for ever.
             let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(ErrorKind::WouldBlock.into()));
             if let Some(error) = socket.take_error()? {
@@ -162,8 +181,12 @@ async fn answer(socket: &UdpSocket, sent: &[u8], ignored: impl Fn()) -> io::Resu
             }
         }
         match socket.try_io(Interest::READABLE, || receive(socket, sent)) {
-            Ok(Some(ended)) => return Ok(ended),
-            Ok(None) => ignored(),
+            Ok(Heard::End(ended)) => return Ok(ended),
+            Ok(Heard::Nothing) => ignored(false),
+            Ok(Heard::Unreadable) => {
+                ignored(true);
+                until.get_or_insert_with(|| Instant::now() + UNREADABLE);
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
         }
@@ -174,18 +197,19 @@ async fn answer(socket: &UdpSocket, sent: &[u8], ignored: impl Fn()) -> io::Resu
     }
 }
 
-/// One packet; `None` when it is no answer to `sent`.
-fn receive(socket: &UdpSocket, sent: &[u8]) -> io::Result<Option<Ended>> {
+/// One packet.
+fn receive(socket: &UdpSocket, sent: &[u8]) -> io::Result<Heard> {
     let mut buffer = [0; RECEIVE];
     let len = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)?;
     let received = buffer.get(..len).unwrap_or_default();
-    Ok(match read(sent, received) {
-        Reading::NotOurs => None,
-        Reading::OtherCase | Reading::Truncated => Some(Ended::UseTcp),
-        Reading::NoEdns => Some(Ended::NoEdns),
-        Reading::Error(rcode) => Some(Ended::Error(rcode)),
-        Reading::Answer(form) => Some(Ended::Answer(received.into(), form)),
-    })
+    Ok(Heard::End(match read(sent, received) {
+        Reading::NotOurs => return Ok(Heard::Nothing),
+        Reading::Unreadable => return Ok(Heard::Unreadable),
+        Reading::OtherCase | Reading::Truncated => Ended::UseTcp,
+        Reading::NoEdns => Ended::NoEdns,
+        Reading::Error(rcode) => Ended::Error(rcode),
+        Reading::Answer(form) => Ended::Answer(received.into(), form),
+    }))
 }
 
 /// A socket that takes packets of `server` only, at a port that nobody can know.

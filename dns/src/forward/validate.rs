@@ -96,6 +96,11 @@ impl Checked {
         message.metadata.authentic_data = false;
         Self { message, validation: Validation::Unchecked, synthesised: false }
     }
+
+    /// Whether an alias is part of the answer.
+    pub(super) fn has_alias(&self) -> bool {
+        self.message.answers.iter().any(|record| record.record_type() == RecordType::CNAME)
+    }
 }
 
 /// The validator of one group of upstreams.

@@ -467,7 +467,7 @@ impl Ask for World {
         let wire = message.to_vec().expect("a message");
         Box::pin(async move {
             tokio::task::yield_now().await;
-            Message::from_vec(&wire).map_err(|_| FailureKind::Garbled)
+            crate::wire::to_message(&wire).ok_or(FailureKind::Garbled)
         })
     }
 }

@@ -1,17 +1,17 @@
 //! Reading a server's answer to a question of ours.
 
 use super::record::{Record, Records};
-use super::{CLASS_IN, HEADER, Rcode, flag, u16_at};
-use crate::name::MAX_WIRE;
+use super::{CLASS_IN, HEADER, Rcode, expand, flag, to_message, u16_at};
 use crate::protection::{is_private_v4, is_private_v6};
 use crate::{Name, RecordType};
 
 /// What a packet is to a question that was sent.
 #[derive(Debug)]
 pub(crate) enum Reading {
-    /// No answer to this question, or none that can be understood: whoever sent it, the answer may
-    /// still come.
+    /// No answer to this question: whoever sent it, the answer may still come.
     NotOurs,
+    /// Ours by all that can be seen, but what it says cannot be understood.
+    Unreadable,
     /// Ours but for the case of its letters: a server that does not keep it, or a forger.
     OtherCase,
     /// The whole answer does not fit a packet.
@@ -83,13 +83,13 @@ pub(crate) fn read(sent: &[u8], received: &[u8]) -> Reading {
     if high & flag::TC != 0 {
         return Reading::Truncated;
     }
-    let Some(extended) = extended_rcode(received, end) else { return Reading::NotOurs };
+    let Some(extended) = extended_rcode(received, end) else { return Reading::Unreadable };
     match Rcode(extended << 4 | short.0) {
         rcode @ (Rcode::NO_ERROR | Rcode::NX_DOMAIN) => match layout(received, end, rcode) {
             Some(layout) => Reading::Answer(Form::Plain(layout)),
-            None => match hickory_proto::op::Message::from_vec(received) {
-                Ok(message) => Reading::Answer(Form::Other(Box::new(message))),
-                Err(_) => Reading::NotOurs,
+            None => match to_message(received) {
+                Some(message) => Reading::Answer(Form::Other(Box::new(message))),
+                None => Reading::Unreadable,
             },
         },
         rcode if no_edns(rcode) && u16_at(sent, 10) != Some(0) => Reading::NoEdns,
@@ -216,33 +216,9 @@ fn is_at(message: &[u8], record: Record<'_>, at: usize) -> bool {
 }
 
 /// The name at `at`, decompressed, and where it ends there.
-fn name(message: &[u8], mut at: usize) -> Option<(Name, usize)> {
-    let mut wire = Vec::with_capacity(64);
-    let mut end = None;
-    loop {
-        match usize::from(*message.get(at)?) {
-            0 => break,
-            len @ 1..=63 => {
-                wire.extend_from_slice(message.get(at..=at + len)?);
-                at += 1 + len;
-            }
-            0xc0.. => {
-                let to = usize::from(u16_at(message, at)? & 0x3fff);
-                // Only ever backwards, so that there is an end to it.
-                if to >= at || to < HEADER {
-                    return None;
-                }
-                end.get_or_insert(at + 2);
-                at = to;
-            }
-            _ => return None,
-        }
-        if wire.len() >= MAX_WIRE {
-            return None;
-        }
-    }
-    wire.push(0);
-    Some((Name::from_wire(&wire)?, end.unwrap_or(at + 1)))
+fn name(message: &[u8], at: usize) -> Option<(Name, usize)> {
+    let (wire, end) = expand(message, at)?;
+    Some((Name::from_wire(&wire)?, end))
 }
 
 #[cfg(test)]

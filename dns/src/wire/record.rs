@@ -132,14 +132,17 @@ pub(crate) struct OptPlace {
     pub(crate) len_at: usize,
     pub(crate) rdata_len: usize,
     pub(crate) end: usize,
+    /// DO (RFC 3225).
+    pub(crate) dnssec_ok: bool,
 }
 
 /// The first OPT record of a message with one question or none.
 pub(crate) fn find_opt(message: &[u8]) -> Option<OptPlace> {
     let mut records = all_records(message)?;
     let opt = (&mut records).map_while(Result::ok).find(|r| r.rtype == RecordType::OPT)?;
-    let rdata_len = opt.rdata.len();
-    Some(OptPlace { len_at: opt.ttl_at + 4, rdata_len, end: opt.ttl_at + 6 + rdata_len })
+    let (rdata_len, dnssec_ok) = (opt.rdata.len(), opt.ttl & 0x8000 != 0);
+    let (len_at, end) = (opt.ttl_at + 4, opt.ttl_at + 6 + rdata_len);
+    Some(OptPlace { len_at, rdata_len, end, dnssec_ok })
 }
 
 /// For how long an answer may be kept, seconds: the least TTL of its records, or of the SOA of an

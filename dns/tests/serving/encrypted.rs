@@ -79,8 +79,10 @@ async fn an_id_of_zero_is_never_used_upstream() {
     let upstream = Upstream::start().await;
     let secure = SecureHouse::start(upstreams(&[upstream.addr])).await;
     let doq = secure.authority.quic(secure.quic, b"doq").await;
-    for index in 0..40 {
+    let mut h2 = http2(secure.authority.tls(secure.https, b"h2").await).await;
+    for index in 0..20 {
         quic_ask(&doq, &packet(&format!("n{index}.example."))).await.expect("answered");
+        http2_send(&mut h2, post("/dns-query", &packet(&format!("m{index}.example.")))).await;
     }
     let seen = upstream.seen.lock().expect("lock");
     let zero = seen.iter().filter(|(id, _)| *id == 0).count();

@@ -260,3 +260,23 @@ async fn names_that_must_not_leave_the_house_do_not() {
     house.ask("home.arpa.", RecordType::DS).await;
     assert_eq!(upstream.asked(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_remembered_for_those_who_ask_by_a_local_alias_too() {
+    let upstream = Upstream::start().await;
+    let timeout = Duration::from_millis(700);
+    let house = House::start(Upstreams { timeout, ..upstreams(&[upstream.addr]) }).await;
+    for name in ["quiet.home.arpa.", "silent.example."] {
+        let answer = house.ask(name, RecordType::A).await;
+        assert_eq!(answer.metadata.response_code, ResponseCode::ServFail, "{name}");
+        let (asked, begun) = (upstream.asked(), Instant::now());
+        for _ in 0..3 {
+            let answer = house.ask("quiet.home.arpa.", RecordType::A).await;
+            assert_eq!(answer.metadata.response_code, ResponseCode::ServFail, "{name}");
+        }
+        assert!(begun.elapsed() < Duration::from_millis(500), "{name}: {:?}", begun.elapsed());
+        // Probes may go on: they ask for something else.
+        assert!(upstream.asked() <= asked + 1, "{name}");
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+}

@@ -3,6 +3,7 @@
 
 mod clients;
 mod compliance;
+mod costs;
 mod dns64;
 mod encrypted;
 mod encrypted_upstreams;
@@ -11,9 +12,11 @@ mod flood;
 mod forwarding;
 mod limits;
 mod listeners;
+mod longest;
 mod lying;
 #[path = "../../src/fuzz/mutate.rs"]
 mod mutate;
+mod odd_records;
 mod secure;
 mod secure_upstream;
 mod support;

@@ -28,6 +28,8 @@ pub(crate) fn loopback() -> SocketAddr {
 /// A name server for the tests. Its names say what it does:
 /// `slow.` answers after a second, `fail.` SERVFAIL, `gone.` NXDOMAIN without SOA, `silent.` never,
 /// `old.` FORMERR to EDNS, `lower.` its question in lower case over UDP,
+/// `odd.` a record of the asked type with the data that the labels before `example.` spell in hex,
+/// `chain20.` as many aliases and an address, `round.` two aliases of each other,
 /// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1, `aging.` one of 10;
 /// every other name has one address.
 pub(crate) struct Upstream {
@@ -35,6 +37,8 @@ pub(crate) struct Upstream {
     pub(crate) asked: Arc<AtomicUsize>,
     /// Ids and source ports seen.
     pub(crate) seen: Arc<Mutex<Vec<(u16, u16)>>>,
+    /// Names seen, in lower case.
+    names: Arc<Mutex<Vec<String>>>,
     /// Milliseconds that every answer over UDP takes.
     delay: Arc<AtomicUsize>,
     tasks: Vec<JoinHandle<()>>,
@@ -76,13 +80,19 @@ impl Upstream {
         let (tcp, udp, addr) = bind_both().await;
         let udp = Arc::new(udp);
         let asked = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (seen, names) = (Arc::new(Mutex::new(Vec::new())), Arc::default());
         let delay = Arc::new(AtomicUsize::new(0));
         let tasks = vec![
-            tokio::spawn(serve_udp(udp, asked.clone(), seen.clone(), delay.clone())),
+            tokio::spawn(serve_udp(
+                udp,
+                asked.clone(),
+                seen.clone(),
+                Arc::clone(&names),
+                delay.clone(),
+            )),
             tokio::spawn(serve_tcp(tcp)),
         ];
-        Self { addr, asked, seen, delay, tasks }
+        Self { addr, asked, seen, names, delay, tasks }
     }
 
     pub(crate) fn delay(&self, delay: Duration) {
@@ -93,12 +103,17 @@ impl Upstream {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// How often it was asked for this name over UDP.
+    pub(crate) fn asked_for(&self, name: &str) -> usize {
+        self.names.lock().expect("lock").iter().filter(|asked| *asked == name).count()
+    }
+
     /// Starts again where it was.
     pub(crate) async fn restart(&mut self) {
         let tcp = TcpListener::bind(self.addr).await.expect("tcp");
         let udp = Arc::new(UdpSocket::bind(self.addr).await.expect("udp"));
-        let (asked, seen) = (self.asked.clone(), self.seen.clone());
-        self.tasks.push(tokio::spawn(serve_udp(udp, asked, seen, self.delay.clone())));
+        let (asked, seen, names) = (self.asked.clone(), self.seen.clone(), self.names.clone());
+        self.tasks.push(tokio::spawn(serve_udp(udp, asked, seen, names, self.delay.clone())));
         self.tasks.push(tokio::spawn(serve_tcp(tcp)));
     }
 
@@ -114,6 +129,7 @@ async fn serve_udp(
     socket: Arc<UdpSocket>,
     asked: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<(u16, u16)>>>,
+    names: Arc<Mutex<Vec<String>>>,
     delay: Arc<AtomicUsize>,
 ) {
     let mut buffer = vec![0; 4096];
@@ -121,6 +137,7 @@ async fn serve_udp(
         let query = Message::from_vec(&buffer[..len]).expect("a query");
         asked.fetch_add(1, Ordering::Relaxed);
         seen.lock().expect("lock").push((query.metadata.id, client.port()));
+        names.lock().expect("lock").push(query.queries[0].name().to_lowercase().to_string());
         let socket = socket.clone();
         let delay = Duration::from_millis(delay.load(Ordering::Relaxed) as u64);
         tokio::spawn(async move {
@@ -162,6 +179,9 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
     let address =
         |owner: Name, ttl| Record::from_rdata(owner, ttl, RData::A(A(Ipv4Addr::new(192, 0, 2, 1))));
     let first = own.iter().next().unwrap_or_default().to_ascii_lowercase();
+    if first == b"odd" {
+        return Some(odd(answer));
+    }
     match first.as_slice() {
         b"slow" => {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -178,6 +198,19 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
         b"silent" => return None,
         b"fail" => answer.metadata.response_code = ResponseCode::ServFail,
         b"gone" => answer.metadata.response_code = ResponseCode::NXDomain,
+        b"chain20" => {
+            let step =
+                |at: usize| if at == 0 { own.clone() } else { name(&format!("s{at}.example.")) };
+            let alias = |at| Record::from_rdata(step(at), 300, RData::CNAME(CNAME(step(at + 1))));
+            answer.answers.extend((0..20).map(alias));
+            answer.answers.push(address(step(20), 300));
+        }
+        b"round" => {
+            let back = name("back.example.");
+            for (owner, target) in [(own.clone(), back.clone()), (back, own)] {
+                answer.answers.push(Record::from_rdata(owner, 300, RData::CNAME(CNAME(target))));
+            }
+        }
         b"cloaked" => {
             let target = name("tracker.ads.example.");
             answer.answers.push(Record::from_rdata(own, 300, RData::CNAME(CNAME(target.clone()))));
@@ -202,6 +235,28 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
     answer.answers.clear();
     answer.metadata.truncation = true;
     Some(answer.to_vec().expect("encodes"))
+}
+
+/// As bytes, because the library writes no such things.
+fn odd(mut answer: Message) -> Vec<u8> {
+    answer.edns = None;
+    let asked = &answer.queries[0];
+    let labels: Vec<&[u8]> = asked.name().iter().skip(1).collect();
+    let digits = labels[..labels.len() - 1].concat();
+    let digit = |at: usize| char::from(digits[at]).to_digit(16).expect("hex") as u8;
+    let rdata: Vec<u8> =
+        (0..digits.len() / 2).map(|at| digit(2 * at) << 4 | digit(2 * at + 1)).collect();
+    let record = [
+        &[0xc0, 12][..],
+        &u16::from(asked.query_type()).to_be_bytes(),
+        &[0, 1, 0, 0, 1, 44],
+        &(rdata.len() as u16).to_be_bytes(),
+        &rdata,
+    ];
+    let mut whole = answer.to_vec().expect("encodes");
+    whole.extend_from_slice(&record.concat());
+    whole[7] = 1;
+    whole
 }
 
 /// Takes a port over from an upstream that was stopped: what it was just answering may hold the
@@ -281,6 +336,12 @@ pub(crate) fn local() -> LocalNames {
         networks: Vec::new(),
     };
     names.record(&alias).expect("alias");
+    let quiet = LocalRecord {
+        name: "quiet.home.arpa".parse().expect("name"),
+        data: RecordData::Cname("silent.example".parse().expect("name")),
+        ..alias
+    };
+    names.record(&quiet).expect("alias");
     names.build()
 }
 

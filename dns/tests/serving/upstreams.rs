@@ -102,6 +102,38 @@ async fn a_conditional_zone_is_asked_of_its_own_servers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whether_a_conditional_zone_is_signed_is_asked_of_those_above_it() {
+    let (public, office) = (Upstream::start().await, Upstream::start().await);
+    let zones = ["office.example", "lab.office.example", "corp.internal", "fd.home.arpa"];
+    let mut zones: Vec<ForwardZone> = zones.map(|name| zone(name, &[], 1)).into();
+    zones.push(zone("168.192.in-addr.arpa", &[], 1));
+    zones.push(zone("5.10.in-addr.arpa", &[], 1));
+    let groups = vec![group("all", &[&public]), group("office", &[&office])];
+    let house = House::start(Upstreams { groups, zones, ..Upstreams::default() }).await;
+    for (text, above) in [
+        ("office.example.", true),
+        ("www.office.example.", false),
+        ("lab.office.example.", false),
+        ("168.192.in-addr.arpa.", true),
+        // Nobody outside has anything above these.
+        ("corp.internal.", false),
+        ("5.10.in-addr.arpa.", false),
+        // Below the zone of the house.
+        ("fd.home.arpa.", false),
+    ] {
+        let before = (public.asked(), office.asked());
+        let answer = house.ask(text, RecordType::DS).await;
+        assert_eq!(answer.metadata.response_code, ResponseCode::NoError, "{text}");
+        let asked = (public.asked() - before.0, office.asked() - before.1);
+        assert_eq!(asked, if above { (1, 0) } else { (0, 1) }, "{text}");
+        // Everything else at the top is the zone's own.
+        let before = (public.asked(), office.asked());
+        house.ask(text, RecordType::SOA).await;
+        assert_eq!((public.asked(), office.asked()), (before.0, before.1 + 1), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_one_of_two_servers_gone_no_question_fails() {
     let (mut one, two) = (Upstream::start().await, Upstream::start().await);
     let house = House::start(upstreams(&[one.addr, two.addr])).await;

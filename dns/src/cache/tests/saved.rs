@@ -35,6 +35,21 @@ fn answers_are_as_old_after_a_restart_as_the_time_that_went_by() {
 }
 
 #[test]
+fn records_of_any_data_outlive_a_restart() {
+    let owner = HickoryName::from_labels([&b"odd"[..]]).expect("name");
+    let mut message = answer(b"odd", 300, RData::A(A([192, 0, 2, 1].into())));
+    message.queries[0].query_type = hickory_proto::rr::RecordType::from(65_280);
+    let data = RData::Update0(hickory_proto::rr::RecordType::from(65_280));
+    message.answers = vec![Record::from_rdata(owner, 300, data)];
+    let key = key_of(b"odd", RecordType(65_280));
+    let cache = Cache::new(1 << 20);
+    cache.insert(&Entry::from_answer(message, &key, at(0)).expect("an entry"));
+    let saved = cache.save(at(60), DATE);
+    let cache = Cache::new(1 << 20);
+    assert_eq!(cache.restore(&saved, Now(hours(72)), DATE), Ok(1), "one with no data at all");
+}
+
+#[test]
 fn what_is_of_no_use_any_more_is_left_out() {
     let cache = Cache::new(1 << 20);
     let now = Now(hours(72));

@@ -16,9 +16,17 @@ mod serving;
 const NSEC3: Denies = Denies::Nsec3 { opt_out: false, iterations: 0 };
 const OPT_OUT: Denies = Denies::Nsec3 { opt_out: true, iterations: 0 };
 
+/// Data that the library would refuse a whole message for.
+const ODD: [(&str, u16, &[u8]); 4] = [
+    ("empty.good.test.", 65_280, b""),
+    ("service.good.test.", 65, b"\0\x01\0\0\x03\0\x02\x01\xbb\0\x01\0\x03\x02h2"),
+    ("hyphen.good.test.", 257, b"\0\x03a-bx"),
+    ("key.good.test.", 60, b"\x01\x01\x02\x0f\0"),
+];
+
 /// root -> test. -> good.test. and others, some broken.
 fn world() -> World {
-    let good = Signed::new("good.test.", Denies::Nsec)
+    let mut good = Signed::new("good.test.", Denies::Nsec)
         .a("good.test.")
         .a("www.good.test.")
         .a("a.b.good.test.")
@@ -33,6 +41,12 @@ fn world() -> World {
         .alias("loop1.good.test.", "loop2.good.test.")
         .alias("loop2.good.test.", "loop1.good.test.")
         .dname("old.good.test.", "nsec3.test.");
+    // Nor may a key of another protocol spoil those beside it (RFC 4034, 2.1.2).
+    for (owner, rtype, bytes) in ODD.into_iter().chain([("good.test.", 48, ODD[3].2)]) {
+        let mut rdata = hickory_proto::rr::rdata::NULL::new();
+        rdata.anything = bytes.to_vec();
+        good.put(&name(owner), RData::Unknown { code: rtype.into(), rdata });
+    }
     let nsec3 = Signed::new("nsec3.test.", NSEC3)
         .a("nsec3.test.")
         .a("www.nsec3.test.")
@@ -98,6 +112,30 @@ async fn verdict(validator: &Validator, text: &str, rtype: RecordType) -> Valida
         }
         Err(FailureKind::Bogus(why)) => Validation::Bogus(why),
         Err(why) => panic!("{text} {rtype}: {why:?}"),
+    }
+}
+
+#[tokio::test]
+async fn records_that_the_library_refuses_are_proven_as_bytes() {
+    let world = Arc::new(world());
+    let validator = validator(&world);
+    for (owner, rtype, bytes) in ODD {
+        let found = validator.resolve(plain(owner, rtype.into())).await.expect(owner);
+        assert_eq!(found.validation, Validation::Secure, "{owner}");
+        let data = &found.message.answers[0].data;
+        assert!(matches!(data, RData::Unknown { rdata, .. } if rdata.anything == bytes), "{owner}");
+    }
+    world.tamper(|_, message| {
+        for record in &mut message.answers {
+            if let RData::Unknown { rdata, .. } = &mut record.data {
+                rdata.anything.push(b'x');
+            }
+        }
+    });
+    let validator = super::tests::validator(&world);
+    for (owner, rtype, _) in ODD {
+        let found = verdict(&validator, owner, rtype.into()).await;
+        assert!(matches!(found, Validation::Bogus(_)), "{owner}: {found:?}");
     }
 }
 

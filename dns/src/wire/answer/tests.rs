@@ -124,8 +124,9 @@ fn what_does_not_fit_the_question_is_not_ours() {
     assert!(matches!(changed(|m| m[13] ^= 0x20), Reading::OtherCase));
     assert!(matches!(changed(|m| m[26] = 28), Reading::NotOurs), "another type");
     assert!(matches!(changed(|m| m[28] = 3), Reading::NotOurs), "another class");
-    assert!(matches!(changed(|m| m[7] = 9), Reading::NotOurs), "records that are not there");
-    assert!(matches!(changed(|m| m.truncate(35)), Reading::NotOurs), "cut off");
+    assert!(matches!(changed(|m| m[7] = 9), Reading::Unreadable), "records that are not there");
+    assert!(matches!(changed(|m| m.truncate(35)), Reading::Unreadable), "cut off");
+    assert!(matches!(changed(|m| m.truncate(25)), Reading::NotOurs), "cut off in the question");
     assert!(matches!(changed(|m| m[2] |= flag::TC), Reading::Truncated));
     assert!(matches!(changed(|m| m[3] |= 2), Reading::Error(Rcode::SERV_FAIL)));
     assert!(matches!(changed(|m| m[3] |= 1), Reading::NoEdns));

@@ -187,7 +187,7 @@ async fn each_record_of_a_large_answer_is_given_once() {
         if lookup.name == name("www.plain.test.") {
             let address = |at| RData::A(std::net::Ipv4Addr::from_bits(at).into());
             let set = |at| Record::from_rdata(lookup.name.clone(), 300, address(at));
-            message.answers = (0..1000).chain(0..1000).map(set).collect();
+            message.answers = (0..500).chain(0..500).map(set).collect();
         }
     });
     let checked = validator.resolve(plain("www.plain.test.", A)).await.expect("an answer");
@@ -196,7 +196,7 @@ async fn each_record_of_a_large_answer_is_given_once() {
         checked.message.answers.iter().zip(0..).all(
             |(record, at)| matches!(&record.data, RData::A(address) if address.0.to_bits() == at),
         );
-    assert!(in_order && checked.message.answers.len() == 1000);
+    assert!(in_order && checked.message.answers.len() == 500);
 }
 
 /// A world in which each name that begins with `n` is an alias to the same of the next zone, signed
