@@ -369,7 +369,8 @@ impl Pipeline {
         if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
             return Some(outcome);
         }
-        let public = rebinding::judge(cx, asked, &entry);
+        let name = alias.as_ref().map_or(asked.query.name(), |alias| alias.target().as_wire());
+        let public = rebinding::judge(cx, asked, name, &entry);
         let (entry, answered) =
             public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
         match alias {

@@ -14,6 +14,7 @@ use crate::{
     Policies, Protection, RecordData, RuleRef, Verdict,
 };
 
+mod alias;
 mod cached;
 mod history;
 mod local;

@@ -1,0 +1,143 @@
+//! Aliases of the house that lead out of it: what is asked upstream is their target, and what holds of
+//! the answer is what holds of that.
+
+use hickory_proto::rr::rdata::AAAA;
+
+use super::*;
+use crate::{ForwardZone, Order, Rebinding, UpstreamGroup, UpstreamServer, Upstreams};
+
+/// A house with these aliases, whose names below `corp.example` are known to a server of its own.
+pub(super) fn house(aliases: &[(&str, &str)]) -> House {
+    let zone = |apex: &str| LocalZone {
+        apex: name(apex),
+        name_servers: vec![name("pi-a.home.arpa")],
+        serial: 7,
+        negative_ttl_secs: 5,
+    };
+    let mut b = LocalNames::builder();
+    b.domain(&name("home.arpa")).zone(&zone("home.arpa"));
+    for (owner, target) in aliases {
+        let (name, data) = (name(owner), RecordData::Cname(name(target)));
+        b.record(&LocalRecord { name, ttl_secs: 60, data, networks: Vec::new() }).expect(owner);
+    }
+    let house = House::new();
+    house.shared.set_local(b.build());
+    let group = |id: &str, server: &str| UpstreamGroup {
+        id: id.into(),
+        servers: vec![UpstreamServer::plain(server.parse().expect(server))],
+        order: Order::Listed,
+    };
+    house.shared.set_upstreams(Upstreams {
+        groups: vec![group("all", "192.0.2.53:53"), group("office", "192.0.2.54:53")],
+        zones: vec![ForwardZone { zone: name("corp.example"), networks: Vec::new(), group: 1 }],
+        ..Upstreams::default()
+    });
+    house
+}
+
+/// What whoever is asked upstream says of the name that `owner` leads to.
+pub(super) fn entry(
+    house: &House,
+    owner: &str,
+    rtype: HickoryType,
+    records: Vec<Record>,
+) -> Arc<Entry> {
+    let packet = with_edns(house.packet(owner, rtype)).to_vec().expect("encodes");
+    let query = Query::parse(&packet).expect("a question");
+    let errand = Errand::of(&house.shared.snapshot.load(), &query, asker());
+    let target = errand.alias.as_ref().map_or(query.name(), |alias| alias.target().as_wire());
+    let target = Name::from_wire(target).expect("a name").to_string();
+    let mut message = Message::response(1, OpCode::Query);
+    message.queries.push(Asked::query(hickory(&format!("{target}.")), rtype));
+    message.answers = records;
+    Entry::from_answer(message, &errand.key, house.now).expect("an answer")
+}
+
+pub(super) fn asker() -> Asker {
+    let source = "10.0.30.7:4000".parse().expect("source");
+    Asker { source, local: LOCAL, transport: Transport::Udp }
+}
+
+/// Asks, has the target asked upstream, and gives the answer made of what that says.
+pub(super) fn resolved(
+    house: &House,
+    owner: &str,
+    rtype: HickoryType,
+    result: &Result,
+) -> (Answered, Message) {
+    let packet = with_edns(house.packet(owner, rtype)).to_vec().expect("encodes");
+    assert_eq!(house.send_from("10.0.30.7:4000", &packet).0, Outcome::Miss, "{owner}");
+    let (outcome, out) = house.finish(&packet, asker(), result);
+    let Some(Outcome::Answered(how)) = outcome else { panic!("{owner}: {outcome:?}") };
+    (how, Message::from_vec(&out).expect("a message"))
+}
+
+fn answered(
+    house: &House,
+    owner: &str,
+    rtype: HickoryType,
+    records: Vec<Record>,
+) -> (Answered, Message) {
+    resolved(house, owner, rtype, &Result::Answer(entry(house, owner, rtype, records)))
+}
+
+fn private(owner: &str, last: u8) -> Record {
+    Record::from_rdata(hickory(owner), 300, RData::A(A([192, 168, 1, last].into())))
+}
+
+#[test]
+fn an_alias_to_a_zone_that_others_know_keeps_its_private_addresses() {
+    let house = house(&[("dc.home.arpa", "dc1.corp.example")]);
+    let records = vec![private("dc1.corp.example.", 10)];
+    let (how, answer) = answered(&house, "dc.home.arpa.", HickoryType::A, records);
+    assert_eq!(how, Answered::Forwarded);
+    assert_eq!(addresses(&answer), ["dc1.corp.example.", "192.168.1.10"]);
+}
+
+#[test]
+fn an_alias_to_a_name_that_may_have_private_addresses_keeps_them() {
+    let house = house(&[("media.home.arpa", "192-168-1-5.hash.plex.direct")]);
+    let owner = "192-168-1-5.hash.plex.direct.";
+    let asked = || answered(&house, "media.home.arpa.", HickoryType::A, vec![private(owner, 5)]);
+    assert_eq!(asked().0, Answered::Withheld);
+    let rebinding = Some(Rebinding::allowing([name("plex.direct")]));
+    house.shared.set_protection(Protection { rebinding, ..Protection::OFF });
+    let (how, answer) = asked();
+    assert_eq!(
+        (how, addresses(&answer)),
+        (Answered::Forwarded, vec![owner.into(), "192.168.1.5".into()])
+    );
+}
+
+#[test]
+fn no_alias_of_the_house_brings_a_public_names_private_address_in() {
+    let house = house(&[
+        ("tv.home.arpa", "evil.example"),
+        // The alias stands in a zone that others know, its target does not.
+        ("tv.corp.example", "evil.example"),
+        // The alias may have private addresses, its target may not.
+        ("tv.plex.direct", "evil.example"),
+    ]);
+    let rebinding = Some(Rebinding::allowing([name("plex.direct")]));
+    house.shared.set_protection(Protection { rebinding, ..Protection::OFF });
+    let loopback = Record::from_rdata(
+        hickory("evil.example."),
+        300,
+        RData::AAAA(AAAA(std::net::Ipv6Addr::LOCALHOST)),
+    );
+    let chain = |last| {
+        // Nor does a public name's own alias into such a zone.
+        vec![cname("evil.example.", "dc1.corp.example."), private("dc1.corp.example.", last)]
+    };
+    for owner in ["tv.home.arpa.", "tv.corp.example.", "tv.plex.direct."] {
+        for (rtype, records, left) in [
+            (HickoryType::A, vec![private("evil.example.", 1)], 1),
+            (HickoryType::AAAA, vec![loopback.clone()], 1),
+            (HickoryType::A, chain(10), 2),
+        ] {
+            let (how, answer) = answered(&house, owner, rtype, records);
+            assert_eq!(how, Answered::Withheld, "{owner} {rtype}");
+            assert_eq!(answer.answers.len(), left, "{owner} {rtype}: {:?}", answer.answers);
+        }
+    }
+}
