@@ -138,7 +138,7 @@ pub(super) fn never_asked(name: &[u8], qtype: RecordType) -> bool {
 }
 
 /// Answers what the local names did not, where nobody else may be asked.
-pub(super) fn keep_inside<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+pub(super) fn keep_inside<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     // Told to ask somebody for it, who is no stranger.
     if asked.zone.is_some() {
         return Step::Next;
@@ -160,6 +160,10 @@ pub(super) fn keep_inside<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec
         // of no use to whoever has them.
         RecordType::DS if at_apex && in_arpa => Step::Next,
         _ if at_apex => exists(asked, zone, out),
+        // Above a zone of ours, or at the apex of one and asked for the zone around it (RFC 8020).
+        _ if cx.snapshot.local.exists(name, asked.asker.source.ip()) => {
+            negative(asked, Rcode::NO_ERROR, zone, out)
+        }
         _ => negative(asked, Rcode::NX_DOMAIN, zone, out),
     }
 }
