@@ -266,7 +266,12 @@ impl Entry {
         let records = reply.body(records, self.answers, self.authorities);
         self.age(records, how, now);
         self.turn(records, query.head.id);
-        let ede = match (how, self.rcode) {
+        reply.finish(limit, self.ede(how));
+    }
+
+    /// What the client is told of the answer beside its records.
+    pub(crate) fn ede(&self, how: Use) -> Option<Ede<'static>> {
+        match (how, self.rcode) {
             _ if self.withheld => {
                 Some(Ede { code: Ede::BLOCKED, text: &|out| out.extend(WITHHELD) })
             }
@@ -276,8 +281,7 @@ impl Entry {
             (Use::Stale, _) => Some(Ede { code: Ede::STALE_ANSWER, text: &|_| () }),
             (Use::Fresh, _) if self.synthesised => Some(Ede::made()),
             (Use::Fresh, _) => None,
-        };
-        reply.finish(limit, ede);
+        }
     }
 
     /// The same as a message, for the rare case that records must be added to it.

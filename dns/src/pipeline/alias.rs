@@ -82,7 +82,7 @@ impl Alias {
         let count = |at| crate::wire::u16_at(&message, at).unwrap_or(0);
         let mut reply = Reply::to(query, rcode, out);
         reply.body(body, count(6), count(8));
-        reply.finish(asked.limit(), None);
+        reply.finish(asked.limit(), entry.ede(how));
     }
 
     /// The whole answer, compressed for the asked question.

@@ -4,6 +4,7 @@
 use hickory_proto::rr::rdata::AAAA;
 
 use super::*;
+use crate::forward::Checked;
 use crate::{ForwardZone, Order, Rebinding, UpstreamGroup, UpstreamServer, Upstreams};
 
 /// A house with these aliases, whose names below `corp.example` are known to a server of its own.
@@ -36,12 +37,7 @@ pub(super) fn house(aliases: &[(&str, &str)]) -> House {
 }
 
 /// What whoever is asked upstream says of the name that `owner` leads to.
-pub(super) fn entry(
-    house: &House,
-    owner: &str,
-    rtype: HickoryType,
-    records: Vec<Record>,
-) -> Arc<Entry> {
+fn said(house: &House, owner: &str, rtype: HickoryType, records: Vec<Record>) -> (Message, Key) {
     let packet = with_edns(house.packet(owner, rtype)).to_vec().expect("encodes");
     let query = Query::parse(&packet).expect("a question");
     let errand = Errand::of(&house.shared.snapshot.load(), &query, asker());
@@ -50,7 +46,18 @@ pub(super) fn entry(
     let mut message = Message::response(1, OpCode::Query);
     message.queries.push(Asked::query(hickory(&format!("{target}.")), rtype));
     message.answers = records;
-    Entry::from_answer(message, &errand.key, house.now).expect("an answer")
+    (message, errand.key)
+}
+
+/// The same, ready to be served.
+pub(super) fn entry(
+    house: &House,
+    owner: &str,
+    rtype: HickoryType,
+    records: Vec<Record>,
+) -> Arc<Entry> {
+    let (message, key) = said(house, owner, rtype, records);
+    Entry::from_answer(message, &key, house.now).expect("an answer")
 }
 
 pub(super) fn asker() -> Asker {
@@ -140,4 +147,32 @@ fn no_alias_of_the_house_brings_a_public_names_private_address_in() {
             assert_eq!(answer.answers.len(), left, "{owner} {rtype}: {:?}", answer.answers);
         }
     }
+}
+
+#[test]
+fn what_is_told_of_an_answer_is_told_behind_an_alias_too() {
+    let mut house = house(&[("out.home.arpa", "www.example")]);
+    let told = |answer: &Message| ede(answer).map(|(code, _)| code);
+    let ask =
+        |house: &House, result: &Result| resolved(house, "out.home.arpa.", HickoryType::A, result);
+    let of = |house: &House, records| entry(house, "out.home.arpa.", HickoryType::A, records);
+
+    let fresh = of(&house, vec![a("www.example.", 60, 1)]);
+    assert_eq!(told(&ask(&house, &Result::Answer(fresh.clone())).1), None);
+
+    let inside = of(&house, vec![private("www.example.", 1)]);
+    let (how, answer) = ask(&house, &Result::Answer(inside));
+    assert_eq!((how, told(&answer)), (Answered::Withheld, Some(15)));
+
+    let (message, key) =
+        said(&house, "out.home.arpa.", HickoryType::A, vec![a("www.example.", 60, 1)]);
+    let checked = Checked { synthesised: true, ..Checked::unchecked(message) };
+    let made = Entry::from_checked(checked, &key, house.now).expect("an answer");
+    assert_eq!(told(&ask(&house, &Result::Answer(made)).1), Some(29));
+
+    house.pipeline.cache.insert(&fresh);
+    house.later(100);
+    let (how, answer) = ask(&house, &Result::Late);
+    assert_eq!((how, told(&answer)), (Answered::Stale, Some(3)));
+    assert_eq!(answer.answers[1].ttl, 30);
 }
