@@ -115,16 +115,33 @@ pub(crate) struct Asked<'a> {
     /// Set by `policy`, when the client's questions are filtered.
     filtering: Option<&'a Policy>,
     /// Set by `filtering`, when a rule decided.
-    decided: Option<Decided>,
+    decided: Option<Decided<'a>>,
 }
 
 /// The rule that decided on a question.
-struct Decided {
+struct Decided<'a> {
     rule: RuleRef,
     /// An exception: nothing else may block the name.
     allowed: bool,
-    /// What it matched, when that was not the question: a name that a cached answer leads to.
-    target: Option<(Arc<Entry>, usize)>,
+    /// What it matched, when that was not the question.
+    led_to: Option<LedTo<'a>>,
+}
+
+/// A name that the asked one leads to.
+enum LedTo<'a> {
+    /// By an alias of the house.
+    Alias(&'a [u8]),
+    /// By an answer, as the target of that number.
+    Answer(Arc<Entry>, usize),
+}
+
+impl LedTo<'_> {
+    fn name(&self) -> Option<&[u8]> {
+        match self {
+            Self::Alias(name) => Some(name),
+            Self::Answer(entry, at) => entry.targets().get(*at).map(crate::Name::as_wire),
+        }
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -247,11 +264,7 @@ fn record(
     let rule = asked.decided.as_ref().map(|decided| Rule {
         rule: decided.rule,
         allowed: decided.allowed,
-        target: decided
-            .target
-            .as_ref()
-            .and_then(|(entry, at)| entry.targets().get(*at))
-            .map(crate::Name::as_wire),
+        target: decided.led_to.as_ref().and_then(LedTo::name),
     });
     let at_once = way.received == cx.now;
     history.record(&Draft {
@@ -342,10 +355,10 @@ impl Pipeline {
     }
 
     /// Writes what asking upstream came to.
-    fn conclude(
+    fn conclude<'a>(
         &self,
-        cx: &Cx<'_>,
-        asked: &mut Asked<'_>,
+        cx: &Cx<'a>,
+        asked: &mut Asked<'a>,
         result: &Result,
         out: &mut Vec<u8>,
     ) -> Option<Outcome> {
@@ -365,7 +378,14 @@ impl Pipeline {
                 }
             },
         };
-        filtering::excuse(cx, asked);
+        match local_names::leads_out(&snapshot.local, &asked.query, asked.asker.source.ip()) {
+            None => filtering::excuse(cx, asked),
+            Some(target) => {
+                if let Step::Done(outcome) = filtering::judge_alias(cx, asked, target, out) {
+                    return Some(outcome);
+                }
+            }
+        }
         if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
             return Some(outcome);
         }

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Asked, Cx, Outcome, Step, minimal, special};
+use super::{Asked, Cx, Outcome, Step, filtering, minimal, policy, special};
 use crate::local::{Found, Rrset, Stored, Zone, target};
-use crate::wire::{Ede, Owner, Rcode, Reply};
+use crate::wire::{Ede, Owner, Query, Rcode, Reply};
 use crate::{Answered, LocalNames, Prefix64, RecordType};
 
 /// Aliases followed among local names; a loop ends here.
@@ -63,7 +63,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             {
                 reply.set_rcode(Rcode::NX_DOMAIN);
             }
-            Found::Elsewhere if asked.query.rd() => return Step::Done(Outcome::Miss),
+            Found::Elsewhere if asked.query.rd() => return ask(cx, asked, out),
             Found::Elsewhere => {}
         }
         break;
@@ -71,6 +71,38 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     let ede = made.then_some(Ede::made());
     reply.finish(asked.limit(), ede);
     Step::Done(Outcome::Answered(Answered::Local))
+}
+
+/// Has the name asked that an alias leads to, unless the client's policy blocks it: that an alias is
+/// ours makes nobody else's name so.
+fn ask<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+    policy::choose(cx, asked, out);
+    if let Some(target) = leads_out(&cx.snapshot.local, &asked.query, asked.asker.source.ip())
+        && let blocked @ Step::Done(_) = filtering::judge_alias(cx, asked, target, out)
+    {
+        return blocked;
+    }
+    Step::Done(Outcome::Miss)
+}
+
+/// The name out of the house that the aliases of the asked one lead to.
+pub(super) fn leads_out<'a>(
+    local: &'a LocalNames,
+    query: &Query<'_>,
+    asker: IpAddr,
+) -> Option<&'a [u8]> {
+    let (mut target, mut found) = (None, local.find_asked(query.name(), query.qtype, asker));
+    for _ in 0..=MAX_ALIASES {
+        match found {
+            Found::Alias(Stored { rdata, .. }) => {
+                target = Some(&**rdata);
+                found = local.find(rdata, query.qtype, asker);
+            }
+            Found::Elsewhere => return target,
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Answers with addresses made of the name's IPv4 addresses, for a client behind a NAT64 (RFC 6147).

@@ -176,3 +176,69 @@ fn what_is_told_of_an_answer_is_told_behind_an_alias_too() {
     assert_eq!((how, told(&answer)), (Answered::Stale, Some(3)));
     assert_eq!(answer.answers[1].ttl, 30);
 }
+
+/// Rules of a household, and a record that leads to what they block.
+fn leading_to_ads() -> House {
+    house(&[
+        ("stats.home.arpa", "x.ads.example"),
+        ("good.home.arpa", "good.ads.example"),
+        ("mine.home.arpa", "ads.example"),
+        ("shop.home.arpa", "shop.example"),
+    ])
+}
+
+fn with_rules(house: &House, rules: &[(&str, bool)]) {
+    let rules = rules.iter().map(|(text, blocked)| (name(text), *blocked));
+    house.shared.set_filter(Arc::new(Rules(rules.collect())));
+}
+
+#[test]
+fn where_an_alias_of_the_house_leads_is_blocked_like_the_name_itself_and_not_asked() {
+    let house = leading_to_ads();
+    let mut reader = house.shared.record_history(1 << 16).expect("the only reader");
+    let (how, answer) = house.send(&with_edns(house.packet("stats.home.arpa.", HickoryType::A)));
+    assert_eq!((how, addresses(&answer)), (Answered::Blocked, vec!["0.0.0.0".to_owned()]));
+    assert_eq!(answer.answers[0].name, hickory("stats.home.arpa."));
+    let told = "blocked by list ads, rule ads.example".to_owned();
+    assert_eq!(ede(&answer), Some((15, told)));
+    let decision = reader.drain().remove(0).decision.expect("a rule decided");
+    assert_eq!(decision.rule, name("ads.example"));
+    assert_eq!(decision.target, Some(name("x.ads.example")));
+    // Nobody else's business: a client that is not filtered, and a pause.
+    let packet = house.packet("stats.home.arpa.", HickoryType::A).to_vec().expect("encodes");
+    assert_eq!(house.send_from("10.0.99.7:4000", &packet).0, Outcome::Miss);
+    house.shared.set_pauses(crate::Pauses::everybody());
+    assert!(house.is_miss("stats.home.arpa.", HickoryType::A));
+}
+
+#[test]
+fn an_exception_for_the_alias_or_for_its_target_covers_what_that_leads_to() {
+    let house = leading_to_ads();
+    with_rules(
+        &house,
+        &[("ads.example", true), ("good.ads.example", false), ("mine.home.arpa", false)],
+    );
+    for (owner, target) in
+        [("mine.home.arpa.", "ads.example."), ("good.home.arpa.", "good.ads.example.")]
+    {
+        let records = vec![cname(target, "y.ads.example."), a("y.ads.example.", 60, 1)];
+        let (how, answer) = answered(&house, owner, HickoryType::A, records);
+        assert_eq!((how, answer.answers.len()), (Answered::Forwarded, 3), "{owner}");
+    }
+    let records = vec![cname("shop.example.", "y.ads.example."), a("y.ads.example.", 60, 1)];
+    assert_eq!(answered(&house, "shop.home.arpa.", HickoryType::A, records).0, Answered::Blocked);
+}
+
+#[test]
+fn a_list_that_arrives_while_the_target_is_asked_counts() {
+    let house = leading_to_ads();
+    let records = vec![a("shop.example.", 60, 1)];
+    let result = Result::Answer(entry(&house, "shop.home.arpa.", HickoryType::A, records));
+    let mut reader = house.shared.record_history(1 << 16).expect("the only reader");
+    with_rules(&house, &[("shop.example", true)]);
+    let packet = house.packet("shop.home.arpa.", HickoryType::A).to_vec().expect("encodes");
+    let (outcome, _) = house.finish(&packet, asker(), &result);
+    assert_eq!(outcome, Some(Outcome::Answered(Answered::Blocked)));
+    let decision = reader.drain().remove(0).decision.expect("a rule decided");
+    assert_eq!(decision.target, Some(name("shop.example")));
+}
