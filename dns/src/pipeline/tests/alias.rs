@@ -242,3 +242,42 @@ fn a_list_that_arrives_while_the_target_is_asked_counts() {
     let decision = reader.drain().remove(0).decision.expect("a rule decided");
     assert_eq!(decision.target, Some(name("shop.example")));
 }
+
+#[test]
+fn aliases_that_go_round_or_on_and_on_fail_with_the_reason() {
+    let owned: Vec<(String, String)> = (0..20)
+        .map(|at| (format!("c{at}.home.arpa"), format!("c{}.home.arpa", at + 1)))
+        .chain((0..9).map(|at| (format!("o{at}.home.arpa"), format!("o{}.home.arpa", at + 1))))
+        .collect();
+    let mut aliases: Vec<(&str, &str)> =
+        owned.iter().map(|(owner, target)| (&**owner, &**target)).collect();
+    aliases.extend([
+        ("a.home.arpa", "b.home.arpa"),
+        ("b.home.arpa", "a.home.arpa"),
+        ("self.home.arpa", "self.home.arpa"),
+        ("o9.home.arpa", "www.example"),
+    ]);
+    let house = house(&aliases);
+    for owner in
+        ["a.home.arpa.", "self.home.arpa.", "c0.home.arpa.", "c11.home.arpa.", "o1.home.arpa."]
+    {
+        for rtype in [HickoryType::A, HickoryType::TXT, HickoryType::HTTPS] {
+            let (how, answer) = house.send(&with_edns(house.packet(owner, rtype)));
+            assert_eq!(how, Answered::Local, "{owner}");
+            assert_eq!(answer.metadata.response_code, ResponseCode::ServFail, "{owner}");
+            assert!(answer.answers.is_empty() && !answer.metadata.authoritative, "{owner}");
+            let (code, text) = ede(&answer).expect("the reason");
+            assert!(code == 0 && text.contains("circle"), "{owner}: {code} {text}");
+        }
+        // The record itself is no secret.
+        assert_eq!(house.ask(owner, HickoryType::CNAME).1.answers.len(), 1);
+    }
+    // Eight are followed, to a name of the house and out of it.
+    let (_, end) = house.ask("c12.home.arpa.", HickoryType::A);
+    let got = (end.answers.len(), end.metadata.response_code);
+    assert_eq!(got, (8, ResponseCode::NXDomain));
+    let records = vec![a("www.example.", 60, 1)];
+    let (_, end) = answered(&house, "o2.home.arpa.", HickoryType::A, records);
+    assert_eq!(addresses(&end).last().map(String::as_str), Some("192.0.2.1"));
+    assert_eq!(end.answers.len(), 9);
+}
