@@ -127,6 +127,10 @@ pub(crate) enum Found<'a> {
 }
 
 impl LocalNames {
+    /// Aliases followed from one name to another of the house; where there are more, or they go round,
+    /// the answer is SERVFAIL.
+    pub const MAX_ALIASES: usize = 8;
+
     /// An empty builder.
     pub fn builder() -> LocalNamesBuilder {
         LocalNamesBuilder::default()

@@ -9,9 +9,6 @@ use crate::local::{Found, Rrset, Stored, Zone, target};
 use crate::wire::{Ede, Owner, Query, Rcode, Reply};
 use crate::{Answered, LocalNames, Prefix64, RecordType};
 
-/// Aliases followed among local names; where there are more, they lead nowhere.
-pub(super) const MAX_ALIASES: usize = 8;
-
 /// Records whose targets' addresses are added at most.
 const MAX_TARGETS: usize = 8;
 
@@ -51,7 +48,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
                 reply.set_rcode(Rcode::NX_DOMAIN);
                 negative(&mut reply, Some(zone));
             }
-            Found::Alias(_) if followed == MAX_ALIASES => {
+            Found::Alias(_) if followed == LocalNames::MAX_ALIASES => {
                 FailureKind::Circle.write(&asked.query, false, asked.limit(), out);
                 return Step::Done(Outcome::Answered(Answered::Local));
             }
@@ -121,7 +118,7 @@ pub(super) fn leads_out<'a>(
     asker: IpAddr,
 ) -> Option<&'a [u8]> {
     let (mut target, mut found) = (None, local.find_asked(query.name(), query.qtype, asker));
-    for _ in 0..=MAX_ALIASES {
+    for _ in 0..=LocalNames::MAX_ALIASES {
         match found {
             Found::Alias(Stored { rdata, .. }) => {
                 target = Some(&**rdata);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lanward_dns::{Dnssec, NegativeAnchor, Protection, RateLimit, Rebinding, TrustAnchors};
 
-use super::{Effective, Household, NamedRecord, filtering};
+use super::{Effective, Household, NamedRecord, aliases, filtering};
 use crate::settings::problem::{Place, Problem};
 use crate::settings::records::{LocalRecord, Record, RecordData, Settings};
 use crate::settings::words::Name;
@@ -89,6 +89,7 @@ struct Earlier<'h> {
 
 fn records(household: &Household, effective: &mut Effective) {
     let mut owners: BTreeMap<String, Vec<Earlier<'_>>> = BTreeMap::new();
+    let mut kept: Vec<(&str, NamedRecord)> = Vec::new();
     for (id, record) in &household.records {
         let Some(name) = owner_name(id, record, effective) else { continue };
         let networks = networks(id, record, household, effective);
@@ -112,12 +113,20 @@ fn records(household: &Household, effective: &mut Effective) {
             continue;
         }
         earlier.push(Earlier { id, record });
-        effective.records.push(NamedRecord {
+        let record = NamedRecord {
             name: name.into(),
             data: record.data.clone(),
             ttl_secs: u32::try_from(record.ttl.0.as_secs()).unwrap_or(u32::MAX),
             networks,
-        });
+        };
+        kept.push((id, record));
+    }
+    let mut problems = aliases::problems(&kept, &effective.domain);
+    for (at, (_, record)) in kept.into_iter().enumerate() {
+        match problems.remove(&at) {
+            Some(problem) => effective.problems.push(problem),
+            None => effective.records.push(record),
+        }
     }
 }
 
