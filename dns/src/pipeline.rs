@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
 use crate::history::{Draft, Recorder, Recording, Rule, Way};
-use crate::limiter::Admission;
 use crate::routes::Route;
 use crate::shared::Snapshot;
-use crate::wire::{Malformed, Query, Reply, max_size};
+use crate::wire::{Malformed, Query, max_size};
 use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
 
 mod access;
@@ -28,6 +27,7 @@ mod nat64;
 mod policy;
 mod rebinding;
 mod recursion;
+mod refusal;
 mod special;
 
 pub(crate) use alias::Alias;
@@ -202,16 +202,7 @@ impl Pipeline {
             Ok(query) => query,
             Err(Malformed::Drop(reason)) => return Outcome::Dropped(reason),
             Err(Malformed::Answer(refusal)) => {
-                return match access::policy_of(&cx, asker) {
-                    Ok(_) if limit::admit(&cx, asker) != Admission::Admitted => {
-                        Outcome::Dropped(DropReason::RateLimit)
-                    }
-                    Ok(_) => {
-                        Reply::refuse(&refusal, out);
-                        Outcome::Answered(Answered::Refused)
-                    }
-                    Err(reason) => Outcome::Dropped(reason),
-                };
+                return refusal::answer(&cx, asker, &refusal, out, history);
             }
         };
         let mut asked = Asked::new(query, asker);
@@ -247,8 +238,7 @@ impl Pipeline {
     }
 }
 
-/// Tells the history of an answer, unless the client's policy wants none kept. The clock stands
-/// still on the way of a question that is answered at once.
+/// Tells the history of an answer.
 fn record(
     cx: &Cx<'_>,
     asked: &Asked<'_>,
@@ -257,17 +247,13 @@ fn record(
     answer: &[u8],
     history: &mut impl Recording,
 ) {
-    let policy = cx.snapshot.policies.policies.get(usize::from(asked.policy_id.0));
-    if !policy.is_some_and(|policy| policy.history) || how == Answered::SelfTest {
-        return;
-    }
     let rule = asked.decided.as_ref().map(|decided| Rule {
         rule: decided.rule,
         allowed: decided.allowed,
         target: decided.led_to.as_ref().and_then(LedTo::name),
     });
     let at_once = way.received == cx.now;
-    history.record(&Draft {
+    let draft = Draft {
         at: way.received,
         took: if at_once { None } else { Some(cx.now.0.saturating_sub(way.received.0)) },
         client: asked.asker.source.ip(),
@@ -281,7 +267,17 @@ fn record(
         rule,
         upstream: way.upstream,
         dnssec: way.dnssec,
-    });
+    };
+    tell(cx, &draft, history);
+}
+
+/// Hands the history what it hears of an answer, unless the client's policy wants none kept. The
+/// clock stands still on the way of a question that is answered at once.
+fn tell(cx: &Cx<'_>, draft: &Draft<'_>, history: &mut impl Recording) {
+    let policy = cx.snapshot.policies.policies.get(usize::from(draft.policy.0));
+    if policy.is_some_and(|policy| policy.history) && draft.how != Answered::SelfTest {
+        history.record(draft);
+    }
 }
 
 /// What a question that nobody here can answer is asked as.
