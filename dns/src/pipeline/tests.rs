@@ -19,6 +19,7 @@ mod cached;
 mod history;
 mod local;
 mod protection;
+mod rebinding;
 mod special;
 
 /// The address that is asked.

@@ -37,7 +37,12 @@ pub(super) fn house(aliases: &[(&str, &str)]) -> House {
 }
 
 /// What whoever is asked upstream says of the name that `owner` leads to.
-fn said(house: &House, owner: &str, rtype: HickoryType, records: Vec<Record>) -> (Message, Key) {
+pub(super) fn said(
+    house: &House,
+    owner: &str,
+    rtype: HickoryType,
+    records: Vec<Record>,
+) -> (Message, Key) {
     let packet = with_edns(house.packet(owner, rtype)).to_vec().expect("encodes");
     let query = Query::parse(&packet).expect("a question");
     let errand = Errand::of(&house.shared.snapshot.load(), &query, asker());
