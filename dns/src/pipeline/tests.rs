@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod alias;
+mod amplification;
 mod cached;
 mod history;
 mod local;
