@@ -32,8 +32,8 @@ mod special;
 
 pub(crate) use alias::Alias;
 pub(crate) use limit::pace;
-pub use special::SELF_TEST;
 pub(crate) use special::stays_inside;
+pub use special::{SELF_TEST, has_fixed_answer};
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:

@@ -8,7 +8,7 @@ use super::{Asked, Cx, Outcome, Step};
 use crate::local::is_plain;
 use crate::name::suffixes;
 use crate::wire::{Owner, Rcode, Reply, flag};
-use crate::{Answered, RecordType};
+use crate::{Answered, Name, RecordType};
 
 pub(super) const TTL_SECS: u32 = 3600;
 /// A device of that name may get its lease now.
@@ -176,6 +176,12 @@ fn rule_of(name: &[u8]) -> Option<(&'static [u8], Rule)> {
         .iter()
         .find(|(zone, _, below)| meant(zone, *below))
         .map(|(zone, rule, _)| (*zone, *rule))
+}
+
+/// Whether a name is answered as its standard says, whatever records anybody has of it: `localhost`,
+/// `onion`, `invalid` and names below them, and a few below `arpa`.
+pub fn has_fixed_answer(name: &Name) -> bool {
+    rule_of(name.as_wire()).is_some()
 }
 
 /// Whether a question must not be asked of anybody outside.

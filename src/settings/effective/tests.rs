@@ -330,6 +330,41 @@ fn local_records_get_the_domain_and_a_cname_stands_alone() {
 }
 
 #[test]
+fn records_and_domains_that_nobody_would_find_are_told() {
+    let alias = |name: &str| json!({"name": name, "type": "CNAME", "value": "nas"});
+    let a = |name: &str| json!({"name": name, "type": "A", "value": "10.0.0.5"});
+    let records = records([
+        ("network/iot", json!({"subnet": "10.0.30.0/24", "domain": "things.local"})),
+        ("network/tor", json!({"subnet": "10.0.40.0/24", "domain": "x.onion"})),
+        ("record/1", alias("home.arpa")),
+        ("record/2", alias("Things.local.")),
+        ("record/3", a("nas.localhost")),
+        ("record/4", a("home.arpa")),
+        ("record/5", a("nas.onions.example")),
+        ("record/6", alias("lan.home.arpa")),
+    ]);
+    let effective = derive(&records, &HostView::default());
+    assert_eq!(
+        told(&effective),
+        [
+            "network/iot domain: Many devices ask the network for names of things.local, not a DNS \
+             server.",
+            "network/tor domain: Names of x.onion are answered as the standards say, not with \
+             devices.",
+            "record/1 name: home.arpa is a domain of the household and cannot be another name.",
+            "record/2 name: things.local is a domain of the household and cannot be another name.",
+            "record/3 name: nas.localhost is answered as the standards say, whatever records it has.",
+        ]
+    );
+    let severities: Vec<Severity> = effective.problems.iter().map(|p| p.severity).collect();
+    let (warning, error) = (Severity::Warning, Severity::Error);
+    assert_eq!(severities, [warning, warning, error, error, error]);
+    assert_eq!(effective.records.len(), 3);
+    let local = self::records([("setting/domain", json!("local"))]);
+    assert!(told(&derive(&local, &HostView::default()))[0].starts_with("setting/domain domain: "));
+}
+
+#[test]
 fn aliases_that_lead_nowhere_are_told_and_not_in_force() {
     let alias = |name: &str, value: &str| json!({"name": name, "type": "CNAME", "value": value});
     let of_iot = |name: &str, value: &str| json!({"name": name, "type": "CNAME", "value": value, "networks": ["iot"]});
