@@ -150,6 +150,12 @@ impl<'a> Asked<'a> {
         Self { query, asker, policy_id, zone: None, route, filtering: None, decided: None }
     }
 
+    /// The name to ask elsewhere: the asked one, or where the aliases of the house lead.
+    fn leads_to<'s>(&'s self, snapshot: &'s Snapshot) -> &'s [u8] {
+        let target = local_names::leads_out(&snapshot.local, &self.query, self.asker.source.ip());
+        target.unwrap_or(self.query.name())
+    }
+
     fn limit(&self) -> usize {
         max_size(self.asker.transport.is_udp(), self.query.edns)
     }
@@ -343,6 +349,18 @@ impl Pipeline {
                 return Some(outcome);
             }
         }
+        let mut result = result;
+        if let Result::Answer(entry) | Result::Known(entry) = result
+            && !entry.is_about(asked.leads_to(snapshot))
+        {
+            // Another name was asked: the local names are others than when the question came. The
+            // client asks again, and that goes the new way.
+            match self.handle_with(snapshot, packet, asker, now, out, history) {
+                Outcome::Miss => result = &Result::Failed(FailureKind::Garbled),
+                Outcome::Aging(how) => return Some(Outcome::Answered(how)),
+                outcome => return Some(outcome),
+            }
+        }
         let outcome = self.conclude(&cx, &mut asked, result, out)?;
         if let Outcome::Answered(how) = outcome {
             record(&cx, &asked, how, way, out, history);
@@ -385,8 +403,7 @@ impl Pipeline {
         if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
             return Some(outcome);
         }
-        let name = alias.as_ref().map_or(asked.query.name(), |alias| alias.target().as_wire());
-        let public = rebinding::judge(cx, asked, name, &entry);
+        let public = rebinding::judge(cx, asked, asked.leads_to(snapshot), &entry);
         let (entry, answered) =
             public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
         match alias {

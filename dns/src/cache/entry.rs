@@ -8,7 +8,7 @@ use hickory_proto::op::{Message, Query as Asked, ResponseCode};
 use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType};
 
-use super::{Key, Now, STALE_TTL_SECS};
+use super::{KEY_TAIL, Key, Now, STALE_TTL_SECS};
 use crate::Validation;
 use crate::forward::Checked;
 use crate::name::Name;
@@ -329,6 +329,12 @@ impl Entry {
     pub(crate) fn key(&self) -> &[u8] {
         let (records, ttls) = self.parts();
         self.body.get(records.len() + ttls.len()..).unwrap_or_default()
+    }
+
+    /// Whether it answers a question for `name`.
+    pub(crate) fn is_about(&self, name: &[u8]) -> bool {
+        // A name in wire format is never the beginning of another.
+        self.key().strip_prefix(name).is_some_and(|rest| rest.len() == KEY_TAIL)
     }
 
     /// Turns the addresses, so that clients that take the first one spread over all of them. The

@@ -286,3 +286,24 @@ fn aliases_that_go_round_or_on_and_on_fail_with_the_reason() {
     assert_eq!(addresses(&end).last().map(String::as_str), Some("192.0.2.1"));
     assert_eq!(end.answers.len(), 9);
 }
+
+#[test]
+fn an_answer_is_not_taken_for_that_of_a_name_that_was_not_asked() {
+    let to = |target: &str| house(&[("x.home.arpa", target)]);
+    let first = to("evil.example");
+    let evil = entry(&first, "x.home.arpa.", HickoryType::A, vec![private("evil.example.", 66)]);
+    let packet = with_edns(first.packet("x.home.arpa.", HickoryType::A)).to_vec().expect("encodes");
+    for result in [Result::Answer(evil.clone()), Result::Known(evil)] {
+        // Meanwhile the alias leads to another name, whose private addresses would be fine.
+        let (outcome, out) = to("dc1.corp.example").finish(&packet, asker(), &result);
+        assert_eq!(outcome, Some(Outcome::Answered(Answered::Failed)));
+        let answer = Message::from_vec(&out).expect("a message");
+        let got = (answer.metadata.response_code, answer.answers.len());
+        assert_eq!(got, (ResponseCode::ServFail, 0));
+        // Or there is no alias any more: then the house says what there is.
+        let (outcome, out) = house(&[]).finish(&packet, asker(), &result);
+        assert_eq!(outcome, Some(Outcome::Answered(Answered::Local)));
+        let answer = Message::from_vec(&out).expect("a message");
+        assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
+    }
+}
