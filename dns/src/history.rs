@@ -35,7 +35,7 @@ pub struct Event {
     pub qtype: RecordType,
     /// Who knew the answer.
     pub how: Answered,
-    /// The response code in the answer's header (RFC 1035, 4.1.1).
+    /// The response code (RFC 6895, 2.3): that in the answer's header, or BADVERS, 16.
     pub rcode: u8,
     /// The client's policy.
     pub policy: Arc<str>,

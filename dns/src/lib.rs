@@ -52,7 +52,7 @@ pub use local::{
 };
 pub use name::{Name, NameError};
 pub use pauses::Pauses;
-pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST};
+pub use pipeline::{Asker, Outcome, Pipeline, SELF_TEST, has_fixed_answer};
 pub use policy::{BlockMode, ClientNetwork, Policies, Policy};
 pub use protection::{Protection, RateLimit, Rebinding};
 pub use record_type::RecordType;

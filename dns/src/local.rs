@@ -127,6 +127,10 @@ pub(crate) enum Found<'a> {
 }
 
 impl LocalNames {
+    /// Aliases followed from one name to another of the house; where there are more, or they go round,
+    /// the answer is SERVFAIL.
+    pub const MAX_ALIASES: usize = 8;
+
     /// An empty builder.
     pub fn builder() -> LocalNamesBuilder {
         LocalNamesBuilder::default()
@@ -154,9 +158,11 @@ impl LocalNames {
             return Found::Elsewhere;
         }
         let zone = self.zone_of(name);
-        // DS at an apex is the parent's business (RFC 4035, 3.1.4.1).
+        // DS at an apex is the parent's business (RFC 4035, 3.1.4.1). Where that is ours as well, there
+        // is none: our zones are not signed.
         if rtype == RecordType::DS && zone.is_some_and(|zone| zone.apex.as_wire() == name) {
-            return Found::Elsewhere;
+            let around = suffixes(name).nth(1).and_then(|parent| self.zone_of(parent));
+            return around.map_or(Found::Elsewhere, |around| Found::NoData(Some(around)));
         }
         let Some((node, view)) = self.node_of(name, zone, asker) else {
             return zone.map_or(Found::Elsewhere, Found::NxDomain);
@@ -191,6 +197,11 @@ impl LocalNames {
             return self.find(full, rtype, asker);
         }
         found
+    }
+
+    /// Whether a name exists for a client, if only because one below it does.
+    pub(crate) fn exists(&self, name: &[u8], asker: IpAddr) -> bool {
+        self.nodes.get(name).is_some_and(|node| self.view(node, asker).is_some())
     }
 
     /// The full name of a plain one when a name of the house has it: the domain of the client's
@@ -242,8 +253,7 @@ impl LocalNames {
             {
                 return Some((node, view));
             }
-            let exists = |node| self.view(node, asker).is_some();
-            if zone.is_some() && self.nodes.get(parent).is_some_and(exists) {
+            if zone.is_some() && self.exists(parent, asker) {
                 return None;
             }
         }

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
 use crate::history::{Draft, Recorder, Recording, Rule, Way};
-use crate::limiter::Admission;
 use crate::routes::Route;
 use crate::shared::Snapshot;
-use crate::wire::{Malformed, Query, Reply, find_opt, max_size, to_message};
+use crate::wire::{Malformed, Query, find_opt, max_size, to_message};
 use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
 
 mod access;
@@ -28,12 +27,13 @@ mod nat64;
 mod policy;
 mod rebinding;
 mod recursion;
+mod refusal;
 mod special;
 
 pub(crate) use alias::Alias;
 pub(crate) use limit::pace;
-pub use special::SELF_TEST;
 pub(crate) use special::stays_inside;
+pub use special::{SELF_TEST, has_fixed_answer};
 
 /// The stages in their order. The first that is `Done` ends the walk; a question that passes all of
 /// them must be asked upstream. Each place is justified by the failure it prevents:
@@ -115,22 +115,45 @@ pub(crate) struct Asked<'a> {
     /// Set by `policy`, when the client's questions are filtered.
     filtering: Option<&'a Policy>,
     /// Set by `filtering`, when a rule decided.
-    decided: Option<Decided>,
+    decided: Option<Decided<'a>>,
 }
 
 /// The rule that decided on a question.
-struct Decided {
+struct Decided<'a> {
     rule: RuleRef,
     /// An exception: nothing else may block the name.
     allowed: bool,
-    /// What it matched, when that was not the question: a name that a cached answer leads to.
-    target: Option<(Arc<Entry>, usize)>,
+    /// What it matched, when that was not the question.
+    led_to: Option<LedTo<'a>>,
+}
+
+/// A name that the asked one leads to.
+enum LedTo<'a> {
+    /// By an alias of the house.
+    Alias(&'a [u8]),
+    /// By an answer, as the target of that number.
+    Answer(Arc<Entry>, usize),
+}
+
+impl LedTo<'_> {
+    fn name(&self) -> Option<&[u8]> {
+        match self {
+            Self::Alias(name) => Some(name),
+            Self::Answer(entry, at) => entry.targets().get(*at).map(crate::Name::as_wire),
+        }
+    }
 }
 
 impl<'a> Asked<'a> {
     fn new(query: Query<'a>, asker: Asker) -> Self {
         let (policy_id, route) = (PolicyId::default(), Route::default());
         Self { query, asker, policy_id, zone: None, route, filtering: None, decided: None }
+    }
+
+    /// The name to ask elsewhere: the asked one, or where the aliases of the house lead.
+    fn leads_to<'s>(&'s self, snapshot: &'s Snapshot) -> &'s [u8] {
+        let target = local_names::leads_out(&snapshot.local, &self.query, self.asker.source.ip());
+        target.unwrap_or(self.query.name())
     }
 
     fn limit(&self) -> usize {
@@ -185,16 +208,7 @@ impl Pipeline {
             Ok(query) => query,
             Err(Malformed::Drop(reason)) => return Outcome::Dropped(reason),
             Err(Malformed::Answer(refusal)) => {
-                return match access::policy_of(&cx, asker) {
-                    Ok(_) if limit::admit(&cx, asker) != Admission::Admitted => {
-                        Outcome::Dropped(DropReason::RateLimit)
-                    }
-                    Ok(_) => {
-                        Reply::refuse(&refusal, out);
-                        Outcome::Answered(Answered::Refused)
-                    }
-                    Err(reason) => Outcome::Dropped(reason),
-                };
+                return refusal::answer(&cx, asker, &refusal, out, history);
             }
         };
         let mut asked = Asked::new(query, asker);
@@ -230,8 +244,7 @@ impl Pipeline {
     }
 }
 
-/// Tells the history of an answer, unless the client's policy wants none kept. The clock stands
-/// still on the way of a question that is answered at once.
+/// Tells the history of an answer.
 fn record(
     cx: &Cx<'_>,
     asked: &Asked<'_>,
@@ -240,21 +253,13 @@ fn record(
     answer: &[u8],
     history: &mut impl Recording,
 ) {
-    let policy = cx.snapshot.policies.policies.get(usize::from(asked.policy_id.0));
-    if !policy.is_some_and(|policy| policy.history) || how == Answered::SelfTest {
-        return;
-    }
     let rule = asked.decided.as_ref().map(|decided| Rule {
         rule: decided.rule,
         allowed: decided.allowed,
-        target: decided
-            .target
-            .as_ref()
-            .and_then(|(entry, at)| entry.targets().get(*at))
-            .map(crate::Name::as_wire),
+        target: decided.led_to.as_ref().and_then(LedTo::name),
     });
     let at_once = way.received == cx.now;
-    history.record(&Draft {
+    let draft = Draft {
         at: way.received,
         took: if at_once { None } else { Some(cx.now.0.saturating_sub(way.received.0)) },
         client: asked.asker.source.ip(),
@@ -268,7 +273,17 @@ fn record(
         rule,
         upstream: way.upstream,
         dnssec: way.dnssec,
-    });
+    };
+    tell(cx, &draft, history);
+}
+
+/// Hands the history what it hears of an answer, unless the client's policy wants none kept. The
+/// clock stands still on the way of a question that is answered at once.
+fn tell(cx: &Cx<'_>, draft: &Draft<'_>, history: &mut impl Recording) {
+    let policy = cx.snapshot.policies.policies.get(usize::from(draft.policy.0));
+    if policy.is_some_and(|policy| policy.history) && draft.how != Answered::SelfTest {
+        history.record(draft);
+    }
 }
 
 /// What a question that nobody here can answer is asked as.
@@ -334,6 +349,18 @@ impl Pipeline {
                 return Some(outcome);
             }
         }
+        let mut result = result;
+        if let Result::Answer(entry) | Result::Known(entry) = result
+            && !entry.is_about(asked.leads_to(snapshot))
+        {
+            // Another name was asked: the local names are others than when the question came. The
+            // client asks again, and that goes the new way.
+            match self.handle_with(snapshot, packet, asker, now, out, history) {
+                Outcome::Miss => result = &Result::Failed(FailureKind::Garbled),
+                Outcome::Aging(how) => return Some(Outcome::Answered(how)),
+                outcome => return Some(outcome),
+            }
+        }
         let outcome = self.conclude(&cx, &mut asked, result, out)?;
         if let Outcome::Answered(how) = outcome {
             record(&cx, &asked, how, way, out, history);
@@ -342,10 +369,10 @@ impl Pipeline {
     }
 
     /// Writes what asking upstream came to.
-    fn conclude(
+    fn conclude<'a>(
         &self,
-        cx: &Cx<'_>,
-        asked: &mut Asked<'_>,
+        cx: &Cx<'a>,
+        asked: &mut Asked<'a>,
         result: &Result,
         out: &mut Vec<u8>,
     ) -> Option<Outcome> {
@@ -365,11 +392,18 @@ impl Pipeline {
                 }
             },
         };
-        filtering::excuse(cx, asked);
+        match local_names::leads_out(&snapshot.local, &asked.query, asked.asker.source.ip()) {
+            None => filtering::excuse(cx, asked),
+            Some(target) => {
+                if let Step::Done(outcome) = filtering::judge_alias(cx, asked, target, out) {
+                    return Some(outcome);
+                }
+            }
+        }
         if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
             return Some(outcome);
         }
-        let public = rebinding::judge(cx, asked, &entry);
+        let public = rebinding::judge(cx, asked, asked.leads_to(snapshot), &entry);
         let (entry, answered) =
             public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
         match alias {

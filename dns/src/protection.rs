@@ -88,11 +88,15 @@ pub(crate) fn is_private_v6(addr: Ipv6Addr) -> bool {
         [0, 0, 0, 0, 0, 0, ..] => true,
         // IPv4-mapped: systems connect to the IPv4 address, and no public name needs it.
         [0, 0, 0, 0, 0, 0xffff, ..] => true,
+        // IPv4-translated: what a stateless translator makes of an IPv4 address (RFC 7915).
+        [0, 0, 0, 0, 0xffff, 0, ..] => true,
         // NAT64 (RFC 6052), and its local-use prefix (RFC 8215).
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => is_private_v4(embedded),
         [0x64, 0xff9b, 1, ..] => true,
         // 6to4 (RFC 3056).
         [0x2002, a, b, ..] => is_private_v4(Ipv4Addr::from_bits(u32::from(a) << 16 | u32::from(b))),
+        // Teredo: the client's IPv4 address stands there inverted (RFC 4380, 4).
+        [0x2001, 0, ..] => is_private_v4(Ipv4Addr::from_bits(!embedded.to_bits())),
         // Unique local (RFC 4193), link-local, and site-local of old.
         [first, ..] => {
             first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 || first & 0xffc0 == 0xfec0
@@ -135,6 +139,8 @@ mod tests {
             "64:ff9b:1::1",
             "2002:c0a8:101::1",
             "2002:7f00:1::",
+            "::ffff:0:8.8.8.8",
+            "2001:0:4136:e378:8000:63bf:3f57:fefe",
             "fc00::1",
             "fd12:3456:789a::1",
             "fdff::",
@@ -166,6 +172,8 @@ mod tests {
             "64:ff9b::8.8.8.8",
             "2002:808:808::1",
             "2001:db8::1",
+            "2001:0:4136:e378:8000:63bf:f7f7:f7f7",
+            "2001:1::10.0.0.1",
             "fbff::1",
             "fe00::1",
         ] {

@@ -80,22 +80,32 @@ pub fn type_number(name: &str) -> Option<u16> {
     known.map(|(number, _)| *number).or_else(|| digits.parse().ok())
 }
 
-/// The response codes people meet, by name (RFC 6895, 2.3).
-const RCODES: [&str; 11] = [
-    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-    "NXRRSET", "NOTAUTH", "NOTZONE",
+/// The response codes people meet (RFC 6895, 2.3).
+const RCODES: [(u8, &str); 12] = [
+    (0, "NOERROR"),
+    (1, "FORMERR"),
+    (2, "SERVFAIL"),
+    (3, "NXDOMAIN"),
+    (4, "NOTIMP"),
+    (5, "REFUSED"),
+    (6, "YXDOMAIN"),
+    (7, "YXRRSET"),
+    (8, "NXRRSET"),
+    (9, "NOTAUTH"),
+    (10, "NOTZONE"),
+    (16, "BADVERS"),
 ];
 
 /// A response code's name.
 pub fn rcode_name(number: u8) -> String {
-    let known = RCODES.get(usize::from(number));
-    known.map_or_else(|| format!("RCODE{number}"), |name| (*name).to_owned())
+    let known = RCODES.iter().find(|(known, _)| *known == number);
+    known.map_or_else(|| format!("RCODE{number}"), |(_, name)| (*name).to_owned())
 }
 
 /// And back.
 pub fn rcode_number(name: &str) -> Option<u8> {
     let upper = name.trim().to_ascii_uppercase();
-    let known = RCODES.iter().position(|known| *known == upper);
+    let known = RCODES.iter().find(|(_, known)| *known == upper);
     let digits = upper.strip_prefix("RCODE").unwrap_or(&upper);
-    known.and_then(|at| u8::try_from(at).ok()).or_else(|| digits.parse().ok())
+    known.map(|(number, _)| *number).or_else(|| digits.parse().ok())
 }

@@ -4,6 +4,7 @@
 //! depends on the host's own addresses. It never fails: what cannot be used is left out and told
 //! as a [`Problem`].
 
+mod aliases;
 mod filtering;
 mod local;
 mod networks;

@@ -10,7 +10,7 @@ use hickory_proto::op::{Message, Query as Asked, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::BinEncodable;
 
-use super::{Key, Now, STALE_TTL_SECS};
+use super::{KEY_TAIL, Key, Now, STALE_TTL_SECS};
 use crate::Validation;
 use crate::forward::Checked;
 use crate::name::Name;
@@ -272,7 +272,12 @@ impl Entry {
         let records = reply.body(records, self.answers, self.authorities);
         self.age(records, how, now);
         self.turn(records, query.head.id, now);
-        let ede = match (how, self.rcode) {
+        reply.finish(limit, self.ede(how));
+    }
+
+    /// What the client is told of the answer beside its records.
+    pub(crate) fn ede(&self, how: Use) -> Option<Ede<'static>> {
+        match (how, self.rcode) {
             _ if self.withheld => {
                 Some(Ede { code: Ede::BLOCKED, text: &|out| out.extend(WITHHELD) })
             }
@@ -282,8 +287,7 @@ impl Entry {
             (Use::Stale, _) => Some(Ede { code: Ede::STALE_ANSWER, text: &|_| () }),
             (Use::Fresh, _) if self.synthesised => Some(Ede::made()),
             (Use::Fresh, _) => None,
-        };
-        reply.finish(limit, ede);
+        }
     }
 
     /// The same as a message, for the rare case that records must be added to it.
@@ -331,6 +335,12 @@ impl Entry {
     pub(crate) fn key(&self) -> &[u8] {
         let (records, ttls) = self.parts();
         self.body.get(records.len() + ttls.len()..).unwrap_or_default()
+    }
+
+    /// Whether it answers a question for `name`.
+    pub(crate) fn is_about(&self, name: &[u8]) -> bool {
+        // A name in wire format is never the beginning of another.
+        self.key().strip_prefix(name).is_some_and(|rest| rest.len() == KEY_TAIL)
     }
 
     /// Turns the addresses, so that clients that take the first one spread over all of them. The

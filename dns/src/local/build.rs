@@ -223,15 +223,17 @@ impl Stored {
 }
 
 /// Between an apex and a name below it every name exists, if without records (RFC 8020), for
-/// everybody for whom the one below does.
+/// everybody for whom the one below does. A zone's own apex is such a name for what is around it, be
+/// that a zone of ours or one that only must not leave the house.
 fn add_empty_non_terminals(names: &mut LocalNames) {
     if names.apexes.is_empty() {
         return;
     }
     let mut missing: Vec<(Box<[u8]>, Vec<NetworkId>)> = Vec::new();
     for (name, node) in names.nodes.entries_unordered() {
-        let Some(zone) = names.zone_of(name) else { continue };
-        let apex = zone.apex.as_wire().len();
+        let Some(parent) = suffixes(name).nth(1) else { continue };
+        let around = names.zone_of(parent).map(|zone| zone.apex.as_wire());
+        let Some(apex) = around.or_else(|| stays_inside(parent)).map(<[u8]>::len) else { continue };
         let only = if node.for_all { Vec::new() } else { node.only.clone() };
         for parent in suffixes(name).skip(1).take_while(|parent| parent.len() > apex) {
             // Those above it are its own business then.

@@ -94,6 +94,52 @@ fn a_name_between_the_apex_and_a_host_exists() {
 }
 
 #[test]
+fn the_signer_of_an_inner_zone_is_asked_of_the_zone_around_it() {
+    let mut b = LocalNames::builder();
+    for apex in ["house.example", "guests.house.example", "iot.x.y.house.example", "guests.lan"] {
+        b.zone(&zone(apex));
+    }
+    b.zone(&zone("30.0.10.in-addr.arpa"));
+    let names = b.build();
+    for (owner, verdict_) in [
+        // Ours above and below: the name has no DS, and no stranger hears of it.
+        ("guests.house.example", "nodata"),
+        ("iot.x.y.house.example", "nodata"),
+        // The zone above is somebody else's.
+        ("house.example", "elsewhere"),
+        ("guests.lan", "elsewhere"),
+        ("30.0.10.in-addr.arpa", "elsewhere"),
+        ("nobody.guests.house.example", "nxdomain"),
+    ] {
+        assert_eq!(verdict(&names, owner, RecordType::DS), verdict_, "{owner}");
+    }
+    let Found::NoData(Some(around)) = names.find(
+        name("guests.house.example").as_wire(),
+        RecordType::DS,
+        "10.0.30.7".parse().expect("v4"),
+    ) else {
+        panic!("no DS")
+    };
+    assert_eq!(around.apex, name("house.example"), "whose SOA comes along");
+}
+
+#[test]
+fn a_name_between_a_zone_and_one_inside_it_exists() {
+    let mut b = LocalNames::builder();
+    b.zone(&zone("house.example")).zone(&zone("iot.x.y.house.example"));
+    let names = b.build();
+    for (owner, verdict_) in [
+        ("y.house.example", "nodata"),
+        ("x.y.house.example", "nodata"),
+        ("z.y.house.example", "nxdomain"),
+        ("x.house.example", "nxdomain"),
+        ("iot.x.y.house.example", "nodata"),
+    ] {
+        assert_eq!(verdict(&names, owner, RecordType::A), verdict_, "{owner}");
+    }
+}
+
+#[test]
 fn reverse_names_follow_hosts() {
     let names = house();
     assert_eq!(verdict(&names, "20.30.0.10.in-addr.arpa", RecordType::PTR), "records");

@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 use hickory_proto::op::Message;
 
-use super::{Asked, Now, local_names};
-use crate::RecordType;
+use super::{Asked, Now};
 use crate::cache::{Entry, FailureKind, Key, Use};
 use crate::local::Found;
 use crate::name::Name;
 use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{CLASS_IN, HEADER, Query, Rcode, Reply};
+use crate::{LocalNames, RecordType};
 
 /// Where a local alias leads.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Alias {
         let mut found = snapshot.local.find_asked(name, query.qtype, asker);
         loop {
             match found {
-                Found::Alias(alias) if usize::from(count) < local_names::MAX_ALIASES => {
+                Found::Alias(alias) if usize::from(count) < LocalNames::MAX_ALIASES => {
                     records.extend_from_slice(name);
                     records.extend_from_slice(&RecordType::CNAME.0.to_be_bytes());
                     records.extend_from_slice(&CLASS_IN.to_be_bytes());
@@ -82,7 +82,7 @@ impl Alias {
         let count = |at| crate::wire::u16_at(&message, at).unwrap_or(0);
         let mut reply = Reply::to(query, rcode, out);
         reply.body(body, count(6), count(8));
-        reply.finish(asked.limit(), None);
+        reply.finish(asked.limit(), entry.ede(how));
     }
 
     /// The whole answer, compressed for the asked question.

@@ -20,7 +20,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     if let blocked @ Step::Done(_) = judge_targets(cx, asked, &entry, out) {
         return blocked;
     }
-    if let Some(public) = rebinding::judge(cx, asked, &entry) {
+    if let Some(public) = rebinding::judge(cx, asked, asked.query.name(), &entry) {
         public.write(&asked.query, how, cx.now, asked.limit(), out);
         return Step::Done(Outcome::Answered(Answered::Withheld));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Asked, Cx, Decided, Outcome, Step};
+use super::{Asked, Cx, Decided, LedTo, Outcome, Step};
 use crate::cache::Entry;
 use crate::name::{last_labels, push_text};
 use crate::wire::{Ede, Owner, Rcode, Reply};
@@ -17,11 +17,11 @@ pub(super) fn judge<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -
     match cx.snapshot.filter.verdict(name, asked.policy_id) {
         Verdict::Blocked(rule) => {
             write(cx, asked, policy, rule, name, out);
-            asked.decided = Some(Decided { rule, allowed: false, target: None });
+            asked.decided = Some(Decided { rule, allowed: false, led_to: None });
             Step::Done(Outcome::Answered(Answered::Blocked))
         }
         Verdict::Allowed(rule) => {
-            asked.decided = Some(Decided { rule, allowed: true, target: None });
+            asked.decided = Some(Decided { rule, allowed: true, led_to: None });
             Step::Next
         }
         Verdict::NoMatch => Step::Next,
@@ -34,8 +34,36 @@ pub(super) fn excuse(cx: &Cx<'_>, asked: &mut Asked<'_>) {
         && let Verdict::Allowed(rule) =
             cx.snapshot.filter.verdict(asked.query.name(), asked.policy_id)
     {
-        asked.decided = Some(Decided { rule, allowed: true, target: None });
+        asked.decided = Some(Decided { rule, allowed: true, led_to: None });
     }
+}
+
+/// Judges where an alias of the house leads, as if that had been asked; an exception for the alias
+/// goes before.
+pub(super) fn judge_alias<'a>(
+    cx: &Cx<'a>,
+    asked: &mut Asked<'a>,
+    target: &'a [u8],
+    out: &mut Vec<u8>,
+) -> Step {
+    let Some(policy) = asked.filtering else { return Step::Next };
+    excuse(cx, asked);
+    if asked.decided.is_some() {
+        return Step::Next;
+    }
+    let led_to = Some(LedTo::Alias(target));
+    match cx.snapshot.filter.verdict(target, asked.policy_id) {
+        Verdict::Blocked(rule) => {
+            write(cx, asked, policy, rule, target, out);
+            asked.decided = Some(Decided { rule, allowed: false, led_to });
+            return Step::Done(Outcome::Answered(Answered::Blocked));
+        }
+        Verdict::Allowed(rule) => {
+            asked.decided = Some(Decided { rule, allowed: true, led_to });
+        }
+        Verdict::NoMatch => {}
+    }
+    Step::Next
 }
 
 /// Judges where an answer leads (CNAME cloaking): a name that is allowed by a rule of its own keeps
@@ -55,8 +83,8 @@ pub(super) fn judge_targets(
         match filter.verdict(target.as_wire(), asked.policy_id) {
             Verdict::Blocked(rule) => {
                 write(cx, asked, policy, rule, target.as_wire(), out);
-                let target = Some((entry.clone(), at));
-                asked.decided = Some(Decided { rule, allowed: false, target });
+                let led_to = Some(LedTo::Answer(entry.clone(), at));
+                asked.decided = Some(Decided { rule, allowed: false, led_to });
                 return Step::Done(Outcome::Answered(Answered::Blocked));
             }
             Verdict::NoMatch | Verdict::Allowed(_) => {}

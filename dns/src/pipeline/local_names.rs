@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{Asked, Cx, Outcome, Step, minimal, special};
+use super::special::Said;
+use super::{Asked, Cx, Outcome, Step, filtering, minimal, policy, special};
+use crate::cache::FailureKind;
 use crate::local::{Found, Rrset, Stored, Zone, target};
-use crate::wire::{Ede, Owner, Rcode, Reply};
+use crate::wire::{Ede, Owner, Query, Rcode, Reply};
 use crate::{Answered, LocalNames, Prefix64, RecordType};
-
-/// Aliases followed among local names; a loop ends here.
-pub(super) const MAX_ALIASES: usize = 8;
 
 /// Records whose targets' addresses are added at most.
 const MAX_TARGETS: usize = 8;
@@ -33,8 +32,8 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     }
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
     reply.authoritative();
-    let mut made = false;
-    for _ in 0..=MAX_ALIASES {
+    let (mut made, mut followed) = (false, 0);
+    loop {
         let owner = owner(asked, name);
         match found {
             Found::Records(records) => positive(&mut reply, owner, records, local, asker),
@@ -49,9 +48,13 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
                 reply.set_rcode(Rcode::NX_DOMAIN);
                 negative(&mut reply, Some(zone));
             }
+            Found::Alias(_) if followed == LocalNames::MAX_ALIASES => {
+                FailureKind::Circle.write(&asked.query, false, asked.limit(), out);
+                return Step::Done(Outcome::Answered(Answered::Local));
+            }
             Found::Alias(Stored { ttl_secs, rdata, .. }) => {
                 reply.answer(owner, RecordType::CNAME, *ttl_secs, rdata);
-                name = rdata;
+                (name, followed) = (rdata, followed + 1);
                 found = local.find(name, qtype, asker);
                 continue;
             }
@@ -61,9 +64,9 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
                 if special::never_asked(name, qtype)
                     && cx.snapshot.routes.of_zone(name, asker).is_none() =>
             {
-                reply.set_rcode(Rcode::NX_DOMAIN);
+                forbidden(cx, asker, owner, (name, qtype), &mut reply);
             }
-            Found::Elsewhere if asked.query.rd() => return Step::Done(Outcome::Miss),
+            Found::Elsewhere if asked.query.rd() => return ask(cx, asked, out),
             Found::Elsewhere => {}
         }
         break;
@@ -71,6 +74,61 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     let ede = made.then_some(Ede::made());
     reply.finish(asked.limit(), ede);
     Step::Done(Outcome::Answered(Answered::Local))
+}
+
+/// Ends a chain of aliases with what is said of a name that nobody outside is asked for.
+fn forbidden(
+    cx: &Cx<'_>,
+    asker: IpAddr,
+    owner: Owner<'_>,
+    (name, qtype): (&[u8], RecordType),
+    reply: &mut Reply<'_>,
+) {
+    match special::said_of(cx, asker, name, qtype) {
+        Some(Said::Data(records)) => {
+            for data in records {
+                reply.answer(owner, qtype, special::TTL_SECS, data);
+            }
+        }
+        Some(Said::Nothing { rcode, zone, ttl_secs }) => {
+            reply.set_rcode(rcode);
+            let soa = filtering::soa(ttl_secs);
+            reply.authority(Owner::Name(zone), RecordType::SOA, ttl_secs, &soa);
+        }
+        None => reply.set_rcode(Rcode::NX_DOMAIN),
+    }
+}
+
+/// Has the name asked that an alias leads to, unless the client's policy blocks it: that an alias is
+/// ours makes nobody else's name so.
+fn ask<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+    policy::choose(cx, asked, out);
+    if let Some(target) = leads_out(&cx.snapshot.local, &asked.query, asked.asker.source.ip())
+        && let blocked @ Step::Done(_) = filtering::judge_alias(cx, asked, target, out)
+    {
+        return blocked;
+    }
+    Step::Done(Outcome::Miss)
+}
+
+/// The name out of the house that the aliases of the asked one lead to.
+pub(super) fn leads_out<'a>(
+    local: &'a LocalNames,
+    query: &Query<'_>,
+    asker: IpAddr,
+) -> Option<&'a [u8]> {
+    let (mut target, mut found) = (None, local.find_asked(query.name(), query.qtype, asker));
+    for _ in 0..=LocalNames::MAX_ALIASES {
+        match found {
+            Found::Alias(Stored { rdata, .. }) => {
+                target = Some(&**rdata);
+                found = local.find(rdata, query.qtype, asker);
+            }
+            Found::Elsewhere => return target,
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Answers with addresses made of the name's IPv4 addresses, for a client behind a NAT64 (RFC 6147).

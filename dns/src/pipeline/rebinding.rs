@@ -5,12 +5,17 @@
 use super::{Asked, Cx};
 use crate::cache::Entry;
 
-/// What to answer with instead of `entry`, when that holds addresses which are to be withheld.
-pub(super) fn judge<'e>(cx: &Cx<'_>, asked: &Asked<'_>, entry: &'e Entry) -> Option<&'e Entry> {
-    if asked.zone.is_some() {
-        return None;
-    }
+/// What to answer with instead of `entry`, when that holds addresses which are to be withheld. It
+/// answers `name`: the asked one, or where an alias of the house leads, which alone says whose word
+/// the addresses are.
+pub(super) fn judge<'e>(
+    cx: &Cx<'_>,
+    asked: &Asked<'_>,
+    name: &[u8],
+    entry: &'e Entry,
+) -> Option<&'e Entry> {
     let public = entry.without_private()?;
     let rebinding = cx.snapshot.protection.rebinding.as_ref()?;
-    (!rebinding.allows(asked.query.name())).then_some(public)
+    let known_to_others = || cx.snapshot.routes.of_zone(name, asked.asker.source.ip()).is_some();
+    (!rebinding.allows(name) && !known_to_others()).then_some(public)
 }

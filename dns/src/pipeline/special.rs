@@ -1,14 +1,16 @@
 //! Names that the DNS proper knows nothing of, so that asking it would only tell strangers about
 //! this house. The whole table, with what each is answered, is in the tests of this file.
 
+use std::net::IpAddr;
+
 use super::filtering::{soa, write_negative};
 use super::{Asked, Cx, Outcome, Step};
 use crate::local::is_plain;
 use crate::name::suffixes;
 use crate::wire::{Owner, Rcode, Reply, flag};
-use crate::{Answered, RecordType};
+use crate::{Answered, Name, RecordType};
 
-const TTL_SECS: u32 = 3600;
+pub(super) const TTL_SECS: u32 = 3600;
 /// A device of that name may get its lease now.
 const PLAIN_TTL_SECS: u32 = 10;
 
@@ -80,37 +82,84 @@ pub const SELF_TEST: &[u8] = b"\x08selftest\x07lanward\x07invalid\0";
 
 const ARPA: &[u8] = b"\x04arpa\0";
 
+/// What is said of a name that nobody outside is asked for.
+pub(super) enum Said<'n> {
+    /// Data of records of the asked type.
+    Data(&'static [&'static [u8]]),
+    /// No record, by the SOA of `zone`.
+    Nothing { rcode: Rcode, zone: &'n [u8], ttl_secs: u32 },
+}
+
 pub(super) fn answer<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     let name = asked.query.name();
-    let Some((zone, rule)) = rule_of(name) else { return Step::Next };
-    let records: &[&[u8]] = match (rule, asked.query.qtype) {
-        (Rule::Loopback, RecordType::A) => &[&[127, 0, 0, 1]],
-        (Rule::Loopback, RecordType::AAAA) => &[&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]],
-        (Rule::LoopbackName, RecordType::PTR) => &[b"\x09localhost\0"],
-        (Rule::Ipv4Only, RecordType::A) => &[&[192, 0, 0, 170], &[192, 0, 0, 171]],
-        (Rule::Ipv4OnlyName, RecordType::PTR) => &[b"\x08ipv4only\x04arpa\0"],
-        (Rule::Ipv4Only | Rule::Ipv4OnlyName, _) => return Step::Next,
-        (Rule::LoopbackName, _) => {
-            let zone = stays_inside(name).unwrap_or(zone);
-            return negative(asked, Rcode::NO_ERROR, zone, out);
+    match ruled(name, asked.query.qtype) {
+        None => return Step::Next,
+        Some(Said::Nothing { rcode: Rcode::NO_ERROR, zone, .. }) => {
+            return exists(asked, zone, out);
         }
-        (Rule::Loopback | Rule::NoData, _) => return exists(asked, zone, out),
-        (Rule::NxDomain, _) => {
+        Some(Said::Nothing { rcode, zone, .. }) => {
             let is_self_test = name == SELF_TEST;
-            let step = negative(asked, Rcode::NX_DOMAIN, zone, out);
+            let step = negative(asked, rcode, zone, out);
             return match is_self_test {
                 true => Step::Done(Outcome::Answered(Answered::SelfTest)),
                 false => step,
             };
         }
-    };
-    let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
-    reply.authoritative();
-    for data in records {
-        reply.answer(Owner::Question, asked.query.qtype, TTL_SECS, data);
+        Some(Said::Data(records)) => {
+            let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
+            reply.authoritative();
+            for data in records {
+                reply.answer(Owner::Question, asked.query.qtype, TTL_SECS, data);
+            }
+            reply.finish(asked.limit(), None);
+        }
     }
-    reply.finish(asked.limit(), None);
     Step::Done(Outcome::Answered(Answered::Special))
+}
+
+/// What is said of a name whatever else is known of it; `None` when it has no rule, or what its rule
+/// leaves to whoever does the NAT64.
+fn ruled(name: &[u8], qtype: RecordType) -> Option<Said<'_>> {
+    let (zone, rule) = rule_of(name)?;
+    let nothing = |rcode, zone| Said::Nothing { rcode, zone, ttl_secs: TTL_SECS };
+    Some(match (rule, qtype) {
+        (Rule::Loopback, RecordType::A) => Said::Data(&[&[127, 0, 0, 1]]),
+        (Rule::Loopback, RecordType::AAAA) => {
+            Said::Data(&[&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]])
+        }
+        (Rule::LoopbackName, RecordType::PTR) => Said::Data(&[b"\x09localhost\0"]),
+        (Rule::Ipv4Only, RecordType::A) => Said::Data(&[&[192, 0, 0, 170], &[192, 0, 0, 171]]),
+        (Rule::Ipv4OnlyName, RecordType::PTR) => Said::Data(&[b"\x08ipv4only\x04arpa\0"]),
+        (Rule::Ipv4Only | Rule::Ipv4OnlyName, _) => return None,
+        (Rule::LoopbackName, _) => nothing(Rcode::NO_ERROR, stays_inside(name).unwrap_or(zone)),
+        (Rule::Loopback | Rule::NoData, _) => nothing(Rcode::NO_ERROR, zone),
+        (Rule::NxDomain, _) => nothing(Rcode::NX_DOMAIN, zone),
+    })
+}
+
+/// What is said of a name of which no local record is known, and which nobody outside is asked for:
+/// for whoever was led there by an alias.
+pub(super) fn said_of<'n>(
+    cx: &Cx<'_>,
+    asker: IpAddr,
+    name: &'n [u8],
+    qtype: RecordType,
+) -> Option<Said<'n>> {
+    ruled(name, qtype).or_else(|| inside(cx, asker, name, qtype))
+}
+
+/// The same, where it is no rule that keeps the name inside.
+fn inside<'n>(cx: &Cx<'_>, asker: IpAddr, name: &'n [u8], qtype: RecordType) -> Option<Said<'n>> {
+    let Some(zone) = stays_inside(name) else {
+        // A device that is not here now; its name is nobody's business outside.
+        let plain = is_plain(name, qtype);
+        let (rcode, zone, ttl_secs) = (Rcode::NX_DOMAIN, name, PLAIN_TTL_SECS);
+        return plain.then_some(Said::Nothing { rcode, zone, ttl_secs });
+    };
+    // Above a zone of ours, or at the apex of one and asked for the zone around it (RFC 8020).
+    let there = zone.len() == name.len() || cx.snapshot.local.exists(name, asker);
+    let rcode = if there { Rcode::NO_ERROR } else { Rcode::NX_DOMAIN };
+    Some(Said::Nothing { rcode, zone, ttl_secs: TTL_SECS })
 }
 
 /// The rule of a name and the zone it is of.
@@ -129,6 +178,12 @@ fn rule_of(name: &[u8]) -> Option<(&'static [u8], Rule)> {
         .map(|(zone, rule, _)| (*zone, *rule))
 }
 
+/// Whether a name is answered as its standard says, whatever records anybody has of it: `localhost`,
+/// `onion`, `invalid` and names below them, and a few below `arpa`.
+pub fn has_fixed_answer(name: &Name) -> bool {
+    rule_of(name.as_wire()).is_some()
+}
+
 /// Whether a question must not be asked of anybody outside.
 pub(super) fn never_asked(name: &[u8], qtype: RecordType) -> bool {
     let public = |rule| matches!(rule, Rule::Ipv4Only | Rule::Ipv4OnlyName);
@@ -138,29 +193,29 @@ pub(super) fn never_asked(name: &[u8], qtype: RecordType) -> bool {
 }
 
 /// Answers what the local names did not, where nobody else may be asked.
-pub(super) fn keep_inside<'a>(_cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
+pub(super) fn keep_inside<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     // Told to ask somebody for it, who is no stranger.
     if asked.zone.is_some() {
         return Step::Next;
     }
-    let name = asked.query.name();
-    let Some(zone) = stays_inside(name) else {
-        // A device that is not here now; its name is nobody's business outside.
-        if is_plain(name, asked.query.qtype) {
-            write_negative(asked, Rcode::NX_DOMAIN, name.len(), PLAIN_TTL_SECS, None, out);
-            return Step::Done(Outcome::Answered(Answered::Special));
-        }
+    let (name, qtype) = (asked.query.name(), asked.query.qtype);
+    let Some(Said::Nothing { rcode, zone, ttl_secs }) =
+        inside(cx, asked.asker.source.ip(), name, qtype)
+    else {
         return Step::Next;
     };
     let at_apex = zone.len() == name.len();
-    let in_arpa = zone.ends_with(ARPA);
-    match asked.query.qtype {
+    match qtype {
         // The parent's, and public: by it a validating client learns that nothing below is signed
         // (RFC 8375, 4; RFC 6303, 7). The root says of the others that they do not exist, which is
         // of no use to whoever has them.
-        RecordType::DS if at_apex && in_arpa => Step::Next,
-        _ if at_apex => exists(asked, zone, out),
-        _ => negative(asked, Rcode::NX_DOMAIN, zone, out),
+        RecordType::DS if at_apex && zone.ends_with(ARPA) => Step::Next,
+        _ if rcode == Rcode::NO_ERROR => exists(asked, zone, out),
+        _ if is_plain(name, qtype) => {
+            write_negative(asked, rcode, zone.len(), ttl_secs, None, out);
+            Step::Done(Outcome::Answered(Answered::Special))
+        }
+        _ => negative(asked, rcode, zone, out),
     }
 }
 

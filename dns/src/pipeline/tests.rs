@@ -14,10 +14,13 @@ use crate::{
     Policies, Protection, RecordData, RuleRef, Verdict,
 };
 
+mod alias;
+mod amplification;
 mod cached;
 mod history;
 mod local;
 mod protection;
+mod rebinding;
 mod special;
 
 /// The address that is asked.

@@ -9,7 +9,7 @@ use lanward_dns::Upstreams;
 use crate::secure::{NAME, SecureHouse};
 
 /// Runs a client and returns what it printed; `None` when it is not installed.
-async fn run(program: &'static str, args: Vec<String>) -> Option<String> {
+pub(crate) async fn run(program: &'static str, args: Vec<String>) -> Option<String> {
     let ran = tokio::task::spawn_blocking(move || Command::new(program).args(args).output());
     match ran.await.expect("runs") {
         Ok(output) => {
@@ -25,7 +25,7 @@ async fn run(program: &'static str, args: Vec<String>) -> Option<String> {
 }
 
 #[allow(clippy::print_stderr, reason = "a test that is skipped must be seen")]
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let required = std::env::var("LANWARD_REQUIRE_LAB").is_ok_and(|value| value == "1");
     assert!(!required, "needed here: {why}");
     eprintln!("LOUD SKIP: {why}");

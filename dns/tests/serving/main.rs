@@ -1,6 +1,7 @@
 //! A running server on loopback sockets, with a small upstream of the test's own.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
+mod browser;
 mod clients;
 mod compliance;
 mod costs;

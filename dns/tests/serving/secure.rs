@@ -40,10 +40,13 @@ impl Authority {
     }
 
     pub(crate) fn issue(&self) -> Certificate {
-        let key = KeyPair::generate().expect("a key");
+        self.issue_for(&KeyPair::generate().expect("a key"))
+    }
+
+    pub(crate) fn issue_for(&self, key: &KeyPair) -> Certificate {
         let names = vec![NAME.to_owned(), "127.0.0.1".to_owned()];
         let params = CertificateParams::new(names).expect("names");
-        let leaf = params.signed_by(&key, &self.0).expect("signed");
+        let leaf = params.signed_by(key, &self.0).expect("signed");
         let chain = vec![leaf.der().clone()];
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         Certificate::new(chain, key.into()).expect("fits")

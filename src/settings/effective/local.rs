@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use lanward_dns::{Dnssec, NegativeAnchor, Protection, RateLimit, Rebinding, TrustAnchors};
 
-use super::{Effective, Household, NamedRecord, filtering};
+use super::{Effective, Household, NamedRecord, aliases, filtering};
 use crate::settings::problem::{Place, Problem};
-use crate::settings::records::{LocalRecord, Record, RecordData, Settings};
+use crate::settings::records::{LocalRecord, Network, Record, RecordData, Settings};
 use crate::settings::words::Name;
 
 /// Default MCLT: an hour bounds what may be lost to one lease, and old phones do not mind it.
@@ -78,6 +78,7 @@ pub(super) fn derive(household: &Household, effective: &mut Effective) {
             "Use 24h or more: a shorter one would take a cut cable for a dead host.",
         ));
     }
+    domains(household, effective);
     records(household, effective);
 }
 
@@ -89,8 +90,13 @@ struct Earlier<'h> {
 
 fn records(household: &Household, effective: &mut Effective) {
     let mut owners: BTreeMap<String, Vec<Earlier<'_>>> = BTreeMap::new();
+    let mut kept: Vec<(&str, NamedRecord)> = Vec::new();
     for (id, record) in &household.records {
         let Some(name) = owner_name(id, record, effective) else { continue };
+        if let Some(problem) = unseen(id, record, &name, effective) {
+            effective.problems.push(problem);
+            continue;
+        }
         let networks = networks(id, record, household, effective);
         if networks.is_empty() && !record.networks.is_empty() {
             continue;
@@ -112,12 +118,65 @@ fn records(household: &Household, effective: &mut Effective) {
             continue;
         }
         earlier.push(Earlier { id, record });
-        effective.records.push(NamedRecord {
+        let record = NamedRecord {
             name: name.into(),
             data: record.data.clone(),
             ttl_secs: u32::try_from(record.ttl.0.as_secs()).unwrap_or(u32::MAX),
             networks,
-        });
+        };
+        kept.push((id, record));
+    }
+    let mut problems = aliases::problems(&kept, &effective.domain);
+    for (at, (_, record)) in kept.into_iter().enumerate() {
+        match problems.remove(&at) {
+            Some(problem) => effective.problems.push(problem),
+            None => effective.records.push(record),
+        }
+    }
+}
+
+/// Why nobody would ever see a record of that name.
+fn unseen(id: &str, record: &LocalRecord, name: &str, effective: &Effective) -> Option<Problem> {
+    let place = Place::new(LocalRecord::key(id), "name");
+    if has_fixed_answer(name) {
+        let message = format!("{name} is answered as the standards say, whatever records it has.");
+        return Some(Problem::error(place, message, "Use another name."));
+    }
+    // It has SOA and NS records (RFC 1034, 3.6.2).
+    let mut domains = effective.networks.iter().map(|network| &network.domain);
+    let is_domain = *effective.domain == *name || domains.any(|domain| **domain == *name);
+    (is_domain && matches!(record.data, RecordData::Cname(_))).then(|| {
+        let message = format!("{name} is a domain of the household and cannot be another name.");
+        Problem::error(place, message, "Give it an A or AAAA record.")
+    })
+}
+
+fn has_fixed_answer(name: &str) -> bool {
+    name.parse().is_ok_and(|name| lanward_dns::has_fixed_answer(&name))
+}
+
+/// Tells of domains whose names are not found, or not by everybody.
+fn domains(household: &Household, effective: &mut Effective) {
+    let network = |(id, network): (&String, &Network)| {
+        Some((Place::new(Network::key(id), "domain"), network.domain.clone()?))
+    };
+    let own = household.settings.domain.clone();
+    let own = own.map(|domain| (Place::new("setting/domain", "domain"), domain));
+    for (place, domain) in own.into_iter().chain(household.networks.iter().filter_map(network)) {
+        let name = domain.as_str();
+        if has_fixed_answer(name) {
+            effective.problems.push(Problem::warning(
+                place,
+                format!("Names of {name} are answered as the standards say, not with devices."),
+                "Use home.arpa, or a domain of your own.",
+            ));
+        } else if name == "local" || name.ends_with(".local") {
+            effective.problems.push(Problem::warning(
+                place,
+                format!("Many devices ask the network for names of {name}, not a DNS server."),
+                "Use home.arpa, or a domain of your own (RFC 6762).",
+            ));
+        }
     }
 }
 

@@ -138,6 +138,21 @@ address = "10.1.0.78"
 }
 
 #[test]
+fn a_circle_of_aliases_points_at_each_and_the_next() {
+    let record = |name: &str, value: &str| {
+        format!("[[record]]\nname = \"{name}\"\ntype = \"CNAME\"\nvalue = \"{value}\"\n")
+    };
+    let told = mistakes(&(record("a", "b") + &record("b", "a")));
+    let expected = [
+        "household.toml:4:9: error: a.home.arpa leads back to itself: a.home.arpa, b.home.arpa, \
+         a.home.arpa. Have one of these CNAME records lead to a host. (see household.toml:8:9)",
+        "household.toml:8:9: error: b.home.arpa leads back to itself: b.home.arpa, a.home.arpa, \
+         b.home.arpa. Have one of these CNAME records lead to a host. (see household.toml:4:9)",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn broken_syntax_is_told_alone_and_all_of_it() {
     let told = mistakes("domain = \nupstreams = [\"9.9.9.9\"\n[[network]\nid = \"a\"\n");
     assert!(told.len() >= 2, "{told:#?}");

@@ -106,6 +106,52 @@ fn an_answer_from_elsewhere_is_told_with_its_upstream_and_its_time() {
 }
 
 #[test]
+fn what_is_refused_is_told_too_where_a_name_could_be_read() {
+    let (house, mut reader) = heard();
+    let good = with_edns(house.packet("Printer.home.arpa.", HickoryType::TXT));
+    let mut chaos = house.packet("version.bind.", HickoryType::TXT);
+    chaos.queries[0].set_query_class(DNSClass::CH);
+    let mut later = good.clone();
+    later.edns.as_mut().expect("EDNS").set_version(1);
+    let with_rest = |message: &Message| {
+        let mut packet = message.to_vec().expect("encodes");
+        packet.push(0);
+        packet
+    };
+    let wire = |message: &Message| message.to_vec().expect("encodes");
+    for (packet, asked, qtype, rcode) in [
+        (wire(&house.packet("home.arpa.", HickoryType::AXFR)), "home.arpa", 252, 5),
+        (wire(&chaos), "version.bind", 16, 5),
+        (wire(&later), "printer.home.arpa", 16, 16),
+        (with_rest(&good), "printer.home.arpa", 16, 1),
+    ] {
+        assert_eq!(
+            house.send_from("10.0.30.7:4000", &packet).0,
+            Outcome::Answered(Answered::Refused)
+        );
+        let event = House::event(&mut reader);
+        assert_eq!((event.how, event.rcode), (Answered::Refused, rcode), "{asked}");
+        assert_eq!((event.name, event.qtype), (name(asked), RecordType(qtype)));
+        assert_eq!((event.at, event.took, event.decision), (house.now, None, None));
+        assert_eq!(event.client.to_string(), "10.0.30.7");
+    }
+    // Nothing to tell: no question, and one that ends within its name.
+    let mut packet = wire(&good);
+    packet[5] = 0;
+    for packet in [&packet[..], &wire(&good)[..20]] {
+        let (outcome, _) = house.send_from("10.0.30.7:4000", packet);
+        assert_eq!(outcome, Outcome::Answered(Answered::Refused));
+    }
+    // Strangers, and who wants none kept.
+    house.send_from("203.0.113.1:4000", &with_rest(&good));
+    let mut quiet = policies(BlockMode::Null);
+    quiet.policies[0].history = false;
+    house.shared.set_policies(quiet);
+    house.send_from("10.0.30.7:4000", &with_rest(&good));
+    assert_eq!(reader.drain(), []);
+}
+
+#[test]
 fn what_a_policy_keeps_to_itself_is_never_told() {
     let (house, mut reader) = heard();
     let mut quiet = policies(BlockMode::Null);

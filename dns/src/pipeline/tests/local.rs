@@ -38,6 +38,8 @@ fn house() -> House {
         ("short.home.arpa", cname("elsewhere")),
         ("self.home.arpa", cname("localhost")),
         ("tor.home.arpa", cname("x.onion")),
+        ("lan.home.arpa", cname("router.lan")),
+        ("top.home.arpa", cname("internal")),
     ] {
         b.record(&record(owner, data)).expect(owner);
     }
@@ -131,10 +133,23 @@ fn a_plain_name_is_answered_as_it_was_asked() {
 #[test]
 fn an_alias_to_what_must_not_be_asked_ends_in_the_house() {
     let house = house();
-    for text in ["short.home.arpa.", "self.home.arpa.", "tor.home.arpa."] {
-        let (how, answer) = house.ask(text, HickoryType::A);
-        assert_eq!(how, Answered::Local, "{text}");
-        assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain, "{text}");
+    let (there, gone) = (ResponseCode::NoError, ResponseCode::NXDomain);
+    for (text, rtype, code, data, zone) in [
+        ("short.home.arpa.", HickoryType::A, gone, 1, Some("elsewhere.")),
+        ("tor.home.arpa.", HickoryType::A, gone, 1, Some("onion.")),
+        ("lan.home.arpa.", HickoryType::A, gone, 1, Some("lan.")),
+        ("lan.home.arpa.", HickoryType::TXT, gone, 1, Some("lan.")),
+        ("top.home.arpa.", HickoryType::TXT, there, 1, Some("internal.")),
+        ("self.home.arpa.", HickoryType::A, there, 2, None),
+        ("self.home.arpa.", HickoryType::AAAA, there, 2, None),
+        ("self.home.arpa.", HickoryType::MX, there, 1, Some("localhost.")),
+    ] {
+        let (how, answer) = house.ask(text, rtype);
+        assert_eq!(how, Answered::Local, "{text} {rtype}");
+        assert_eq!(answer.metadata.response_code, code, "{text} {rtype}");
+        assert_eq!(answer.answers.len(), data, "{text} {rtype}: {:?}", answer.answers);
+        let authority = answer.authorities.first().map(|soa| soa.name.to_ascii());
+        assert_eq!(authority.as_deref(), zone, "{text} {rtype}: negative answers can be kept");
     }
 }
 

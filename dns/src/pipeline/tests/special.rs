@@ -183,6 +183,39 @@ fn what_the_house_has_in_a_special_zone_is_answered_and_its_neighbours_stay_insi
 }
 
 #[test]
+fn names_above_a_zone_of_the_house_exist_and_are_not_signed() {
+    let mut b = LocalNames::builder();
+    for apex in ["home.arpa", "guests.home.arpa", "iot.far.lan", "30.0.10.in-addr.arpa"] {
+        b.zone(&LocalZone {
+            apex: name(apex),
+            name_servers: vec![name("a.home.arpa")],
+            serial: 1,
+            negative_ttl_secs: 5,
+        });
+    }
+    let house = House::new();
+    house.shared.set_local(b.build());
+    let (gone, there) = (ResponseCode::NXDomain, ResponseCode::NoError);
+    for (text, rtype, code, zone) in [
+        // RFC 4035, 3.1.4.1.
+        ("guests.home.arpa", HickoryType::DS, there, "home.arpa"),
+        ("iot.far.lan", HickoryType::DS, there, "lan"),
+        ("30.0.10.in-addr.arpa", HickoryType::DS, there, "10.in-addr.arpa"),
+        ("31.0.10.in-addr.arpa", HickoryType::DS, gone, "10.in-addr.arpa"),
+        // RFC 8020: else nothing below them would exist either.
+        ("far.lan", HickoryType::A, there, "lan"),
+        ("0.10.in-addr.arpa", HickoryType::PTR, there, "10.in-addr.arpa"),
+        ("near.lan", HickoryType::A, gone, "lan"),
+        ("1.10.in-addr.arpa", HickoryType::PTR, gone, "10.in-addr.arpa"),
+    ] {
+        let (_, answer) = house.ask(text, rtype);
+        assert_eq!(answer.metadata.response_code, code, "{text} {rtype}");
+        assert_eq!(answer.authorities[0].name, hickory(&format!("{zone}.")), "{text} {rtype}");
+        assert!(answer.answers.is_empty() && answer.metadata.authoritative, "{text} {rtype}");
+    }
+}
+
+#[test]
 fn names_of_fixed_data_are_answered_here() {
     let house = house(&[]);
     let loopback = Name::reverse_of("::1".parse().expect("v6")).to_string();
