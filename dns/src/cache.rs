@@ -130,7 +130,9 @@ pub(crate) struct Cache {
     /// By the key's hash; the key itself stands in the entry, beside what is read anyway, so that
     /// finding an entry touches less memory. Of two keys with one hash the later is kept.
     answers: Sharded<u64, Arc<Entry>, Weigh>,
+    /// By a hash alone, and so by one that nobody can find two names for.
     failures: Sharded<u64, Failure>,
+    failure_hasher: std::hash::RandomState,
     /// Seeded anew in every process: nobody can prepare names that collide.
     hasher: RandomState,
 }
@@ -188,12 +190,17 @@ impl Cache {
         Self {
             answers: Sharded::with_weighter(items, bytes, Weigh),
             failures: Sharded::new(FAILURES),
+            failure_hasher: std::hash::RandomState::new(),
             hasher: RandomState::default(),
         }
     }
 
     fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)
+    }
+
+    fn failure_hash(&self, key: &[u8]) -> u64 {
+        self.failure_hasher.hash_one(key)
     }
 
     pub(crate) fn get(&self, key: &[u8], now: Now) -> Cached {
@@ -204,7 +211,8 @@ impl Cache {
         {
             return Cached::Fresh(entry.clone());
         }
-        let failure = self.failures.get(&hash).filter(|failure| now < failure.until);
+        let failure = self.failures.get(&self.failure_hash(key));
+        let failure = failure.filter(|failure| now < failure.until);
         match (entry.filter(|entry| now.0 < entry.expires().0 + STALE_FOR), failure) {
             (Some(entry), failure) => Cached::Stale(entry, failure),
             (None, Some(failure)) => Cached::Failed(failure),
@@ -216,7 +224,7 @@ impl Cache {
     /// included.
     pub(crate) fn insert(&self, entry: &Arc<Entry>) {
         let hash = self.hash(entry.key());
-        self.failures.remove(&hash);
+        self.failures.remove(&self.failure_hash(entry.key()));
         match entry.lives() {
             true => self.answers.insert(hash, entry.clone()),
             false => self.remove(entry.key()),
@@ -225,8 +233,9 @@ impl Cache {
 
     /// Remembers that asking failed.
     pub(crate) fn insert_failure(&self, key: &[u8], why: FailureKind, now: Now) -> Failure {
-        let hash = self.hash(key);
-        let most = if self.answers.contains_key(&hash) { STALE_RECHECK } else { FAILURE_MAX };
+        let hash = self.failure_hash(key);
+        let most =
+            if self.answers.contains_key(&self.hash(key)) { STALE_RECHECK } else { FAILURE_MAX };
         let goes_on = |last: &Failure| now.0 < last.until.0 + last.lasting.max(FAILURE_GOES_ON);
         let lasting = match self.failures.get(&hash).filter(goes_on) {
             // Still failing soon after the last try: twice as long.
