@@ -187,6 +187,9 @@ async fn dot(stream: Stream, seen: Arc<Seen>) {
             if most > 0 && asked > most {
                 return;
             }
+            if packet[12..].starts_with(b"\x04shut") {
+                return;
+            }
             tokio::spawn(async move {
                 if let Some(answer) = reply(&seen, &packet).await {
                     let framed = [&(answer.len() as u16).to_be_bytes()[..], &answer].concat();
