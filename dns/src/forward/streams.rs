@@ -16,7 +16,7 @@ use super::connection::{Replied, Request};
 use super::server::Failed;
 use super::tls::unreachable;
 use crate::cache::FailureKind;
-use crate::wire::{Reading, read};
+use crate::wire::{Reading, grow_older, read};
 
 /// A connection over which nobody has asked for so long is closed.
 const IDLE: Duration = Duration::from_secs(15);
@@ -166,6 +166,7 @@ async fn post_body(
         let text = format!("it answered with HTTP status {}", response.status().as_u16());
         return Ok(Exchange::Done(Err(Failed::new(FailureKind::Strange, text))));
     }
+    let age = response.headers().get(header::AGE).and_then(|age| age.to_str().ok()?.parse().ok());
     let mut stream = response.into_body();
     let mut received = Vec::new();
     while let Some(chunk) = stream.data().await {
@@ -175,6 +176,10 @@ async fn post_body(
         if received.len() > LONGEST {
             break;
         }
+    }
+    if let Some(age) = age {
+        // RFC 8484, 5.1: for so long it was kept on the way.
+        grow_older(&mut received, age);
     }
     Ok(replied(sent, &received))
 }

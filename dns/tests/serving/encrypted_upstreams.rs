@@ -94,6 +94,19 @@ async fn a_connection_that_the_server_closes_costs_no_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_kept_on_the_way_is_as_old_as_that() {
+    let trust = Trust::new();
+    let upstream = SecureUpstream::start(Speaks::Https, &trust).await;
+    let house = house(&trust, only(upstream.server(NAME))).await;
+    for (age, ttl) in [(0, 300), (120, 180), (4000, 0)] {
+        upstream.seen.age.store(age, Ordering::Relaxed);
+        let answer = house.ask(&format!("n{age}.example."), RecordType::A).await;
+        assert!(is_good(&answer));
+        assert_eq!(answer.answers[0].ttl, ttl, "{age}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_breaks_off_its_answer_to_one_name_is_asked_for_others() {
     for speaks in ALL {
         let trust = Trust::new();
