@@ -191,6 +191,10 @@ impl Server {
             Err(_) if recursing => {
                 self.tally.failed.fetch_add(1, Ordering::Relaxed);
             }
+            Err(why) if *question == Question::probe() => {
+                self.tally.failed.fetch_add(1, Ordering::Relaxed);
+                self.down(why.clone());
+            }
             Err(why) => self.failed(why.clone()),
         }
         result
@@ -281,9 +285,15 @@ impl Server {
         self.want_probe();
     }
 
+    /// A question had no answer.
     pub(super) fn failed(&self, why: Failed) {
         self.tally.failed.fetch_add(1, Ordering::Relaxed);
-        self.down(why);
+        match why.kind {
+            FailureKind::Timeout | FailureKind::Strange => {
+                self.health(|health, now| health.doubted(why.kind, why.text, now));
+            }
+            _ => self.down(why),
+        }
         self.want_probe();
     }
 
