@@ -16,10 +16,12 @@ use crate::name::MAX_WIRE;
 use crate::wire::{CLASS_IN, Ede, Query, Rcode, Reply};
 use crate::{Bogus, Name, RecordType};
 
+mod chain;
 mod entry;
 mod saved;
 
-pub(crate) use entry::{Entry, Use, to_name};
+pub(crate) use chain::to_name;
+pub(crate) use entry::{Entry, Use};
 pub use saved::DamagedCache;
 
 /// Time since some fixed instant in the past, never going back. The pipeline gets it as an

@@ -12,7 +12,9 @@ mod service;
 pub(crate) use answer::{Form, Layout, Reading, read};
 pub(crate) use message::to_message;
 pub(crate) use query::{Malformed, Query, Refusal};
-pub(crate) use record::{Alike, Records, alike_addresses, find_opt, least_ttl, ttl_offsets};
+pub(crate) use record::{
+    Alike, Records, alike_addresses, find_opt, grow_older, least_ttl, ttl_offsets,
+};
 pub(crate) use reply::{Ede, Owner, Reply, max_size};
 pub(crate) use service::{hints_inside, service_target};
 

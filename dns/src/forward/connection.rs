@@ -197,8 +197,9 @@ impl Pool {
                 // The server has closed it, as it may at any time.
                 Err(_) if reused => (reused, replied) = self.enqueue(question, edns, false),
                 Err(_) => {
+                    // Perhaps for this question alone.
                     let text = "it closed the connection without an answer";
-                    return Err(Failed::new(FailureKind::Unreachable, text));
+                    return Err(Failed::new(FailureKind::Strange, text));
                 }
             }
         }

@@ -71,20 +71,22 @@ impl Health {
 
     /// An answer did not come as soon as it should.
     pub(super) fn late(&mut self, now: Duration) {
+        self.doubted(FailureKind::Timeout, "it is slow to answer".to_owned(), now);
+    }
+
+    /// A question had no answer, which may be the question's fault: a name's own servers may be
+    /// silent, and what is said of one name is not said of all. The probe will tell.
+    pub(super) fn doubted(&mut self, why: FailureKind, reason: String, now: Duration) {
         if self.state == UpstreamState::Up {
-            let reason = (FailureKind::Timeout, "it is slow to answer".to_owned());
-            self.change(UpstreamState::Slow, Some(reason), now);
+            self.change(UpstreamState::Slow, Some((why, reason)), now);
         }
     }
 
-    /// There will be none.
+    /// There will be none: it cannot be reached, or a probe failed.
     pub(super) fn failed(&mut self, why: FailureKind, reason: String, now: Duration) {
         match (why, self.state) {
-            // One lost packet is no dead server, nor is what it says of one name what it says of
-            // all: the probe will tell.
-            (FailureKind::Timeout | FailureKind::Strange, UpstreamState::Up) => {
-                self.change(UpstreamState::Slow, Some((why, reason)), now);
-            }
+            // One lost packet is no dead server.
+            (FailureKind::Timeout, UpstreamState::Up) => self.doubted(why, reason, now),
             _ => {
                 self.change(UpstreamState::Down, Some((why, reason)), now);
             }
@@ -133,10 +135,14 @@ mod tests {
         health.failed(FailureKind::Timeout, "no answer".into(), SECOND);
         assert_eq!(health.state(), UpstreamState::Slow);
         let mut health = Health::default();
-        health.failed(FailureKind::Strange, "HTTP status 400".into(), SECOND);
-        assert_eq!(health.state(), UpstreamState::Slow);
-        health.failed(FailureKind::Strange, "HTTP status 400".into(), SECOND);
+        for why in [FailureKind::Timeout, FailureKind::Strange] {
+            health.doubted(why, "HTTP status 400".into(), SECOND);
+            assert_eq!(health.state(), UpstreamState::Slow, "however often");
+        }
+        health.failed(FailureKind::Timeout, "no answer".into(), SECOND);
         assert_eq!(health.state(), UpstreamState::Down, "the probe said so");
+        health.doubted(FailureKind::Strange, "HTTP status 400".into(), 2 * SECOND);
+        assert_eq!((health.state(), health.reason()), (UpstreamState::Down, Some("no answer")));
         let mut health = Health::default();
         health.failed(FailureKind::Unreachable, "refused".into(), SECOND);
         assert_eq!(health.state(), UpstreamState::Down);

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::question::{Dice, Question, Shape};
 use super::server::Received;
-use super::udp::{self, Ended, Sockets};
+use super::udp::{self, Ended, Sockets, Way};
 use crate::wire::{Reading, read};
 
 /// How long a server may take over UDP, and then once more over TCP.
@@ -22,13 +22,13 @@ const STRANGE: usize = 16;
 
 /// The server's answer, NOERROR or NXDOMAIN.
 pub(super) async fn ask(server: SocketAddr, question: &Question) -> io::Result<Received> {
-    let (sockets, mut edns) = (Sockets::default(), true);
+    let (sockets, mut way) = (Sockets::default(), Way::FIRST);
     loop {
-        let asked = udp::exchange(&sockets, server, question, edns, |_| ());
+        let asked = udp::exchange(&sockets, server, question, way, |_| ());
         let over_udp = timeout(PATIENCE, asked).await;
         let ended = match over_udp {
-            Ok(Ok(Ended::UseTcp)) | Err(_) => {
-                let over_tcp = timeout(PATIENCE, over_tcp(server, question, edns)).await;
+            Ok(Ok(Ended::UseTcp | Ended::OtherCase)) | Err(_) => {
+                let over_tcp = timeout(PATIENCE, over_tcp(server, question, way.edns)).await;
                 // It was silent: that is what there is to tell, not that TCP was as well.
                 let silent = |_| io::Error::new(ErrorKind::TimedOut, "no answer in time");
                 over_tcp.map_err(silent)?
@@ -37,11 +37,11 @@ pub(super) async fn ask(server: SocketAddr, question: &Question) -> io::Result<R
         };
         match ended? {
             Ended::Answer(wire, form) => return Ok(Received { wire, form }),
-            Ended::NoEdns if edns => edns = false,
+            Ended::NoEdns if way.edns => way.edns = false,
             Ended::Error(rcode) => {
                 return Err(io::Error::other(format!("answered with code {}", rcode.0)));
             }
-            Ended::NoEdns | Ended::UseTcp => {
+            Ended::NoEdns | Ended::UseTcp | Ended::OtherCase => {
                 return Err(io::Error::other("its answer is of no use"));
             }
         }

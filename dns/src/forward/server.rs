@@ -14,7 +14,7 @@ use super::groups::Common;
 use super::health::{Health, UpstreamState};
 use super::question::Question;
 use super::recurse::Recursion;
-use super::udp::{self, Ended, Sockets};
+use super::udp::{self, Ended, Sockets, Way};
 use super::validate::Ask;
 use crate::cache::FailureKind;
 use crate::history::UpstreamId;
@@ -191,6 +191,10 @@ impl Server {
             Err(_) if recursing => {
                 self.tally.failed.fetch_add(1, Ordering::Relaxed);
             }
+            Err(why) if *question == Question::probe() => {
+                self.tally.failed.fetch_add(1, Ordering::Relaxed);
+                self.down(why.clone());
+            }
             Err(why) => self.failed(why.clone()),
         }
         result
@@ -216,7 +220,7 @@ impl Server {
         let Some(addr) = self.endpoint.address() else {
             return Err(Failed::new(FailureKind::Unreachable, "it has no address"));
         };
-        let mut edns = true;
+        let mut way = Way::FIRST;
         loop {
             let ignored = |by_server| {
                 self.tally.ignored();
@@ -224,19 +228,24 @@ impl Server {
                     heard();
                 }
             };
-            match udp::exchange(&self.sockets, addr, question, edns, ignored).await? {
+            let ended = udp::exchange(&self.sockets, addr, question, way, ignored).await?;
+            match ended {
                 Ended::Answer(wire, form) => return Ok(Received { wire, form }),
-                Ended::NoEdns if edns => edns = false,
+                Ended::NoEdns if way.edns => way.edns = false,
                 Ended::NoEdns => return Err(Failed::answered(Rcode::FORM_ERR)),
                 Ended::Error(rcode) => return Err(Failed::answered(rcode)),
-                Ended::UseTcp => {
+                Ended::UseTcp | Ended::OtherCase => {
                     heard();
-                    // It is there: that it gives no answer over TCP is this question's misfortune.
-                    let of_question = |why: Failed| match why.kind {
-                        FailureKind::Answered(_) => why,
-                        _ => Failed::new(FailureKind::Garbled, why.text),
-                    };
-                    return self.ask_connected(question, edns, fresh).await.map_err(of_question);
+                    let by_case = way.capitals && matches!(ended, Ended::OtherCase);
+                    match self.ask_connected(question, way.edns, fresh).await {
+                        // A simple server, as there are in routers: port and id must do.
+                        Err(why) if by_case && why.is_out_of_reach() => way.capitals = false,
+                        // It is there: that it gives no answer over TCP is this question's misfortune.
+                        Err(why) if !matches!(why.kind, FailureKind::Answered(_)) => {
+                            return Err(Failed::new(FailureKind::Garbled, why.text));
+                        }
+                        result => return result,
+                    }
                 }
             }
         }
@@ -276,9 +285,15 @@ impl Server {
         self.want_probe();
     }
 
+    /// A question had no answer.
     pub(super) fn failed(&self, why: Failed) {
         self.tally.failed.fetch_add(1, Ordering::Relaxed);
-        self.down(why);
+        match why.kind {
+            FailureKind::Timeout | FailureKind::Strange => {
+                self.health(|health, now| health.doubted(why.kind, why.text, now));
+            }
+            _ => self.down(why),
+        }
         self.want_probe();
     }
 
@@ -395,6 +410,11 @@ async fn probe(server: Weak<Server>) {
 }
 
 impl Failed {
+    /// Whether nobody is there.
+    fn is_out_of_reach(&self) -> bool {
+        matches!(self.kind, FailureKind::Unreachable | FailureKind::Timeout)
+    }
+
     /// Whether it is the name that is to blame, not the server.
     pub(super) fn is_of_the_question(&self) -> bool {
         matches!(self.kind, FailureKind::Answered(Rcode::SERV_FAIL) | FailureKind::Garbled)

@@ -1,5 +1,6 @@
 //! Connections that give each question a stream of its own: HTTP/2 (RFC 8484) and QUIC (RFC 9250).
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use super::connection::{Replied, Request};
 use super::server::Failed;
 use super::tls::unreachable;
 use crate::cache::FailureKind;
-use crate::wire::{Reading, read};
+use crate::wire::{Reading, grow_older, read};
 
 /// A connection over which nobody has asked for so long is closed.
 const IDLE: Duration = Duration::from_secs(15);
@@ -145,8 +146,13 @@ async fn post(sender: SendRequest<Bytes>, uri: &http::Uri, message: Vec<u8>) -> 
         Ok(exchange) => exchange,
         // Not processed, says the server (RFC 9113, 8.7).
         Err(error) if error.reason() == Some(h2::Reason::REFUSED_STREAM) => Exchange::Refused,
-        Err(error) => Exchange::Done(Err(unreachable(format!("it broke off: {error}")))),
+        Err(error) => broke_off(error),
     }
+}
+
+/// The end of a stream without an answer, perhaps for its question alone.
+fn broke_off(why: impl Display) -> Exchange {
+    Exchange::Done(Err(Failed::new(FailureKind::Strange, format!("it broke off: {why}"))))
 }
 
 async fn post_body(
@@ -160,6 +166,7 @@ async fn post_body(
         let text = format!("it answered with HTTP status {}", response.status().as_u16());
         return Ok(Exchange::Done(Err(Failed::new(FailureKind::Strange, text))));
     }
+    let age = response.headers().get(header::AGE).and_then(|age| age.to_str().ok()?.parse().ok());
     let mut stream = response.into_body();
     let mut received = Vec::new();
     while let Some(chunk) = stream.data().await {
@@ -169,6 +176,10 @@ async fn post_body(
         if received.len() > LONGEST {
             break;
         }
+    }
+    if let Some(age) = age {
+        // RFC 8484, 5.1: for so long it was kept on the way.
+        grow_older(&mut received, age);
     }
     Ok(replied(sent, &received))
 }
@@ -187,8 +198,8 @@ async fn stream(connection: &quinn::Connection, message: Vec<u8>) -> Exchange {
             Some((len, body)) if usize::from(u16::from_be_bytes(*len)) == body.len() => {
                 replied(&message, body)
             }
-            _ => Exchange::Done(Err(unreachable("it broke off its answer".to_owned()))),
+            _ => broke_off("its answer is not whole"),
         },
-        Err(error) => Exchange::Done(Err(unreachable(format!("it broke off: {error}")))),
+        Err(error) => broke_off(error),
     }
 }

@@ -116,6 +116,22 @@ pub(super) enum Ended {
     NoEdns,
     /// It must be asked over TCP.
     UseTcp,
+    /// The same: the letters' case is not what was sent.
+    OtherCase,
+}
+
+/// How to ask over UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The server knows EDNS.
+    pub(super) edns: bool,
+    /// Some letters are capitals, which a forger would have to guess.
+    pub(super) capitals: bool,
+}
+
+impl Way {
+    /// As every server should be able to answer.
+    pub(super) const FIRST: Self = Self { edns: true, capitals: true };
 }
 
 /// What a packet is to the question.
@@ -131,11 +147,12 @@ pub(super) async fn exchange(
     sockets: &Sockets,
     server: SocketAddr,
     question: &Question,
-    edns: bool,
+    way: Way,
     ignored: impl Fn(bool),
 ) -> io::Result<Ended> {
     let dice = Dice::throw();
-    let sent = question.message(dice.id(), Some(&dice), Shape { edns, padded: false });
+    let shape = Shape { edns: way.edns, padded: false };
+    let sent = question.message(dice.id(), way.capitals.then_some(&dice), shape);
     let now = Instant::now();
     // What an old socket has to complain of is of an old question.
     let sends = |used: &Used| {
@@ -205,7 +222,8 @@ fn receive(socket: &UdpSocket, sent: &[u8]) -> io::Result<Heard> {
     Ok(Heard::End(match read(sent, received) {
         Reading::NotOurs => return Ok(Heard::Nothing),
         Reading::Unreadable => return Ok(Heard::Unreadable),
-        Reading::OtherCase | Reading::Truncated => Ended::UseTcp,
+        Reading::OtherCase => Ended::OtherCase,
+        Reading::Truncated => Ended::UseTcp,
         Reading::NoEdns => Ended::NoEdns,
         Reading::Error(rcode) => Ended::Error(rcode),
         Reading::Answer(form) => Ended::Answer(received.into(), form),

@@ -84,7 +84,12 @@ pub(crate) fn read(sent: &[u8], received: &[u8]) -> Reading {
         return Reading::Truncated;
     }
     let Some(extended) = extended_rcode(received, end) else { return Reading::Unreadable };
-    match Rcode(extended << 4 | short.0) {
+    let rcode = Rcode(extended << 4 | short.0);
+    // It says whom to ask, not what they say: it does not ask for others.
+    if rcode == Rcode::NO_ERROR && is_referral(received, end, high, low) {
+        return Reading::Error(Rcode::REFUSED);
+    }
+    match rcode {
         rcode @ (Rcode::NO_ERROR | Rcode::NX_DOMAIN) => match layout(received, end, rcode) {
             Some(layout) => Reading::Answer(Form::Plain(layout)),
             None => match to_message(received) {
@@ -121,6 +126,22 @@ fn extended_rcode(message: &[u8], at: usize) -> Option<u16> {
         }
     }
     Some(extended)
+}
+
+/// Whether all there is are the name servers of some zone (RFC 2308, 2.2), from a server that does
+/// not recurse.
+fn is_referral(message: &[u8], at: usize, high: u8, low: u8) -> bool {
+    let count = |at| usize::from(u16_at(message, at).unwrap_or(0));
+    if high & flag::AA != 0 || low & flag::RA != 0 || count(6) != 0 || count(8) == 0 {
+        return false;
+    }
+    let mut records = Records::new(message, at, count(8));
+    let (mut servers, mut soa) = (false, false);
+    for record in (&mut records).flatten() {
+        servers |= record.rtype == RecordType::NS;
+        soa |= record.rtype == RecordType::SOA;
+    }
+    servers && !soa
 }
 
 /// `None` when the answer is not of the kind that can be taken over as it stands.

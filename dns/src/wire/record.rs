@@ -163,6 +163,18 @@ pub(crate) fn least_ttl(message: &[u8]) -> u32 {
     least.unwrap_or(0)
 }
 
+/// Takes so many seconds off the times to live in a message.
+pub(crate) fn grow_older(message: &mut [u8], secs: u32) {
+    let Some(mut records) = all_records(message) else { return };
+    let with_ttl = (&mut records).flatten().filter(|record| record.rtype != RecordType::OPT);
+    let ttls: Vec<(usize, u32)> = with_ttl.map(|record| (record.ttl_at, record.ttl)).collect();
+    for (at, ttl) in ttls {
+        if let Some(place) = message.get_mut(at..at + 4) {
+            place.copy_from_slice(&ttl.saturating_sub(secs).to_be_bytes());
+        }
+    }
+}
+
 /// All records after the question.
 fn all_records(message: &[u8]) -> Option<Records<'_>> {
     let count = |at| u16_at(message, at).map(usize::from);

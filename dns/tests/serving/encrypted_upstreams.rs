@@ -94,6 +94,39 @@ async fn a_connection_that_the_server_closes_costs_no_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_kept_on_the_way_is_as_old_as_that() {
+    let trust = Trust::new();
+    let upstream = SecureUpstream::start(Speaks::Https, &trust).await;
+    let house = house(&trust, only(upstream.server(NAME))).await;
+    for (age, ttl) in [(0, 300), (120, 180), (4000, 0)] {
+        upstream.seen.age.store(age, Ordering::Relaxed);
+        let answer = house.ask(&format!("n{age}.example."), RecordType::A).await;
+        assert!(is_good(&answer));
+        assert_eq!(answer.answers[0].ttl, ttl, "{age}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_breaks_off_its_answer_to_one_name_is_asked_for_others() {
+    for speaks in ALL {
+        let trust = Trust::new();
+        let upstream = SecureUpstream::start(speaks, &trust).await;
+        let house = house(&trust, only(upstream.server(NAME))).await;
+        assert!(is_good(&house.ask("one.example.", RecordType::A).await), "{speaks:?}");
+        let states = || house.shared.upstream_status().remove(0);
+        for index in 0..5 {
+            // No answer: the stream, or the connection, is closed instead.
+            let answer = house.ask(&format!("shut.n{index}.example."), RecordType::A).await;
+            let told = "the upstream resolver's reply was no answer".to_owned();
+            assert_eq!(ede(&answer), Some((23, told)), "{speaks:?}");
+            assert_ne!(states().state, UpstreamState::Down, "{speaks:?}: {:?}", states());
+            assert!(is_good(&house.ask(&format!("n{index}.example."), RecordType::A).await));
+        }
+        assert_eq!(states().failed, 5, "{speaks:?}: {:?}", states());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_restarted_is_in_use_within_two_seconds() {
     for speaks in ALL {
         let trust = Trust::new();

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use lanward_dns::{Answered, Upstreams};
 
-use crate::support::{House, Upstream, ask, ede, question, upstreams};
+use crate::support::{House, Upstream, answer, ask, ede, loopback, question, upstreams};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_forwarded_once_and_then_cached() {
@@ -279,4 +279,29 @@ async fn a_failure_is_remembered_for_those_who_ask_by_a_local_alias_too() {
         assert!(upstream.asked() <= asked + 1, "{name}");
         tokio::time::sleep(Duration::from_millis(1100)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_no_capitals_and_has_no_tcp_is_asked_without_them() {
+    let socket = tokio::net::UdpSocket::bind(loopback()).await.expect("a socket");
+    let addr = socket.local_addr().expect("bound");
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok((len, client)) = socket.recv_from(&mut buffer).await {
+            let mut query = Message::from_vec(&buffer[..len]).expect("a query");
+            query.queries[0].name = query.queries[0].name().to_lowercase();
+            if let Some(answer) = answer(&query, 65535).await {
+                let _ = socket.send_to(&answer, client).await;
+            }
+        }
+    });
+    let house = House::start(upstreams(&[addr])).await;
+    for name in ["www.example.", "many-letters-in-this-one.example.", "fail.example."] {
+        let begun = Instant::now();
+        let answer = house.ask(name, RecordType::A).await;
+        assert_eq!(answer.answers.len(), usize::from(!name.starts_with("fail")), "{name}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{name}");
+    }
+    let status = house.shared.upstream_status().remove(0);
+    assert_eq!(status.state, lanward_dns::UpstreamState::Up, "{status:?}");
 }

@@ -80,6 +80,8 @@ pub(crate) struct Seen {
     pub(crate) connections: AtomicUsize,
     /// Ids and lengths of the questions.
     pub(crate) asked: Mutex<Vec<(u16, usize)>>,
+    /// For how many seconds an answer over HTTPS was kept by somebody on the way.
+    pub(crate) age: AtomicUsize,
     /// Questions after which each connection is closed; 0: never.
     pub(crate) close_after: AtomicUsize,
 }
@@ -187,6 +189,9 @@ async fn dot(stream: Stream, seen: Arc<Seen>) {
             if most > 0 && asked > most {
                 return;
             }
+            if packet[12..].starts_with(b"\x04shut") {
+                return;
+            }
             tokio::spawn(async move {
                 if let Some(answer) = reply(&seen, &packet).await {
                     let framed = [&(answer.len() as u16).to_be_bytes()[..], &answer].concat();
@@ -223,7 +228,11 @@ async fn https(stream: Stream, seen: Arc<Seen>) {
                 packet.extend_from_slice(&chunk.expect("a body"));
             }
             let Some(answer) = reply(&seen, &packet).await else { return };
-            let response = http::Response::builder().body(()).expect("a response");
+            let response = match seen.age.load(Ordering::Relaxed) {
+                0 => http::Response::builder(),
+                age => http::Response::builder().header(http::header::AGE, age),
+            };
+            let response = response.body(()).expect("a response");
             if let Ok(mut body) = respond.send_response(response, false) {
                 let _ = body.send_data(answer.into(), true);
             }

@@ -28,6 +28,7 @@ pub(crate) fn loopback() -> SocketAddr {
 /// A name server for the tests. Its names say what it does:
 /// `slow.` answers after a second, `fail.` SERVFAIL, `gone.` NXDOMAIN without SOA, `silent.` never,
 /// `old.` FORMERR to EDNS, `lower.` its question in lower case over UDP,
+/// `shut.` never, and closes its stream or connection,
 /// `odd.` a record of the asked type with the data that the labels before `example.` spell in hex,
 /// `chain20.` as many aliases and an address, `round.` two aliases of each other,
 /// `cloaked.` an alias into `ads.example.`, `big.` more than fits into UDP, `brief.` a TTL of 1, `aging.` one of 10;
@@ -195,7 +196,7 @@ pub(crate) async fn answer(query: &Message, limit: usize) -> Option<Vec<u8>> {
             answer.queries[0].name = own.to_lowercase();
             answer.answers.push(address(own, 300));
         }
-        b"silent" => return None,
+        b"silent" | b"shut" => return None,
         b"fail" => answer.metadata.response_code = ResponseCode::ServFail,
         b"gone" => answer.metadata.response_code = ResponseCode::NXDomain,
         b"chain20" => {

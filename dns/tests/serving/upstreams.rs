@@ -134,6 +134,30 @@ async fn whether_a_conditional_zone_is_signed_is_asked_of_those_above_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_that_nobody_answers_for_take_no_server_down_that_answers_probes() {
+    let server = Upstream::start().await;
+    server.delay(Duration::from_millis(100));
+    let timeout = Duration::from_millis(700);
+    let house = House::start(Upstreams { timeout, ..upstreams(&[server.addr]) }).await;
+    let silent = async |at: u64| {
+        tokio::time::sleep(Duration::from_millis(20 * at)).await;
+        house.ask(&format!("silent.n{at}.example."), RecordType::A).await
+    };
+    let watching = async {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(1800) {
+            let state = status(&house, &server).state;
+            assert_ne!(state, UpstreamState::Down, "after {:?}", begun.elapsed());
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    };
+    let asking = join_all((0..50).map(silent));
+    let (answers, ()) = tokio::join!(asking, watching);
+    let failed = |answer: &Message| answer.metadata.response_code == ResponseCode::ServFail;
+    assert!(answers.iter().all(failed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_one_of_two_servers_gone_no_question_fails() {
     let (mut one, two) = (Upstream::start().await, Upstream::start().await);
     let house = House::start(upstreams(&[one.addr, two.addr])).await;

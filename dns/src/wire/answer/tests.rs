@@ -105,6 +105,32 @@ fn what_is_out_of_the_ordinary_goes_record_by_record() {
 }
 
 #[test]
+fn whoever_only_names_others_refuses() {
+    let delegation = || {
+        let data = RData::NS(hickory_proto::rr::rdata::NS(hickory("ns.example.")));
+        HickoryRecord::from_rdata(hickory("example."), 300, data)
+    };
+    let mut message = answer(Type::A);
+    message.authorities = vec![delegation()];
+    assert!(matches!(reading(&bytes(&message)), Reading::Error(Rcode::REFUSED)));
+    // Of these it is known that there is nothing, or somebody has asked.
+    let mut other = message.clone();
+    other.authorities.push(soa("example."));
+    assert!(matches!(reading(&bytes(&other)), Reading::Answer(_)), "RFC 2308, 2.2");
+    let mut other = message.clone();
+    other.metadata.recursion_available = true;
+    assert!(matches!(reading(&bytes(&other)), Reading::Answer(_)));
+    let mut other = message.clone();
+    other.metadata.authoritative = true;
+    assert!(matches!(reading(&bytes(&other)), Reading::Answer(_)));
+    let mut other = message.clone();
+    other.metadata.response_code = ResponseCode::NXDomain;
+    assert!(matches!(reading(&bytes(&other)), Reading::Answer(_)));
+    message.answers = vec![address("wWw.Example.")];
+    assert!(matches!(reading(&bytes(&message)), Reading::Answer(_)));
+}
+
+#[test]
 fn what_does_not_fit_the_question_is_not_ours() {
     let mut message = answer(Type::A);
     message.answers = vec![address("wWw.Example.")];
