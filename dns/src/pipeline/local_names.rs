@@ -12,6 +12,9 @@ use crate::{Answered, LocalNames, Prefix64, RecordType};
 /// Records whose targets' addresses are added at most.
 const MAX_TARGETS: usize = 8;
 
+/// How long it may be believed that a single name of ours lacks a type: somebody may be adding it.
+const FOREIGN_TTL_SECS: u32 = 10;
+
 pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     let local: &LocalNames = &cx.snapshot.local;
     let asker = asked.asker.source.ip();
@@ -39,14 +42,20 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             Found::Records(records) => positive(&mut reply, owner, records, local, asker),
             Found::NoData(zone) => {
                 made = translated(cx, asked, name, zone, owner, &mut reply);
-                if !made {
-                    negative(&mut reply, zone);
+                match zone {
+                    _ if made => {}
+                    Some(zone) if name.ends_with(zone.apex.as_wire()) => {
+                        negative(&mut reply, zone);
+                    }
+                    // Of the zone around it, which is not ours, we have this name alone; and a plain
+                    // name is in none.
+                    _ => foreign(&mut reply, name),
                 }
             }
             Found::NxDomain(zone) => {
                 // RFC 6604, 3: the code is that of the chain's end.
                 reply.set_rcode(Rcode::NX_DOMAIN);
-                negative(&mut reply, Some(zone));
+                negative(&mut reply, zone);
             }
             Found::Alias(_) if followed == LocalNames::MAX_ALIASES => {
                 FailureKind::Circle.write(&asked.query, false, asked.limit(), out);
@@ -197,8 +206,12 @@ fn positive(
     }
 }
 
-fn negative(reply: &mut Reply<'_>, zone: Option<&Zone>) {
-    let Some(zone) = zone else { return };
+fn negative(reply: &mut Reply<'_>, zone: &Zone) {
     let apex = Owner::Name(zone.apex.as_wire());
     reply.authority(apex, RecordType::SOA, zone.negative_ttl_secs, &zone.soa);
+}
+
+fn foreign(reply: &mut Reply<'_>, name: &[u8]) {
+    let soa = filtering::soa(FOREIGN_TTL_SECS);
+    reply.authority(Owner::Name(name), RecordType::SOA, FOREIGN_TTL_SECS, &soa);
 }
