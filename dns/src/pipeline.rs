@@ -154,7 +154,7 @@ impl<'a> Asked<'a> {
 
     /// The name to ask elsewhere: the asked one, or where the aliases of the house lead.
     fn leads_to<'s>(&'s self, snapshot: &'s Snapshot) -> &'s [u8] {
-        let target = local_names::leads_out(&snapshot.local, &self.query, self.asker.source.ip());
+        let target = local_names::leads_out(snapshot, &self.query, self.asker.source.ip());
         target.unwrap_or(self.query.name())
     }
 

@@ -90,7 +90,7 @@ impl Pipeline {
                 }
             },
         };
-        match local_names::leads_out(&snapshot.local, &asked.query, asked.asker.source.ip()) {
+        match local_names::leads_out(snapshot, &asked.query, asked.asker.source.ip()) {
             None => filtering::excuse(cx, asked),
             Some(target) => {
                 if let Step::Done(outcome) = filtering::judge_alias(cx, asked, target, out) {

@@ -6,6 +6,8 @@ use super::special::Said;
 use super::{Asked, Cx, Outcome, Step, filtering, minimal, policy, special};
 use crate::cache::FailureKind;
 use crate::local::{Found, Rrset, Stored, Zone, target};
+use crate::routes::Route;
+use crate::shared::Snapshot;
 use crate::wire::{Ede, Owner, Query, Rcode, Reply};
 use crate::{Answered, LocalNames, Prefix64, RecordType};
 
@@ -27,10 +29,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     }
     match found {
         Found::Elsewhere => return Step::Next,
-        // A zone of others as deep as ours, or deeper, knows more than that we know nothing.
-        Found::NxDomain(zone) if asked.zone.is_some_and(|(_, deep)| deep >= zone.apex.labels()) => {
-            return Step::Next;
-        }
+        Found::NxDomain(zone) if others_know(asked.zone, zone) => return Step::Next,
         _ => {}
     }
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
@@ -64,7 +63,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             Found::Alias(Stored { ttl_secs, rdata, .. }) => {
                 reply.answer(owner, RecordType::CNAME, *ttl_secs, rdata);
                 (name, followed) = (rdata, followed + 1);
-                found = local.find(name, qtype, asker);
+                found = next(cx.snapshot, name, qtype, asker);
                 continue;
             }
             // An alias that leads out of the house; its target is asked upstream, unless it must
@@ -112,7 +111,7 @@ fn forbidden(
 /// ours makes nobody else's name so.
 fn ask<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     policy::choose(cx, asked, out);
-    if let Some(target) = leads_out(&cx.snapshot.local, &asked.query, asked.asker.source.ip())
+    if let Some(target) = leads_out(cx.snapshot, &asked.query, asked.asker.source.ip())
         && let blocked @ Step::Done(_) = filtering::judge_alias(cx, asked, target, out)
     {
         return blocked;
@@ -120,18 +119,40 @@ fn ask<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     Step::Done(Outcome::Miss)
 }
 
+/// What is known of a name that an alias leads to. One that does not exist in a zone of ours may in one
+/// inside it that others know, as when it is asked for itself.
+pub(super) fn next<'a>(
+    snapshot: &'a Snapshot,
+    name: &[u8],
+    qtype: RecordType,
+    asker: IpAddr,
+) -> Found<'a> {
+    match snapshot.local.find(name, qtype, asker) {
+        Found::NxDomain(zone) if others_know(snapshot.routes.of_zone(name, asker), zone) => {
+            Found::Elsewhere
+        }
+        found => found,
+    }
+}
+
+/// A zone of others as deep as ours, or deeper, knows more than that we know nothing.
+fn others_know(others: Option<(Route, usize)>, ours: &Zone) -> bool {
+    others.is_some_and(|(_, deep)| deep >= ours.apex.labels())
+}
+
 /// The name out of the house that the aliases of the asked one lead to.
 pub(super) fn leads_out<'a>(
-    local: &'a LocalNames,
+    snapshot: &'a Snapshot,
     query: &Query<'_>,
     asker: IpAddr,
 ) -> Option<&'a [u8]> {
-    let (mut target, mut found) = (None, local.find_asked(query.name(), query.qtype, asker));
+    let mut found = snapshot.local.find_asked(query.name(), query.qtype, asker);
+    let mut target = None;
     for _ in 0..=LocalNames::MAX_ALIASES {
         match found {
             Found::Alias(Stored { rdata, .. }) => {
                 target = Some(&**rdata);
-                found = local.find(rdata, query.qtype, asker);
+                found = next(snapshot, rdata, query.qtype, asker);
             }
             Found::Elsewhere => return target,
             _ => return None,

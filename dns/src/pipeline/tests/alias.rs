@@ -30,7 +30,9 @@ pub(super) fn house(aliases: &[(&str, &str)]) -> House {
     };
     house.shared.set_upstreams(Upstreams {
         groups: vec![group("all", "192.0.2.53:53"), group("office", "192.0.2.54:53")],
-        zones: vec![ForwardZone { zone: name("corp.example"), networks: Vec::new(), group: 1 }],
+        zones: ["corp.example", "ad.home.arpa"]
+            .map(|zone| ForwardZone { zone: name(zone), networks: Vec::new(), group: 1 })
+            .into(),
         ..Upstreams::default()
     });
     house
@@ -104,6 +106,18 @@ fn an_alias_to_a_zone_that_others_know_keeps_its_private_addresses() {
     let (how, answer) = answered(&house, "dc.home.arpa.", HickoryType::A, records);
     assert_eq!(how, Answered::Forwarded);
     assert_eq!(addresses(&answer), ["dc1.corp.example.", "192.168.1.10"]);
+}
+
+#[test]
+fn an_alias_to_a_zone_inside_ours_that_others_know_is_asked_of_them() {
+    let house = house(&[("dc.home.arpa", "dc1.ad.home.arpa"), ("no.home.arpa", "x.home.arpa")]);
+    assert!(house.is_miss("dc1.ad.home.arpa.", HickoryType::A), "as the name itself is");
+    let records = vec![private("dc1.ad.home.arpa.", 10)];
+    let (how, answer) = answered(&house, "dc.home.arpa.", HickoryType::A, records);
+    assert_eq!(how, Answered::Forwarded);
+    assert_eq!(addresses(&answer), ["dc1.ad.home.arpa.", "192.168.1.10"]);
+    let (_, answer) = house.ask("no.home.arpa.", HickoryType::A);
+    assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
 }
 
 #[test]
