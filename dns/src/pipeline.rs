@@ -11,7 +11,7 @@ use crate::history::{Draft, Recorder, Recording, Rule, Way};
 use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, find_opt, max_size, to_message};
-use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
+use crate::{Answered, DropReason, Policy, PolicyId, RecordType, RuleRef, Shared, Transport};
 
 mod access;
 mod alias;
@@ -33,6 +33,7 @@ mod special;
 
 pub(crate) use alias::Alias;
 pub(crate) use ending::Result;
+use ending::Result as Ended;
 pub(crate) use limit::pace;
 pub(crate) use special::stays_inside;
 pub use special::{SELF_TEST, has_fixed_answer};
@@ -235,7 +236,7 @@ impl Pipeline {
         let Some((Some(name), rtype)) = message
             .queries
             .first()
-            .map(|query| (to_name(query.name()), crate::RecordType(query.query_type().into())))
+            .map(|query| (to_name(query.name()), RecordType(query.query_type().into())))
         else {
             return false;
         };
@@ -299,13 +300,18 @@ pub(crate) struct Errand {
 }
 
 impl Errand {
-    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
-        let source = asker.source.ip();
+    /// Who is asked for a name.
+    fn route(snapshot: &Snapshot, name: &[u8], qtype: RecordType, source: IpAddr) -> Route {
         let policy = snapshot.policies.of(source).unwrap_or_default();
-        let route = |name: &[u8]| match conditional::zone_of(snapshot, name, query.qtype, source) {
+        match conditional::zone_of(snapshot, name, qtype, source) {
             Some((zone, _)) => snapshot.routes.in_zone(zone, policy),
             None => snapshot.routes.of_policy(policy),
-        };
+        }
+    }
+
+    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
+        let source = asker.source.ip();
+        let route = |name: &[u8]| Self::route(snapshot, name, query.qtype, source);
         match Alias::of(snapshot, query, source, route) {
             Some(alias) => Self { key: alias.key.clone(), route: alias.route, alias: Some(alias) },
             None => {

@@ -59,55 +59,54 @@ impl Pipeline {
                 outcome => return Some(outcome),
             }
         }
-        let outcome = self.conclude(&cx, &mut asked, result, out)?;
+        let outcome = conclude(&cx, &mut asked, result, out)?;
         if let Outcome::Answered(how) = outcome {
             record(&cx, &asked, how, way, out, history);
         }
         Some(outcome)
     }
+}
 
-    /// Writes what asking upstream came to.
-    fn conclude<'a>(
-        &self,
-        cx: &Cx<'a>,
-        asked: &mut Asked<'a>,
-        result: &Result,
-        out: &mut Vec<u8>,
-    ) -> Option<Outcome> {
-        let (snapshot, now) = (cx.snapshot, cx.now);
-        let Errand { key, alias, .. } = Errand::of(snapshot, &asked.query, asked.asker);
-        let (entry, how, answered) = match result {
-            Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),
-            Result::Known(entry) => (entry.clone(), Use::Fresh, Answered::Cached),
-            Result::Failed(_) | Result::Late => match self.cache.get(key.as_bytes(), now) {
-                // Another question's answer came in meanwhile.
-                Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
-                Cached::Stale(entry, _) => (entry, Use::Stale, Answered::Stale),
-                Cached::Missing | Cached::Failed(_) => {
-                    let Result::Failed(why) = result else { return None };
-                    why.write(&asked.query, false, asked.limit(), out);
-                    return Some(Outcome::Answered(Answered::Failed));
-                }
-            },
-        };
-        match local_names::leads_out(snapshot, &asked.query, asked.asker.source.ip()) {
-            None => filtering::excuse(cx, asked),
-            Some(target) => {
-                if let Step::Done(outcome) = filtering::judge_alias(cx, asked, target, out) {
-                    return Some(outcome);
-                }
+/// Writes what asking upstream came to.
+pub(super) fn conclude<'a>(
+    cx: &Cx<'a>,
+    asked: &mut Asked<'a>,
+    result: &Result,
+    out: &mut Vec<u8>,
+) -> Option<Outcome> {
+    let (snapshot, now) = (cx.snapshot, cx.now);
+    let Errand { key, alias, .. } = Errand::of(snapshot, &asked.query, asked.asker);
+    let (entry, how, answered) = match result {
+        Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),
+        Result::Known(entry) => (entry.clone(), Use::Fresh, Answered::Cached),
+        Result::Failed(_) | Result::Late => match cx.cache.get(key.as_bytes(), now) {
+            // Another question's answer came in meanwhile.
+            Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
+            Cached::Stale(entry, _) => (entry, Use::Stale, Answered::Stale),
+            Cached::Missing | Cached::Failed(_) => {
+                let Result::Failed(why) = result else { return None };
+                why.write(&asked.query, false, asked.limit(), out);
+                return Some(Outcome::Answered(Answered::Failed));
+            }
+        },
+    };
+    match local_names::leads_out(snapshot, &asked.query, asked.asker.source.ip()) {
+        None => filtering::excuse(cx, asked),
+        Some(target) => {
+            if let Step::Done(outcome) = filtering::judge_alias(cx, asked, target, out) {
+                return Some(outcome);
             }
         }
-        if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
-            return Some(outcome);
-        }
-        let public = rebinding::judge(cx, asked, asked.leads_to(snapshot), &entry);
-        let (entry, answered) =
-            public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
-        match alias {
-            None => entry.write(&asked.query, how, now, asked.limit(), out),
-            Some(alias) => alias.write(asked, entry, how, now, out),
-        }
-        Some(Outcome::Answered(answered))
     }
+    if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
+        return Some(outcome);
+    }
+    let public = rebinding::judge(cx, asked, asked.leads_to(snapshot), &entry);
+    let (entry, answered) =
+        public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
+    match alias {
+        None => entry.write(&asked.query, how, now, asked.limit(), out),
+        Some(alias) => alias.write(asked, entry, how, now, out),
+    }
+    Some(Outcome::Answered(answered))
 }

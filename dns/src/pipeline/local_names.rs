@@ -3,8 +3,11 @@
 use std::net::IpAddr;
 
 use super::special::Said;
-use super::{Asked, Cx, Outcome, Step, filtering, minimal, policy, special};
-use crate::cache::FailureKind;
+use super::{
+    Asked, Cx, Ended, Errand, Outcome, Step, conditional, ending, filtering, minimal, policy,
+    special,
+};
+use crate::cache::{Cached, FailureKind};
 use crate::local::{Found, Rrset, Stored, Zone, target};
 use crate::routes::Route;
 use crate::shared::Snapshot;
@@ -70,7 +73,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             // not be.
             Found::Elsewhere
                 if special::never_asked(name, qtype)
-                    && cx.snapshot.routes.of_zone(name, asker).is_none() =>
+                    && conditional::zone_of(cx.snapshot, name, qtype, asker).is_none() =>
             {
                 forbidden(cx, asker, owner, (name, qtype), &mut reply);
             }
@@ -107,16 +110,34 @@ fn forbidden(
     }
 }
 
-/// Has the name asked that an alias leads to, unless the client's policy blocks it: that an alias is
-/// ours makes nobody else's name so.
+/// Answers with what an alias leads to, or has that asked, unless the client's policy blocks it: that
+/// an alias is ours makes nobody else's name so.
 fn ask<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     policy::choose(cx, asked, out);
-    if let Some(target) = leads_out(cx.snapshot, &asked.query, asked.asker.source.ip())
-        && let blocked @ Step::Done(_) = filtering::judge_alias(cx, asked, target, out)
-    {
+    let (qtype, source) = (asked.query.qtype, asked.asker.source.ip());
+    let Some(target) = leads_out(cx.snapshot, &asked.query, source) else {
+        return Step::Done(Outcome::Miss);
+    };
+    if let blocked @ Step::Done(_) = filtering::judge_alias(cx, asked, target, out) {
         return blocked;
     }
-    Step::Done(Outcome::Miss)
+    let route = Errand::route(cx.snapshot, target, qtype, source);
+    let result = match cx.cache.get(route.key(target, &asked.query).as_bytes(), cx.now) {
+        Cached::Fresh(entry) => Ended::Known(entry),
+        // Asking has just failed: no use in letting the client wait for the next failure.
+        Cached::Stale(_, Some(failure)) => Ended::Failed(failure.why),
+        Cached::Failed(failure) => {
+            failure.why.write(&asked.query, true, asked.limit(), out);
+            return Step::Done(Outcome::Answered(Answered::Failed));
+        }
+        Cached::Stale(_, None) | Cached::Missing => return Step::Done(Outcome::Miss),
+    };
+    let aging = matches!(&result, Ended::Known(entry) if entry.wants_refresh(cx.now));
+    Step::Done(match ending::conclude(cx, asked, &result, out) {
+        Some(Outcome::Answered(how)) if aging => Outcome::Aging(how),
+        Some(outcome) => outcome,
+        None => Outcome::Miss,
+    })
 }
 
 /// What is known of a name that an alias leads to. One that does not exist in a zone of ours may in one
@@ -128,7 +149,9 @@ pub(super) fn next<'a>(
     asker: IpAddr,
 ) -> Found<'a> {
     match snapshot.local.find(name, qtype, asker) {
-        Found::NxDomain(zone) if others_know(snapshot.routes.of_zone(name, asker), zone) => {
+        Found::NxDomain(zone)
+            if others_know(conditional::zone_of(snapshot, name, qtype, asker), zone) =>
+        {
             Found::Elsewhere
         }
         found => found,
