@@ -6,12 +6,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::cache::{Cache, Cached, Entry, FailureKind, Key, Now, Use, to_name};
+use crate::cache::{Cache, Cached, Entry, Key, Now, to_name};
 use crate::history::{Draft, Recorder, Recording, Rule, Way};
 use crate::routes::Route;
 use crate::shared::Snapshot;
 use crate::wire::{Malformed, Query, find_opt, max_size, to_message};
-use crate::{Answered, DropReason, Policy, PolicyId, RuleRef, Shared, Transport};
+use crate::{Answered, DropReason, Policy, PolicyId, RecordType, RuleRef, Shared, Transport};
 
 mod access;
 mod alias;
@@ -19,6 +19,7 @@ mod cached;
 mod canary;
 mod conditional;
 mod discovery;
+mod ending;
 mod filtering;
 mod limit;
 mod local_names;
@@ -31,6 +32,8 @@ mod refusal;
 mod special;
 
 pub(crate) use alias::Alias;
+pub(crate) use ending::Result;
+use ending::Result as Ended;
 pub(crate) use limit::pace;
 pub(crate) use special::stays_inside;
 pub use special::{SELF_TEST, has_fixed_answer};
@@ -152,7 +155,7 @@ impl<'a> Asked<'a> {
 
     /// The name to ask elsewhere: the asked one, or where the aliases of the house lead.
     fn leads_to<'s>(&'s self, snapshot: &'s Snapshot) -> &'s [u8] {
-        let target = local_names::leads_out(&snapshot.local, &self.query, self.asker.source.ip());
+        let target = local_names::leads_out(snapshot, &self.query, self.asker.source.ip());
         target.unwrap_or(self.query.name())
     }
 
@@ -233,7 +236,7 @@ impl Pipeline {
         let Some((Some(name), rtype)) = message
             .queries
             .first()
-            .map(|query| (to_name(query.name()), crate::RecordType(query.query_type().into())))
+            .map(|query| (to_name(query.name()), RecordType(query.query_type().into())))
         else {
             return false;
         };
@@ -297,13 +300,18 @@ pub(crate) struct Errand {
 }
 
 impl Errand {
-    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
-        let source = asker.source.ip();
+    /// Who is asked for a name.
+    fn route(snapshot: &Snapshot, name: &[u8], qtype: RecordType, source: IpAddr) -> Route {
         let policy = snapshot.policies.of(source).unwrap_or_default();
-        let route = |name: &[u8]| match conditional::zone_of(snapshot, name, query.qtype, source) {
+        match conditional::zone_of(snapshot, name, qtype, source) {
             Some((zone, _)) => snapshot.routes.in_zone(zone, policy),
             None => snapshot.routes.of_policy(policy),
-        };
+        }
+    }
+
+    pub(crate) fn of(snapshot: &Snapshot, query: &Query<'_>, asker: Asker) -> Self {
+        let source = asker.source.ip();
+        let route = |name: &[u8]| Self::route(snapshot, name, query.qtype, source);
         match Alias::of(snapshot, query, source, route) {
             Some(alias) => Self { key: alias.key.clone(), route: alias.route, alias: Some(alias) },
             None => {
@@ -314,105 +322,7 @@ impl Errand {
     }
 }
 
-/// How asking upstream ended.
-#[derive(Clone, Debug)]
-pub(crate) enum Result {
-    Answer(Arc<Entry>),
-    /// Somebody else's question has brought the answer just before.
-    Known(Arc<Entry>),
-    Failed(FailureKind),
-    /// Not ended yet, but the client should not wait any longer.
-    Late,
-}
-
 impl Pipeline {
-    /// Answers a packet that was a [`Outcome::Miss`] before, now that asking upstream has ended.
-    /// The client's policy, the lists and the local names are those of now. `None` while there is
-    /// nothing to say: asking is [`Result::Late`] and no expired answer is at hand.
-    #[allow(clippy::too_many_arguments, reason = "two calls, each with all of it at hand")]
-    pub(crate) fn finish(
-        &self,
-        snapshot: &Snapshot,
-        packet: &[u8],
-        asker: Asker,
-        result: &Result,
-        way: Way,
-        now: Now,
-        out: &mut Vec<u8>,
-        history: &mut impl Recording,
-    ) -> Option<Outcome> {
-        let cx = Cx { snapshot, cache: &self.cache, now };
-        let query = Query::parse(packet).ok()?;
-        let mut asked = Asked::new(query, asker);
-        for stage in [access::judge, conditional::choose, policy::choose] {
-            if let Step::Done(outcome) = stage(&cx, &mut asked, out) {
-                return Some(outcome);
-            }
-        }
-        let mut result = result;
-        if let Result::Answer(entry) | Result::Known(entry) = result
-            && !entry.is_about(asked.leads_to(snapshot))
-        {
-            // Another name was asked: the local names are others than when the question came. The
-            // client asks again, and that goes the new way.
-            match self.handle_with(snapshot, packet, asker, now, out, history) {
-                Outcome::Miss => result = &Result::Failed(FailureKind::Garbled),
-                Outcome::Aging(how) => return Some(Outcome::Answered(how)),
-                outcome => return Some(outcome),
-            }
-        }
-        let outcome = self.conclude(&cx, &mut asked, result, out)?;
-        if let Outcome::Answered(how) = outcome {
-            record(&cx, &asked, how, way, out, history);
-        }
-        Some(outcome)
-    }
-
-    /// Writes what asking upstream came to.
-    fn conclude<'a>(
-        &self,
-        cx: &Cx<'a>,
-        asked: &mut Asked<'a>,
-        result: &Result,
-        out: &mut Vec<u8>,
-    ) -> Option<Outcome> {
-        let (snapshot, now) = (cx.snapshot, cx.now);
-        let Errand { key, alias, .. } = Errand::of(snapshot, &asked.query, asked.asker);
-        let (entry, how, answered) = match result {
-            Result::Answer(entry) => (entry.clone(), Use::Fresh, Answered::Forwarded),
-            Result::Known(entry) => (entry.clone(), Use::Fresh, Answered::Cached),
-            Result::Failed(_) | Result::Late => match self.cache.get(key.as_bytes(), now) {
-                // Another question's answer came in meanwhile.
-                Cached::Fresh(entry) => (entry, Use::Fresh, Answered::Cached),
-                Cached::Stale(entry, _) => (entry, Use::Stale, Answered::Stale),
-                Cached::Missing | Cached::Failed(_) => {
-                    let Result::Failed(why) = result else { return None };
-                    why.write(&asked.query, false, asked.limit(), out);
-                    return Some(Outcome::Answered(Answered::Failed));
-                }
-            },
-        };
-        match local_names::leads_out(&snapshot.local, &asked.query, asked.asker.source.ip()) {
-            None => filtering::excuse(cx, asked),
-            Some(target) => {
-                if let Step::Done(outcome) = filtering::judge_alias(cx, asked, target, out) {
-                    return Some(outcome);
-                }
-            }
-        }
-        if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
-            return Some(outcome);
-        }
-        let public = rebinding::judge(cx, asked, asked.leads_to(snapshot), &entry);
-        let (entry, answered) =
-            public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
-        match alias {
-            None => entry.write(&asked.query, how, now, asked.limit(), out),
-            Some(alias) => alias.write(asked, entry, how, now, out),
-        }
-        Some(Outcome::Answered(answered))
-    }
-
     /// The answer kept under `key`, when it has not expired.
     pub(crate) fn fresh(&self, key: &Key, now: Now) -> Option<Arc<Entry>> {
         match self.cache.get(key.as_bytes(), now) {

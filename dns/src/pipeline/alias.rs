@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hickory_proto::op::Message;
 
-use super::{Asked, Now};
+use super::{Asked, Now, local_names};
 use crate::cache::{Entry, FailureKind, Key, Use};
 use crate::local::Found;
 use crate::name::Name;
@@ -47,7 +47,7 @@ impl Alias {
                     records.extend_from_slice(&alias.rdata);
                     count += 1;
                     name = &alias.rdata;
-                    found = snapshot.local.find(name, query.qtype, asker);
+                    found = local_names::next(snapshot, name, query.qtype, asker);
                 }
                 Found::Elsewhere if count > 0 => break,
                 _ => return None,

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::filtering::write_negative;
 use super::{Asked, Cx, Outcome, Step};
 use crate::discovery::Resolver;
 use crate::name::MAX_WIRE;
@@ -22,13 +23,19 @@ const IPV6HINT: u16 = 6;
 const MAX_RDATA: usize = 2 + MAX_WIRE + 128;
 
 pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
-    if asked.query.qtype != RecordType::SVCB {
-        return Step::Next;
-    }
     let Some(resolver) = &cx.snapshot.discovery.resolver else { return Step::Next };
     let name = asked.query.name();
-    let by_name = || resolver.service_name.as_ref().is_some_and(|own| own.as_wire() == name);
-    if name != DNS_RESOLVER_ARPA && !by_name() {
+    let by_name = resolver.service_name.as_ref().is_some_and(|own| own.as_wire() == name);
+    if !by_name && name != DNS_RESOLVER_ARPA {
+        return Step::Next;
+    }
+    if asked.query.qtype != RecordType::SVCB {
+        // It exists (RFC 8020): who keeps that it does not would not find the SVCB record either. The
+        // other name is below one that exists with all below it.
+        if by_name && !cx.snapshot.local.exists(name, asked.asker.source.ip()) {
+            write_negative(asked, Rcode::NO_ERROR, name.len(), TTL_SECS, None, out);
+            return Step::Done(Outcome::Answered(Answered::Special));
+        }
         return Step::Next;
     }
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);

@@ -3,14 +3,22 @@
 use std::net::IpAddr;
 
 use super::special::Said;
-use super::{Asked, Cx, Outcome, Step, filtering, minimal, policy, special};
-use crate::cache::FailureKind;
+use super::{
+    Asked, Cx, Ended, Errand, Outcome, Step, conditional, ending, filtering, minimal, policy,
+    special,
+};
+use crate::cache::{Cached, FailureKind};
 use crate::local::{Found, Rrset, Stored, Zone, target};
+use crate::routes::Route;
+use crate::shared::Snapshot;
 use crate::wire::{Ede, Owner, Query, Rcode, Reply};
 use crate::{Answered, LocalNames, Prefix64, RecordType};
 
 /// Records whose targets' addresses are added at most.
 const MAX_TARGETS: usize = 8;
+
+/// How long it may be believed that a single name of ours lacks a type: somebody may be adding it.
+const FOREIGN_TTL_SECS: u32 = 10;
 
 pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     let local: &LocalNames = &cx.snapshot.local;
@@ -24,10 +32,7 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
     }
     match found {
         Found::Elsewhere => return Step::Next,
-        // A zone of others as deep as ours, or deeper, knows more than that we know nothing.
-        Found::NxDomain(zone) if asked.zone.is_some_and(|(_, deep)| deep >= zone.apex.labels()) => {
-            return Step::Next;
-        }
+        Found::NxDomain(zone) if others_know(asked.zone, zone) => return Step::Next,
         _ => {}
     }
     let mut reply = Reply::to(&asked.query, Rcode::NO_ERROR, out);
@@ -39,14 +44,20 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             Found::Records(records) => positive(&mut reply, owner, records, local, asker),
             Found::NoData(zone) => {
                 made = translated(cx, asked, name, zone, owner, &mut reply);
-                if !made {
-                    negative(&mut reply, zone);
+                match zone {
+                    _ if made => {}
+                    Some(zone) if name.ends_with(zone.apex.as_wire()) => {
+                        negative(&mut reply, zone);
+                    }
+                    // Of the zone around it, which is not ours, we have this name alone; and a plain
+                    // name is in none.
+                    _ => foreign(&mut reply, name),
                 }
             }
             Found::NxDomain(zone) => {
                 // RFC 6604, 3: the code is that of the chain's end.
                 reply.set_rcode(Rcode::NX_DOMAIN);
-                negative(&mut reply, Some(zone));
+                negative(&mut reply, zone);
             }
             Found::Alias(_) if followed == LocalNames::MAX_ALIASES => {
                 FailureKind::Circle.write(&asked.query, false, asked.limit(), out);
@@ -55,14 +66,14 @@ pub(super) fn answer<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) 
             Found::Alias(Stored { ttl_secs, rdata, .. }) => {
                 reply.answer(owner, RecordType::CNAME, *ttl_secs, rdata);
                 (name, followed) = (rdata, followed + 1);
-                found = local.find(name, qtype, asker);
+                found = next(cx.snapshot, name, qtype, asker);
                 continue;
             }
             // An alias that leads out of the house; its target is asked upstream, unless it must
             // not be.
             Found::Elsewhere
                 if special::never_asked(name, qtype)
-                    && cx.snapshot.routes.of_zone(name, asker).is_none() =>
+                    && conditional::zone_of(cx.snapshot, name, qtype, asker).is_none() =>
             {
                 forbidden(cx, asker, owner, (name, qtype), &mut reply);
             }
@@ -99,30 +110,72 @@ fn forbidden(
     }
 }
 
-/// Has the name asked that an alias leads to, unless the client's policy blocks it: that an alias is
-/// ours makes nobody else's name so.
+/// Answers with what an alias leads to, or has that asked, unless the client's policy blocks it: that
+/// an alias is ours makes nobody else's name so.
 fn ask<'a>(cx: &Cx<'a>, asked: &mut Asked<'a>, out: &mut Vec<u8>) -> Step {
     policy::choose(cx, asked, out);
-    if let Some(target) = leads_out(&cx.snapshot.local, &asked.query, asked.asker.source.ip())
-        && let blocked @ Step::Done(_) = filtering::judge_alias(cx, asked, target, out)
-    {
+    let (qtype, source) = (asked.query.qtype, asked.asker.source.ip());
+    let Some(target) = leads_out(cx.snapshot, &asked.query, source) else {
+        return Step::Done(Outcome::Miss);
+    };
+    if let blocked @ Step::Done(_) = filtering::judge_alias(cx, asked, target, out) {
         return blocked;
     }
-    Step::Done(Outcome::Miss)
+    let route = Errand::route(cx.snapshot, target, qtype, source);
+    let result = match cx.cache.get(route.key(target, &asked.query).as_bytes(), cx.now) {
+        Cached::Fresh(entry) => Ended::Known(entry),
+        // Asking has just failed: no use in letting the client wait for the next failure.
+        Cached::Stale(_, Some(failure)) => Ended::Failed(failure.why),
+        Cached::Failed(failure) => {
+            failure.why.write(&asked.query, true, asked.limit(), out);
+            return Step::Done(Outcome::Answered(Answered::Failed));
+        }
+        Cached::Stale(_, None) | Cached::Missing => return Step::Done(Outcome::Miss),
+    };
+    let aging = matches!(&result, Ended::Known(entry) if entry.wants_refresh(cx.now));
+    Step::Done(match ending::conclude(cx, asked, &result, out) {
+        Some(Outcome::Answered(how)) if aging => Outcome::Aging(how),
+        Some(outcome) => outcome,
+        None => Outcome::Miss,
+    })
+}
+
+/// What is known of a name that an alias leads to. One that does not exist in a zone of ours may in one
+/// inside it that others know, as when it is asked for itself.
+pub(super) fn next<'a>(
+    snapshot: &'a Snapshot,
+    name: &[u8],
+    qtype: RecordType,
+    asker: IpAddr,
+) -> Found<'a> {
+    match snapshot.local.find(name, qtype, asker) {
+        Found::NxDomain(zone)
+            if others_know(conditional::zone_of(snapshot, name, qtype, asker), zone) =>
+        {
+            Found::Elsewhere
+        }
+        found => found,
+    }
+}
+
+/// A zone of others as deep as ours, or deeper, knows more than that we know nothing.
+fn others_know(others: Option<(Route, usize)>, ours: &Zone) -> bool {
+    others.is_some_and(|(_, deep)| deep >= ours.apex.labels())
 }
 
 /// The name out of the house that the aliases of the asked one lead to.
 pub(super) fn leads_out<'a>(
-    local: &'a LocalNames,
+    snapshot: &'a Snapshot,
     query: &Query<'_>,
     asker: IpAddr,
 ) -> Option<&'a [u8]> {
-    let (mut target, mut found) = (None, local.find_asked(query.name(), query.qtype, asker));
+    let mut found = snapshot.local.find_asked(query.name(), query.qtype, asker);
+    let mut target = None;
     for _ in 0..=LocalNames::MAX_ALIASES {
         match found {
             Found::Alias(Stored { rdata, .. }) => {
                 target = Some(&**rdata);
-                found = local.find(rdata, query.qtype, asker);
+                found = next(snapshot, rdata, query.qtype, asker);
             }
             Found::Elsewhere => return target,
             _ => return None,
@@ -197,8 +250,12 @@ fn positive(
     }
 }
 
-fn negative(reply: &mut Reply<'_>, zone: Option<&Zone>) {
-    let Some(zone) = zone else { return };
+fn negative(reply: &mut Reply<'_>, zone: &Zone) {
     let apex = Owner::Name(zone.apex.as_wire());
     reply.authority(apex, RecordType::SOA, zone.negative_ttl_secs, &zone.soa);
+}
+
+fn foreign(reply: &mut Reply<'_>, name: &[u8]) {
+    let soa = filtering::soa(FOREIGN_TTL_SECS);
+    reply.authority(Owner::Name(name), RecordType::SOA, FOREIGN_TTL_SECS, &soa);
 }

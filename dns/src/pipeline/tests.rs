@@ -8,6 +8,7 @@ use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record, RecordType
 use proptest::prelude::*;
 
 use super::*;
+use crate::cache::FailureKind;
 use crate::history::{DnssecOutcome, UpstreamId};
 use crate::{
     BlockMode, ClientNetwork, Filter, ListId, LocalHost, LocalNames, LocalRecord, LocalZone, Name,

@@ -1,3 +1,4 @@
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{RData, RecordType as HickoryType};
 
 use crate::pipeline::tests::House;
@@ -50,10 +51,15 @@ fn what_is_not_served_is_not_told() {
 #[test]
 fn other_questions_about_the_resolver_are_answered_empty() {
     let house = house(Ports { tls: Some(853), ..Ports::default() });
-    for (name, rtype) in
-        [("_dns.resolver.arpa.", HickoryType::A), ("resolver.arpa.", HickoryType::SVCB)]
-    {
+    for (name, rtype) in [
+        ("_dns.resolver.arpa.", HickoryType::A),
+        ("resolver.arpa.", HickoryType::SVCB),
+        ("_dns.dns.home.arpa.", HickoryType::A),
+        ("_dns.dns.home.arpa.", HickoryType::HTTPS),
+    ] {
         let (how, answer) = house.ask(name, rtype);
-        assert_eq!((how, answer.answers.len()), (Answered::Special, 0), "{name}");
+        assert_eq!((how, answer.answers.len()), (Answered::Special, 0), "{name} {rtype}");
+        let got = (answer.metadata.response_code, answer.authorities.len());
+        assert_eq!(got, (ResponseCode::NoError, 1), "{name} {rtype}");
     }
 }

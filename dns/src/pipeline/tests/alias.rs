@@ -30,7 +30,9 @@ pub(super) fn house(aliases: &[(&str, &str)]) -> House {
     };
     house.shared.set_upstreams(Upstreams {
         groups: vec![group("all", "192.0.2.53:53"), group("office", "192.0.2.54:53")],
-        zones: vec![ForwardZone { zone: name("corp.example"), networks: Vec::new(), group: 1 }],
+        zones: ["corp.example", "ad.home.arpa"]
+            .map(|zone| ForwardZone { zone: name(zone), networks: Vec::new(), group: 1 })
+            .into(),
         ..Upstreams::default()
     });
     house
@@ -104,6 +106,18 @@ fn an_alias_to_a_zone_that_others_know_keeps_its_private_addresses() {
     let (how, answer) = answered(&house, "dc.home.arpa.", HickoryType::A, records);
     assert_eq!(how, Answered::Forwarded);
     assert_eq!(addresses(&answer), ["dc1.corp.example.", "192.168.1.10"]);
+}
+
+#[test]
+fn an_alias_to_a_zone_inside_ours_that_others_know_is_asked_of_them() {
+    let house = house(&[("dc.home.arpa", "dc1.ad.home.arpa"), ("no.home.arpa", "x.home.arpa")]);
+    assert!(house.is_miss("dc1.ad.home.arpa.", HickoryType::A), "as the name itself is");
+    let records = vec![private("dc1.ad.home.arpa.", 10)];
+    let (how, answer) = answered(&house, "dc.home.arpa.", HickoryType::A, records);
+    assert_eq!(how, Answered::Forwarded);
+    assert_eq!(addresses(&answer), ["dc1.ad.home.arpa.", "192.168.1.10"]);
+    let (_, answer) = house.ask("no.home.arpa.", HickoryType::A);
+    assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
 }
 
 #[test]
@@ -306,4 +320,44 @@ fn an_answer_is_not_taken_for_that_of_a_name_that_was_not_asked() {
         let answer = Message::from_vec(&out).expect("a message");
         assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
     }
+}
+
+#[test]
+fn an_alias_is_answered_at_once_while_its_target_is_known_and_has_it_asked_for_ahead_of_time() {
+    let mut house = house(&[("out.home.arpa", "www.example")]);
+    let records = vec![a("www.example.", 100, 1)];
+    let entry = entry(&house, "out.home.arpa.", HickoryType::A, records);
+    house.pipeline.cache.insert(&entry);
+    let message = with_edns(house.packet("out.home.arpa.", HickoryType::A));
+    let packet = message.to_vec().expect("encodes");
+    house.later(40);
+    let (how, answer) = house.send(&message);
+    assert_eq!((how, answer.answers.len(), answer.answers[1].ttl), (Answered::Cached, 2, 60));
+    // Near its end, once.
+    house.later(55);
+    let ask = |house: &House| house.send_from("10.0.30.7:4000", &packet).0;
+    assert_eq!(ask(&house), Outcome::Aging(Answered::Cached));
+    assert_eq!(ask(&house), Outcome::Answered(Answered::Cached));
+    house.later(10);
+    assert_eq!(ask(&house), Outcome::Miss, "an expired answer is no answer yet");
+}
+
+#[test]
+fn that_asking_for_an_aliass_target_has_failed_is_remembered() {
+    let mut house = house(&[("out.home.arpa", "www.example")]);
+    let records = vec![a("www.example.", 100, 1)];
+    let (_, key) = said(&house, "out.home.arpa.", HickoryType::A, Vec::new());
+    let message = with_edns(house.packet("out.home.arpa.", HickoryType::A));
+    house.pipeline.cache.insert_failure(key.as_bytes(), FailureKind::Timeout, house.now);
+    let (how, answer) = house.send(&message);
+    assert_eq!((how, ede(&answer).map(|(code, _)| code)), (Answered::Failed, Some(13)));
+    house.later(1);
+    assert!(house.is_miss("out.home.arpa.", HickoryType::A), "it is asked again");
+    // With an expired answer at hand, that is served meanwhile.
+    let entry = entry(&house, "out.home.arpa.", HickoryType::A, records);
+    house.pipeline.cache.insert(&entry);
+    house.later(200);
+    house.pipeline.cache.insert_failure(key.as_bytes(), FailureKind::Timeout, house.now);
+    let (how, answer) = house.send(&message);
+    assert_eq!((how, ede(&answer).map(|(code, _)| code)), (Answered::Stale, Some(3)));
 }

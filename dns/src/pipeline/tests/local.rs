@@ -128,6 +128,7 @@ fn a_plain_name_is_answered_as_it_was_asked() {
     let (_, answer) = house.ask("pi-a.", HickoryType::AAAA);
     assert_eq!(answer.metadata.response_code, ResponseCode::NoError, "it exists");
     assert!(answer.answers.is_empty());
+    assert_eq!(answer.authorities[0].name.to_ascii(), "pi-a.", "no zone that it is not in");
 }
 
 #[test]
@@ -150,6 +151,26 @@ fn an_alias_to_what_must_not_be_asked_ends_in_the_house() {
         assert_eq!(answer.answers.len(), data, "{text} {rtype}: {:?}", answer.answers);
         let authority = answer.authorities.first().map(|soa| soa.name.to_ascii());
         assert_eq!(authority.as_deref(), zone, "{text} {rtype}: negative answers can be kept");
+    }
+}
+
+#[test]
+fn what_a_name_out_of_the_house_does_not_have_can_be_kept() {
+    let house = house();
+    let mut b = LocalNames::builder();
+    let a = RecordData::A([10, 0, 30, 9].into());
+    b.record(&record("shop.example", a)).expect("a");
+    b.record(&record("also.example", RecordData::Cname(name("shop.example")))).expect("alias");
+    house.shared.set_local(b.build());
+    for text in ["shop.example.", "also.example."] {
+        for rtype in [HickoryType::AAAA, HickoryType::HTTPS, HickoryType::SVCB] {
+            let (how, answer) = house.ask(text, rtype);
+            let got = (how, answer.metadata.response_code);
+            assert_eq!(got, (Answered::Local, ResponseCode::NoError), "{text} {rtype}");
+            let [soa] = answer.authorities.as_slice() else { panic!("{text} {rtype}: no SOA") };
+            assert_eq!((soa.name.to_ascii().as_str(), soa.ttl), ("shop.example.", 10));
+            assert!(matches!(&soa.data, RData::SOA(soa) if soa.minimum == 10));
+        }
     }
 }
 
