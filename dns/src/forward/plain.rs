@@ -27,7 +27,7 @@ pub(super) async fn ask(server: SocketAddr, question: &Question) -> io::Result<R
         let asked = udp::exchange(&sockets, server, question, way, |_| ());
         let over_udp = timeout(PATIENCE, asked).await;
         let ended = match over_udp {
-            Ok(Ok(Ended::UseTcp | Ended::OtherCase)) | Err(_) => {
+            Ok(Ok(Ended::UseTcp | Ended::OtherCase | Ended::Forged)) | Err(_) => {
                 let over_tcp = timeout(PATIENCE, over_tcp(server, question, way.edns)).await;
                 // It was silent: that is what there is to tell, not that TCP was as well.
                 let silent = |_| io::Error::new(ErrorKind::TimedOut, "no answer in time");
@@ -41,7 +41,7 @@ pub(super) async fn ask(server: SocketAddr, question: &Question) -> io::Result<R
             Ended::Error(rcode) => {
                 return Err(io::Error::other(format!("answered with code {}", rcode.0)));
             }
-            Ended::NoEdns | Ended::UseTcp | Ended::OtherCase => {
+            Ended::NoEdns | Ended::UseTcp | Ended::OtherCase | Ended::Forged => {
                 return Err(io::Error::other("its answer is of no use"));
             }
         }

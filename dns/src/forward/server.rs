@@ -234,6 +234,7 @@ impl Server {
                 Ended::NoEdns if way.edns => way.edns = false,
                 Ended::NoEdns => return Err(Failed::answered(Rcode::FORM_ERR)),
                 Ended::Error(rcode) => return Err(Failed::answered(rcode)),
+                Ended::Forged => return self.ask_connected(question, way.edns, fresh).await,
                 Ended::UseTcp | Ended::OtherCase => {
                     heard();
                     let by_case = way.capitals && matches!(ended, Ended::OtherCase);

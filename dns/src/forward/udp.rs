@@ -118,6 +118,8 @@ pub(super) enum Ended {
     UseTcp,
     /// The same: the letters' case is not what was sent.
     OtherCase,
+    /// The same, and nothing was heard of the server itself.
+    Forged,
 }
 
 /// How to ask over UDP.
@@ -209,7 +211,7 @@ async fn answer(socket: &UdpSocket, sent: &[u8], ignored: impl Fn(bool)) -> io::
         }
         left -= 1;
         if left == 0 {
-            return Ok(Ended::UseTcp);
+            return Ok(Ended::Forged);
         }
     }
 }

@@ -264,6 +264,17 @@ pub(super) fn answers() -> Vec<Vec<u8>> {
     add(Answer::to(3).with(OWN, 65, 300, &service));
     let alias = [&[0, 0][..], &wire("tracker.ads.example")].concat();
     add(Answer::to(3).with(OWN, 65, 300, &alias));
+    // What hickory refuses: parameters out of order, one twice, no data, a target cut off.
+    let shuffled = [&[0, 1, 0, 0, 3, 0, 2, 1, 187][..], &[0, 4, 0, 4, 192, 168, 1, 1]];
+    add(Answer::to(3).with(
+        OWN,
+        65,
+        300,
+        &[&shuffled.concat()[..], &[0, 1, 0, 3, 2, 104, 50]].concat(),
+    ));
+    add(Answer::to(3).with(OWN, 65, 300, &[shuffled[0], shuffled[1], shuffled[1]].concat()));
+    add(Answer::to(3).with(OWN, 65, 300, &[0, 1, 5, b'x']).with(OWN, 65, 300, &service));
+    add(Answer::to(5).with(OWN, 16, 300, &[]).with(OWN, 17, 300, &[1, b'm', 0xc0, 16, 0xc0, 16]));
     let mx = [&[0, 10][..], &wire("mail.example")].concat();
     add(Answer::to(4).with(OWN, 15, 300, &mx));
     let text = [&[200][..], &[b'x'; 200]].concat();

@@ -129,3 +129,27 @@ async fn a_packet_that_is_no_answer_does_not_end_the_waiting_for_one() {
     assert_eq!(status.ignored, 2 * kinds as u64, "each was counted: {status:?}");
     assert_eq!((status.asked, status.failed), (1 + kinds as u64, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_that_are_no_answers_do_not_speak_for_a_server_that_is_gone() {
+    let socket = UdpSocket::bind(loopback()).await.expect("a socket");
+    let addr = socket.local_addr().expect("bound");
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok((len, client)) = socket.recv_from(&mut buffer).await {
+            let mut forged = answer(&Message::from_vec(&buffer[..len]).expect("a query"), FORGED);
+            for _ in 0..110 {
+                forged.metadata.id = forged.metadata.id.wrapping_add(1);
+                let packet = forged.to_vec().expect("encodes");
+                socket.send_to(&packet, client).await.expect("sends");
+                // Not more at once than a socket has room for.
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+        }
+    });
+    let house = House::start(upstreams(&[addr])).await;
+    let answer = house.ask("www.example.", RecordType::A).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+    let status = house.shared.upstream_status().remove(0);
+    assert_eq!(status.state, lanward_dns::UpstreamState::Down, "{status:?}");
+}
