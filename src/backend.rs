@@ -3,6 +3,7 @@
 
 mod changes;
 mod encrypted;
+mod judged;
 mod leases;
 mod lists;
 mod names;

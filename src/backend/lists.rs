@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use lanward_blocklists::refresh::UnixSecs;
 use lanward_blocklists::{Action, CompiledFilter, WireName};
-use lanward_dns::{PolicyId, Verdict};
+use lanward_dns::{Filter, PolicyId, Verdict};
 use lanward_web::view::{
     About, EditError, FieldError, ListActivity, ListKind, ListRow, NewList, Problem, Severity,
     WhyAnswer, WhyMatch, WhyPolicy, WhyQuestion, WhyVerdict,
 };
 
+use super::judged::{Judged, judged};
 use super::locked;
 use crate::control::Reading;
 use crate::lists::{Activity, ListStatus};
@@ -266,23 +267,26 @@ pub(super) fn why(
     question: &WhyQuestion,
 ) -> WhyAnswer {
     let settings = reading.node.effective();
-    let name = question.name.as_str();
+    let Judged { name, exempt } = judged(settings, &question.name);
     let (paused, policies) = (Vec::new(), Vec::new());
-    let mut answer = WhyAnswer { name: name.to_owned(), exempt: None, paused, policies };
-    let Ok(wire) = WireName::parse(name) else {
+    let mut answer = WhyAnswer { name: name.clone(), exempt, paused, policies };
+    let Ok(wire) = WireName::parse(&name) else {
         answer.exempt = Some("This is not a domain name.".to_owned());
         return answer;
     };
-    if name == &*settings.domain || name.ends_with(&format!(".{}", settings.domain)) {
-        answer.exempt = Some(format!("It is a name of this house ({}).", settings.domain));
-    }
+    // An exception for an alias goes before what its target is.
+    let own = WireName::parse(&question.name).ok();
     let list_rules: BTreeMap<&str, &ListSpec> =
         settings.lists.iter().map(|list| (&*list.id, list)).collect();
     for (index, policy) in settings.policies.policies.iter().enumerate() {
         if question.policy.as_ref().is_some_and(|wanted| *wanted != policy.name) {
             continue;
         }
-        let explanation = filter.explain(&wire, PolicyId(index as u16));
+        let policy_id = PolicyId(index as u16);
+        let excused = own
+            .as_ref()
+            .filter(|own| matches!(filter.verdict(own.as_bytes(), policy_id), Verdict::Allowed(_)));
+        let explanation = filter.explain(excused.unwrap_or(&wire), policy_id);
         let mut matches: Vec<WhyMatch> = explanation
             .matches
             .iter()

@@ -36,7 +36,7 @@ pub fn dnssec(word: &str) -> Option<DnssecOutcome> {
 }
 
 /// The types people meet, by name; others are `TYPE123` (RFC 3597, 5).
-const TYPES: [(u16, &str); 27] = [
+const TYPES: [(u16, &str); 29] = [
     (1, "A"),
     (2, "NS"),
     (5, "CNAME"),
@@ -61,6 +61,8 @@ const TYPES: [(u16, &str); 27] = [
     (61, "OPENPGPKEY"),
     (64, "SVCB"),
     (65, "HTTPS"),
+    (251, "IXFR"),
+    (252, "AXFR"),
     (255, "ANY"),
     (256, "URI"),
     (257, "CAA"),
