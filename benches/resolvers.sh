@@ -72,7 +72,7 @@ def lists(new, block):
     with open(f"{work}/unbound-block.conf{new}", "w") as out:
         out.write("server:\n"); out.writelines(f'local-zone: "{name}." always_null\n' for name in block)
     with open(f"{work}/rpz.zone{new}", "w") as out:
-        out.write("$ORIGIN rpz.\n$TTL 60\n" + soa)
+        out.write("$ORIGIN rpz.\n$TTL 60\n" + soa.replace(" 1 60", " 2 60" if new else " 1 60"))
         for name in block: out.write(f"{name} CNAME .\n*.{name} CNAME .\n")
 lists("", block)
 lists(".new", block[1000:] + [f"new{i}.ads.example.org" for i in range(1000)])

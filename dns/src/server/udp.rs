@@ -98,14 +98,16 @@ fn run(endpoint: &Arc<Endpoint>, handler: &Handler) {
     let mut out = Vec::with_capacity(RECEIVE);
     let mut floods = Floods::default();
     loop {
-        let received = endpoint.receive(&mut buffer, &mut control);
+        let received = endpoint.receive(&mut buffer, &mut control, !floods.is_behind());
         if endpoint.stopping.load(Ordering::Acquire) {
             return;
         }
         let (len, peer) = match received {
             Ok(received) => received,
             Err(error) => {
-                if error.kind() == ErrorKind::WouldBlock {
+                if error.kind() == ErrorKind::WouldBlock && floods.is_behind() {
+                    floods.caught_up(handler.clock.now());
+                } else if error.kind() == ErrorKind::WouldBlock {
                     endpoint.review(&mut floods, snapshot.load(), handler.clock.now());
                 } else if error.kind() != ErrorKind::Interrupted {
                     tracing::debug!(%error, "receiving a DNS question");
@@ -174,18 +176,24 @@ impl Endpoint {
         }
     }
 
-    fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Peer)> {
+    fn receive(
+        &self,
+        buffer: &mut [u8],
+        control: &mut [u8],
+        wait: bool,
+    ) -> io::Result<(usize, Peer)> {
+        let fd = self.socket.as_raw_fd();
         // Not `UdpSocket::recv_from`: that panics when a socket that was shut down wakes it without
         // an address.
-        if !self.bound.is_unspecified() {
-            let (len, source) = recvfrom::<SockaddrStorage>(self.socket.as_raw_fd(), buffer)?;
+        if wait && !self.bound.is_unspecified() {
+            let (len, source) = recvfrom::<SockaddrStorage>(fd, buffer)?;
             let source = source.as_ref().and_then(to_std);
             let source = source.ok_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable))?;
             return Ok((len, Peer { source, asked: None }));
         }
+        let flags = if wait { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
         let mut into = [IoSliceMut::new(buffer)];
-        let fd = self.socket.as_raw_fd();
-        let message = recvmsg::<SockaddrStorage>(fd, &mut into, Some(control), MsgFlags::empty())?;
+        let message = recvmsg::<SockaddrStorage>(fd, &mut into, Some(control), flags)?;
         let asked = message.cmsgs()?.find_map(|control| match control {
             ControlMessageOwned::Ipv4PacketInfo(info) => Some(AskedAddress::V4(info)),
             ControlMessageOwned::Ipv6PacketInfo(info) => Some(AskedAddress::V6(info)),

@@ -19,8 +19,8 @@ use crate::Now;
 /// How often a client is judged anew; one that has stopped is thinned out for twice as long at most.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long after a change of the filter packets may come that were in the buffer before it.
-const BACKLOG: Duration = Duration::from_millis(50);
+/// So long after a change of the filter packets may come that were in the buffer before it, at most.
+const BACKLOG: Duration = INTERVAL;
 
 /// Clients that are watched at once; a flood from more is left to the worker.
 const WATCHED: usize = 8;
@@ -32,6 +32,8 @@ const MOST: u8 = 16;
 #[derive(Debug, Default)]
 pub(super) struct Floods {
     clients: Vec<Flooding>,
+    /// The filter has changed, and the buffer was not seen empty since.
+    behind: bool,
 }
 
 /// One of them.
@@ -49,6 +51,19 @@ impl Floods {
     /// Nobody is watched. A worker that asks this before all else pays nothing for the rest.
     pub(super) fn is_empty(&self) -> bool {
         self.clients.is_empty()
+    }
+
+    /// Whether somebody wants to know when the buffer is empty ([`Floods::caught_up`]).
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// The buffer is empty: whatever comes now has passed the filter.
+    pub(super) fn caught_up(&mut self, now: Now) {
+        self.behind = false;
+        for one in &mut self.clients {
+            one.since = one.since.min(now);
+        }
     }
 
     /// Watches a client from now on: its packet was one that gets no answer.
@@ -87,6 +102,7 @@ impl Floods {
             *one = Flooding { shift, passed: 0, since, ..*one };
             shift > 0
         });
+        self.behind |= changed && self.any_thinned();
         changed
     }
 

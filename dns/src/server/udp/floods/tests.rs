@@ -28,6 +28,9 @@ fn flood(floods: &mut Floods, client: IpAddr, rate: u64, from: u64, seconds: u64
         floods.watch(client, now);
         counted += 1 + floods.passed(client, now);
         floods.review(TARGET, now);
+        if floods.is_behind() {
+            floods.caught_up(now);
+        }
         last += u64::from(packet >= rate * (seconds - 1));
     }
     (last, counted)
@@ -59,8 +62,10 @@ fn who_sends_little_that_gets_no_answer_is_let_alone() {
 fn a_flood_that_has_ended_is_forgotten_two_intervals_later() {
     let mut floods = Floods::default();
     flood(&mut floods, client(7), 50_000, 0, 2);
+    floods.caught_up(at(2000));
     floods.review(TARGET, at(3100));
     assert!(floods.any_thinned(), "some came within that interval");
+    floods.caught_up(at(3100));
     assert!(floods.review(TARGET, at(4200)), "the filter is to be another: none");
     assert!(floods.is_empty());
 }
@@ -75,7 +80,14 @@ fn what_was_in_the_buffer_when_the_filter_came_stands_for_itself_alone() {
     assert_eq!(arrive(&mut floods, at(10)), 0);
     assert!(floods.review(TARGET, at(10)));
     assert_eq!(arrive(&mut floods, at(15)), 0, "they came before it");
+    assert!(floods.is_behind());
+    floods.caught_up(at(70));
+    assert!(!floods.is_behind());
     assert!(arrive(&mut floods, at(70)) > 1600 * 100);
+    // A buffer that never is empty does not keep it from being judged again.
+    assert!(floods.review(2 * TARGET, at(2000)));
+    assert_eq!(arrive(&mut floods, at(2999)), 0);
+    assert!(arrive(&mut floods, at(3000)) > 0);
 }
 
 #[test]
@@ -121,7 +133,8 @@ fn the_kernel_lets_a_share_of_those_clients_through_and_all_of_the_others() {
 fn the_kernel_tells_ipv6_addresses_apart_by_all_their_words() {
     let flooding = |address: &str| {
         let client = address.parse().expect("an address");
-        Floods { clients: vec![Flooding { client, shift: 4, passed: 0, since: at(0) }] }
+        let one = Flooding { client, shift: 4, passed: 0, since: at(0) };
+        Floods { clients: vec![one], ..Floods::default() }
     };
     let sixteenth = received(&flooding("::1"), "::1", "::1");
     assert!((350..650).contains(&sixteenth), "{sixteenth}");
