@@ -153,12 +153,6 @@ impl<'a> Asked<'a> {
         Self { query, asker, policy_id, zone: None, route, filtering: None, decided: None }
     }
 
-    /// The name to ask elsewhere: the asked one, or where the aliases of the house lead.
-    fn leads_to<'s>(&'s self, snapshot: &'s Snapshot) -> &'s [u8] {
-        let target = local_names::leads_out(snapshot, &self.query, self.asker.source.ip());
-        target.unwrap_or(self.query.name())
-    }
-
     fn limit(&self) -> usize {
         max_size(self.asker.transport.is_udp(), self.query.edns)
     }

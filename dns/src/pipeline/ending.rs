@@ -49,7 +49,8 @@ impl Pipeline {
         }
         let mut result = result;
         if let Result::Answer(entry) | Result::Known(entry) = result
-            && !entry.is_about(asked.leads_to(snapshot))
+            && let target = local_names::leads_out(snapshot, &asked.query, asker.source.ip())
+            && !entry.is_about(target.unwrap_or(asked.query.name()))
         {
             // Another name was asked: the local names are others than when the question came. The
             // client asks again, and that goes the new way.
@@ -90,7 +91,8 @@ pub(super) fn conclude<'a>(
             }
         },
     };
-    match local_names::leads_out(snapshot, &asked.query, asked.asker.source.ip()) {
+    let target = local_names::leads_out(snapshot, &asked.query, asked.asker.source.ip());
+    match target {
         None => filtering::excuse(cx, asked),
         Some(target) => {
             if let Step::Done(outcome) = filtering::judge_alias(cx, asked, target, out) {
@@ -101,7 +103,8 @@ pub(super) fn conclude<'a>(
     if let Step::Done(outcome) = filtering::judge_targets(cx, asked, &entry, out) {
         return Some(outcome);
     }
-    let public = rebinding::judge(cx, asked, asked.leads_to(snapshot), &entry);
+    let name = target.unwrap_or(asked.query.name());
+    let public = rebinding::judge(cx, asked, name, &entry);
     let (entry, answered) =
         public.map_or((&*entry, answered), |public| (public, Answered::Withheld));
     match alias {

@@ -6,13 +6,16 @@ use crate::fuzz::{RANDOM, check, mutated, streams};
 use crate::server::ConnectionLimits;
 use crate::server::gate::Gate;
 
-static HANDLER: LazyLock<Handler> = LazyLock::new(|| {
+static HANDLER: LazyLock<Handler> = LazyLock::new(handler);
+
+/// A house's.
+fn handler() -> Handler {
     let House { shared, pipeline } = House::new();
     // Nobody takes questions out of the queue: each is answered at once.
     let (queue, _) = mpsc::channel(1);
     let waiting = crate::WaitingLimits::default();
     Handler { pipeline: Arc::new(pipeline), clock: shared.clock, shared, queue, waiting }
-});
+}
 
 static TALLY: LazyLock<Arc<Tally>> = LazyLock::new(|| HANDLER.shared.tally());
 
@@ -72,13 +75,10 @@ fn framing() {
 
 #[test]
 fn a_client_over_its_limit_waits_for_its_turn_until_it_asks_far_too_much() {
-    let House { shared, pipeline } = House::new();
+    let handler = handler();
     let rate_limit = Some(crate::RateLimit { per_second: 1, burst: 20 });
-    shared.set_protection(crate::Protection { rate_limit, ..crate::Protection::default() });
-    let (queue, _) = mpsc::channel(1);
-    let waiting = crate::WaitingLimits::default();
-    let clock = shared.clock;
-    let handler = Handler { pipeline: Arc::new(pipeline), clock, shared, queue, waiting };
+    let protection = crate::Protection { rate_limit, ..crate::Protection::default() };
+    handler.shared.set_protection(protection);
     let asker = asker(4 | 2 << 3);
     let question = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x09localhost\0\0\x01\0\x01";
     let asked = |times: usize| answers(&handler, asker, &framed(question).repeat(times));
@@ -88,13 +88,11 @@ fn a_client_over_its_limit_waits_for_its_turn_until_it_asks_far_too_much() {
     // On the clock of the limit, which is the real one, nearly no time goes by.
     assert!((2..5).contains(&frames(&answers).count()), "{}", frames(&answers).count());
     assert!((1..4).contains(&took.as_secs()), "{took:?}");
-    assert!(shared_over(&handler) >= 3);
+    let over = handler.shared.over_limit();
+    assert!(over.iter().map(|over| over.refused).sum::<u64>() >= 3);
     let udp = Asker { transport: Transport::Udp, ..asker };
     let mut out = Vec::new();
-    let outcome = handler.pipeline.handle(&handler.shared, question, udp, clock.now(), &mut out);
+    let outcome =
+        handler.pipeline.handle(&handler.shared, question, udp, handler.clock.now(), &mut out);
     assert!(matches!(outcome, Outcome::Answered(how) if how != crate::Answered::Limited));
-}
-
-fn shared_over(handler: &Handler) -> u64 {
-    handler.shared.over_limit().iter().map(|over| over.refused).sum()
 }
